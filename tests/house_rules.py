@@ -73,7 +73,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "tensorboard": "tracking/tensorboard",
     "timm": "hubs/timm",
     "tokenizers": ("modalities/text", "loading/sequences"),
-    "torchvision": ("hubs/torchvision", "tasks/detection"),  # networks; operations on boxes
+    "torchvision": ("hubs/torchvision", "contracts/suppression"),  # networks; operations on boxes
     "sentencepiece": "loading/sequences",
     "transformers": ("hubs/huggingface", "loading/sequences"),
     "uvicorn": "server/serving",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 from headstart.contracts.boxes import MOST, NUMBERS
+
+if TYPE_CHECKING:
+    from headstart.contracts.suppression import Candidates
 
 Maps = Mapping[str, Tensor]  # (N, C, h, w) each
 _THIN = 1e-3  # pixels: what numbers of 32 bits still tell from no side at all
@@ -54,13 +57,23 @@ class DetectorHead(nn.Module, ABC):
         Of each its corners in units of the longer side, its score and the number of its class.
         """
 
+    @abstractmethod
+    def in_graph(self, maps: Maps) -> Tensor:
+        """The same by operations that a graph holds, for files that others run.
+
+        Raises NotImplementedError, with a clause that says why, where there are none.
+        """
+
 
 class LibraryHead(DetectorHead, ABC):
     """All of a library's own detector but its trunk, whose place a `Supplied` has.
 
     The library computes losses and chooses boxes. Pictures are squares of `side` pixels. Tensors
-    go by the names that they have in the whole, behind `network`.
+    go by the names that they have in the whole, behind `network`. Boxes whose score isn't above
+    `least` are none.
     """
+
+    least: ClassVar[float] = 0.0
 
     def __init__(self, network: nn.Module, classes: int, side: int) -> None:
         super().__init__(classes)
@@ -74,6 +87,19 @@ class LibraryHead(DetectorHead, ABC):
     @abstractmethod
     def answers(self, maps: Maps) -> Iterator[Boxes]:
         """The boxes that the library chooses, a picture at a time, in any order."""
+
+    @abstractmethod
+    def candidates(self, maps: Maps) -> tuple[Candidates, float | None]:
+        """What it chooses boxes from, and the overlap from which it takes two for one, if any.
+
+        Raises NotImplementedError as `in_graph` does.
+        """
+
+    def in_graph(self, maps: Maps) -> Tensor:
+        """The library's own choice, written as one of arrays."""
+        from headstart.contracts.suppression import rows, sorted_by_power
+
+        return sorted_by_power(rows(*self.candidates(maps), self.least), self.powers)
 
     def loss(self, maps: Maps, targets: Tensor) -> Tensor:
         """The library's own, of the boxes that have sides."""

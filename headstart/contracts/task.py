@@ -37,7 +37,8 @@ class Task(TaskHooks, ABC):
     alone: that arm and the curve over labels are left out, and strategies begin with an untrained
     head, an arm where it has a name as `untrained`; `ladder` are those tried in turn until answers
     are good `enough`, each after its `rehearsal`. A head that `reads_maps` takes maps or states by
-    name. `views` and `learning_rate` are the usual ones, `passes` how many times the usual epochs.
+    name. `views` and `learning_rate` are the usual ones, `passes` how many times the usual epochs. Where
+    a task `takes_latest`, the latest of the epochs that validation can't tell apart is kept.
     """
 
     own_metric: ClassVar[str] = ""
@@ -49,6 +50,7 @@ class Task(TaskHooks, ABC):
     untrained: str = ""
     views: ClassVar[int] = 0
     passes: ClassVar[int] = 1
+    takes_latest: ClassVar[bool] = False
     learning_rate: float | None = None
     ladder: ClassVar[tuple[str, ...]] = ()
     rehearsal: ClassVar[Rehearsal | None] = None

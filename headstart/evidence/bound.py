@@ -74,7 +74,7 @@ class Bound:
         rows = training.history
         if 2 * training.epochs < self.whole or training.steps < self.least:
             return False
-        best = training.history[training.best]["score"]
+        best = max(row["score"] for row in rows)
         before = max(row["score"] for row in rows if row["steps"] <= 2 / 3 * training.steps)
         scores = self._scores(outputs)
         flat = best - before <= float(scores.std()) / sqrt(len(scores))

@@ -14,9 +14,11 @@ from headstart import catalog
 from headstart.artifact import Record
 from headstart.contracts import Encoding, Modality
 from headstart.contracts.backbone import Feeding, Origin
+from headstart.contracts.boxes import MOST
 from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
+from headstart.forms.form import BOXES, LABELS, SCORES
 from headstart.forms.inputs import PIXELS
 from headstart.loading.record import FORMAT
 
@@ -29,6 +31,16 @@ _READ_AS: Final = {
     Encoding.MARKS: "Every label whose probability is above the threshold.",
     Encoding.AMOUNTS: "The numbers as they are, in the units of the data.",
     Encoding.OTHER: "As the task reads its outputs.",
+}
+
+_READ_BOXES: Final = (
+    "The boxes whose score is at least the threshold, which is the best one of each class, as "
+    "scores are scaled by it. Corners times the longer side of the picture are its pixels."
+)
+_OF_BOXES: Final = {
+    BOXES: ("float32", [4], "Left, top, right and bottom, in longer sides of the picture."),
+    LABELS: ("int64", [], "The number of each box's label, in the order of labels from 0."),
+    SCORES: ("float32", [], "The surest box first, 0 behind the last; suppression is inside."),
 }
 
 
@@ -80,9 +92,11 @@ def described(
         "preprocess": dict(record.preprocess),
         "looks": [name or "as it is" for name in reader.looks],
         "inputs": {name: _input(name, whole) for name in whole.names},
-        "outputs": {name: _output(name) for name in sorted(whole.answers.names)},
-        "read_as": _READ_AS[encoding],
-        "threshold": 0.5 if encoding is Encoding.MARKS else None,
+        "outputs": {
+            name: _output(name, 1 if whole.single else "N") for name in sorted(whole.answers.names)
+        },
+        "read_as": _READ_BOXES if whole.finds_boxes else _READ_AS[encoding],
+        "threshold": 0.5 if whole.finds_boxes or encoding is Encoding.MARKS else None,
         "link": link.kind if link else None,
         "calibration": None
         if temperature is None
@@ -94,7 +108,7 @@ def described(
 
 def _input(name: str, whole: Whole) -> dict[str, Any]:
     values = whole.sample[name]
-    free = 2 if "mask" in whole.sample else 1
+    free = 0 if whole.single else 2 if "mask" in whole.sample else 1
     shape = ["N", "T"][:free] + list(values.shape[free:])
     entry: dict[str, Any] = {"type": str(values.dtype), "shape": shape}
     if name == PIXELS:
@@ -102,7 +116,10 @@ def _input(name: str, whole: Whole) -> dict[str, Any]:
     return entry
 
 
-def _output(name: str) -> dict[str, Any]:
+def _output(name: str, items: int | str) -> dict[str, Any]:
+    if name in _OF_BOXES:
+        kind, sides, meaning = _OF_BOXES[name]
+        return {"type": kind, "shape": [items, MOST, *sides], "meaning": meaning}
     meaning = {
         "features": "What the head reads: a vector for each item.",
         "outputs": "What the head answers, before probabilities or units are made of it.",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # so that a form is run without torch
 Arrays = Mapping[str, np.ndarray]  # what goes in or comes out, by name, N items each
 Run = Callable[[Arrays], dict[str, np.ndarray]]
 FEATURES, OUTPUTS = "features", "outputs"  # what the head reads (N, D), and answers (N, labels)
+BOXES, LABELS, SCORES = "boxes", "labels", "scores"  # of detectors: (N, 100, 4), (N, 100) each
 FACTS: Final = "headstart"  # what the description stands under inside a file
 
 

@@ -7,7 +7,7 @@ user's units of the head's outputs are layers of it, so that they go wherever th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 import numpy as np
@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from headstart.contracts import Preprocess, Task
+from headstart.contracts.boxes import MOST, NUMBERS
+from headstart.contracts.detector import DetectorHead
 from headstart.contracts.model import Model, with_pool
 from headstart.features.reading import Reader
-from headstart.forms.form import FEATURES, OUTPUTS
+from headstart.forms.form import BOXES, FEATURES, LABELS, OUTPUTS, SCORES
 from headstart.forms.inputs import PIXELS, ROWS
 from headstart.loading.openvino_graph import Graph
 
@@ -131,16 +133,35 @@ class Answers(nn.Module):
 
 
 @final
+class BoxAnswers(nn.Module):
+    """Maps by name -> the 100 surest boxes that suppression leaves of each picture, by name."""
+
+    names: Final = (BOXES, LABELS, SCORES)
+    link: Final = None
+
+    def __init__(self, head: DetectorHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, maps: Any) -> dict[str, Tensor]:
+        """Corners (N, 100, 4) in longer sides, classes (N, 100) int64, and scores (N, 100)."""
+        rows = self.head.in_graph(maps).reshape(-1, MOST, NUMBERS)
+        return {BOXES: rows[..., :4], LABELS: rows[..., 5].long(), SCORES: rows[..., 4]}
+
+
+@final
 @dataclass(frozen=True)
 class Whole:
     """The network in two parts, body and answers, and an example of two items that it takes.
 
-    `names` are those of its inputs in order, `sample` one array each.
+    `names` are those of its inputs in order, `sample` one array each. One that is `single` takes an
+    item at a time, and its example is one.
     """
 
     body: nn.Sequential
-    answers: Answers
+    answers: Answers | BoxAnswers
     sample: Mapping[str, np.ndarray]
+    single: bool = False
 
     @classmethod
     def of(
@@ -152,7 +173,11 @@ class Whole:
             parts = [Looked(nn.Sequential(*parts), reader.looks, reader.modality.look)]
         if PIXELS in sample:
             parts = [_scaled(reader.preprocess), *parts]
-        answers = Answers(model.head, Linked.of(task, width))
+        answers: Answers | BoxAnswers
+        if isinstance(model.head, DetectorHead):
+            answers = BoxAnswers(model.head)
+        else:
+            answers = Answers(model.head, Linked.of(task, width))
         body = nn.Sequential(*parts)
         for module in (body, answers):
             module.cpu().eval().requires_grad_(False)
@@ -162,6 +187,16 @@ class Whole:
     def names(self) -> tuple[str, ...]:
         """The names of what goes in, in order."""
         return tuple(sorted(self.sample))
+
+    @property
+    def finds_boxes(self) -> bool:
+        """Whether it is a detector."""
+        return isinstance(self.answers, BoxAnswers)
+
+    def alone(self) -> Whole:
+        """The same for one item at a time."""
+        sample = {name: values[:1] for name, values in self.sample.items()}
+        return replace(self, sample=sample, single=True)
 
     @property
     def holds_graphs(self) -> bool:
@@ -183,7 +218,7 @@ class Whole:
 class Flat(nn.Module):
     """The whole network: tensors in the order of the names -> its answers in theirs."""
 
-    def __init__(self, body: nn.Module, answers: Answers, names: Sequence[str]) -> None:
+    def __init__(self, body: nn.Module, answers: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.body, self.answers = body, answers
         self._names = tuple(names)

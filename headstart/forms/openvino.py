@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -12,6 +14,7 @@ import numpy as np
 from headstart.errors import reason
 from headstart.forms import quantising
 from headstart.forms.form import FACTS, Arrays, Form, FormError, Leaving, Run
+from headstart.forms.onnx import Onnx
 from headstart.loading import openvino_runtime
 
 
@@ -26,10 +29,13 @@ class OpenVino(Form):
         """Convert the network. Raises FormError, saying why it can't be."""
         from headstart.features.engine import EngineError
 
+        converted = _of_onnx if leaving.whole.finds_boxes else _converted
         try:
-            _save(_converted(leaving), leaving.facts, leaving.folder / self.file)
+            _save(converted(leaving), leaving.facts, leaving.folder / self.file)
         except EngineError as error:
             raise FormError(str(error)) from error
+        except FormError:
+            raise
         except Exception as error:  # converters raise nearly anything
             raise FormError(f"OpenVINO can't convert its network ({reason(error)})") from error
 
@@ -78,6 +84,15 @@ def _converted(leaving: Leaving) -> Any:
         for port, name in zip(ports, names, strict=True):
             port.set_names({name})
     return network
+
+
+def _of_onnx(leaving: Leaving) -> Any:
+    """By way of ONNX, which has an operation for the suppression of boxes, as OpenVINO has."""
+    with tempfile.TemporaryDirectory() as folder:
+        form = Onnx()
+        form.write(replace(leaving, folder=Path(folder)))
+        network = openvino_runtime.library().Core().read_model(str(Path(folder) / form.file))
+        return network.clone()
 
 
 def _head(network: Any) -> list[str]:

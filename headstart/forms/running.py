@@ -45,17 +45,22 @@ def answers(run: Run, described: Described, items: Sequence[Path]) -> dict[str, 
     def decoded(raw: bytes) -> Any:
         return modality.decode(raw, preprocess)
 
-    windows = []
+    windows, size = [], 1 if _is_single(described) else BATCH
     for start in range(0, len(items), _WINDOW):
         values = [decoded(path.read_bytes()) for path in items[start : start + _WINDOW]]
         sizes = np.array([modality.size(v) for v in values]) if modality.ragged else None
-        groups = alike(np.arange(len(values)), BATCH, sizes)
+        groups = alike(np.arange(len(values)), size, sizes)
         batches = [run(fed([values[i] for i in g], modality, preprocess)) for g in groups]
         windows.append({n: in_order(groups, [each[n] for each in batches]) for n in batches[0]})
     whole = {name: np.concatenate([each[name] for each in windows]) for name in windows[0]}
     first = [path.read_bytes() for path in items[:_TIMED]]
     seconds = median_seconds(lambda raw: run(fed([decoded(raw)], modality, preprocess)), first)
     return {**whole, SECONDS: np.array([seconds])}
+
+
+def _is_single(described: Described) -> bool:
+    """Whether a form takes one item at a time."""
+    return any(each["shape"][0] == 1 for each in described.facts["inputs"].values())
 
 
 def _of_features(run: Run, features: np.ndarray) -> Mapping[str, np.ndarray]:

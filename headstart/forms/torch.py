@@ -30,7 +30,7 @@ def traced(whole: Whole) -> Any:
     if whole.holds_graphs:
         raise FormError("its backbone is a graph that OpenVINO alone runs")
     example = tuple(torch.from_numpy(whole.sample[name]) for name in whole.names)
-    free = (0, 1) if "mask" in whole.sample else (0,)
+    free = () if whole.single else (0, 1) if "mask" in whole.sample else (0,)
     shapes = (tuple(dict.fromkeys(free, Dim.DYNAMIC) for _ in example),)
     try:
         with torch.no_grad(), warnings.catch_warnings():

@@ -58,6 +58,8 @@ def train(
 ) -> Training:
     """Train a model and leave it with the weights of its best epoch on validation.
 
+    Of epochs that validation can't tell apart that is the latest, where the task says so.
+
     What `strategy.prepare` leaves without a gradient is never trained, and is not kept apart.
     Ends early when `recipe.patience` epochs bring nothing, when it is hopeless, when its numbers
     are no longer finite, and after the step in which the budget ends. A batch of one item, the last
@@ -235,18 +237,17 @@ class _Run:
         if not np.isfinite(outputs).all():
             self._diverge()
             return
+        scores = self.task.scores(outputs, targets)
         row = {
             "steps": float(record.steps),
             "seconds": record.seconds,
             "loss": loss,
-            "score": float(self.task.scores(outputs, targets).mean()),
+            "score": float(scores.mean()),
             "validation_loss": float(self.task.losses(outputs, targets).mean()),
         }
         record.history.append(row)
         self.session.progress.row(self.recipe.label, row)
-        last = len(record.history) - 1
-        if record.best < 0 or record.selection_key(last) > record.selection_key(record.best):
-            record.best = last
+        if record.keeps(len(record.history) - 1, scores, self.task.takes_latest):
             self.kept = self.moving.copied()
         record.conclude(self.recipe, self.session, outputs)
 

@@ -52,14 +52,17 @@ class Training:
     """What a training did.
 
     `history` holds a row before training and one after each epoch: steps, seconds, loss (0 before),
-    score, validation_loss. `best` is the row whose weights are kept. `pace` says for each step how
-    far the schedule had come, where it goes by a budget too.
+    score, validation_loss. `best` is the row whose weights are kept, `top` the one of the highest
+    score, with the `scores` of its items. `pace` says for each step how far the schedule had come,
+    where it goes by a budget too.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     steps: int = 0
     seconds: float = 0.0
     best: int = -1
+    top: int = -1
+    scores: list[float] = field(default_factory=list)
     finished: bool = False
     cut: bool = False  # ended by the budget
     pace: list[float] = field(default_factory=list)
@@ -71,6 +74,22 @@ class Training:
     def selection_key(self, row: int) -> tuple[float, float]:
         """What selection compares: the score on validation, then minus the loss."""
         return self.history[row]["score"], -self.history[row]["validation_loss"]
+
+    def keeps(self, row: int, scores: np.ndarray, latest: bool) -> bool:
+        """Whether the weights of the newest row are kept; `scores` (N,) are of its items.
+
+        They are where its score is the highest, and where the `latest` count, once a training has
+        gained anything, where it is behind by no more than a standard error of the difference: the
+        rule of Breiman et al. 1984. Few items pick an early row by luck, while a rate that falls to
+        zero makes the later ones better.
+        """
+        if self.top < 0 or self.selection_key(row) > self.selection_key(self.top):
+            self.top, self.scores, self.best = row, [float(each) for each in scores], row
+            return True
+        behind = np.asarray(self.scores) - scores
+        if latest and self.top > 0 and behind.mean() <= behind.std() / np.sqrt(len(behind)):
+            self.best = row
+        return self.best == row
 
     def conclude(self, recipe: Recipe, session: Session, outputs: np.ndarray) -> None:
         """Say whether training ends here, after an epoch with these outputs on validation."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from headstart import artifact, forms
 from headstart.artifact import Record
@@ -25,6 +25,9 @@ from headstart.report.markdown import render
 from headstart.results.exported import ExportedModel
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:
+    from headstart.forms.network import Whole
 
 CHECK = "check.json"
 _USUAL = ("onnx", "openvino", "torch")
@@ -56,7 +59,7 @@ def export(
     leaving.demand_numbers()
     members.demand_one(folder)
     predictor, record = load(folder, "cpu"), artifact.read(folder)
-    _demand_possible(folder, to, predictor, record)
+    _demand_possible(folder, leaving, predictor)
     items = checking.held_out(folder, predictor, check, columns, leaving.progress)
     ranges: Sequence[Item] = ()
     if int8:
@@ -108,16 +111,18 @@ class _Export:
         sample = example(fed([value], reader.modality, reader.preprocess))
         whole = Whole.of(predictor.model, predictor.task, reader, width, sample)
         kept, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
-        facts = description.described(record, whole, reader, kept, precision)
-        text = json.dumps(facts, ensure_ascii=False)
+
+        def described(network: Whole) -> dict[str, Any]:
+            return description.described(record, network, reader, kept, precision)
+
         self.progress.say(f"Writing {self.folder} as {self.name}.")
-        self.form.write(Leaving(whole, text, draft))
+        facts = self._written(draft, whole, described)
         if self.int8:
             self.progress.say(f"Finding the ranges of whole numbers on {len(ranges)} items.")
             batches = [
                 fed([reader.decode(item)], reader.modality, reader.preprocess) for item in ranges
             ]
-            self.form.quantise(draft, batches, text)
+            self.form.quantise(draft, batches, _text(facts))
         self._complete(draft, facts, record)
         self.progress.say(
             f"Running it in a fresh process on {len(items.items)} held-out items as they are."
@@ -126,6 +131,21 @@ class _Export:
         checking.demand_same(compared, self.folder, self.name, self.int8)
         self._card(draft, facts, compared)
         return compared
+
+    def _written(
+        self, draft: Path, whole: Whole, described: Callable[[Whole], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Write the file, of a detector for one picture at a time where it can't be for more."""
+        facts = described(whole)
+        try:
+            self.form.write(Leaving(whole, _text(facts), draft))
+        except FormError:
+            if not whole.finds_boxes:
+                raise
+            single = whole.alone()
+            facts = described(single)
+            self.form.write(Leaving(single, _text(facts), draft))
+        return facts
 
     def _complete(self, draft: Path, facts: Mapping[str, Any], record: Record) -> None:
         """Write what inputs are made with, and the description."""
@@ -145,6 +165,10 @@ class _Export:
         (draft / "README.md").write_text(card, encoding="utf-8")
 
 
+def _text(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False)
+
+
 def _demand_free(place: Path) -> None:
     """Raise HeadstartError where a new folder can't be made."""
     if os.path.lexists(place):
@@ -157,12 +181,27 @@ def _demand_free(place: Path) -> None:
         ) from None
 
 
-def _demand_possible(folder: Path, to: str, predictor: Predictor, record: Record) -> None:
+def _demand_possible(folder: Path, leaving: _Export, predictor: Predictor) -> None:
     """Raise HeadstartError for models that answer by more than rows of one size."""
+    to = leaving.name
     if predictor.task.reads_maps:
-        raise _refused(folder, to, "its head makes boxes of maps, which no form here holds")
+        _demand_boxes(folder, leaving, predictor)
     if predictor.reader.preprocess.get("crop_mode") == "whole":
         raise _refused(folder, to, "it takes each picture in its own shape, and a form in one")
+
+
+def _demand_boxes(folder: Path, leaving: _Export, predictor: Predictor) -> None:
+    """Raise HeadstartError for answers from maps that aren't boxes a graph can make."""
+    from headstart.contracts.detector import DetectorHead
+
+    head, name = predictor.model.head, leaving.name
+    if not isinstance(head, DetectorHead):
+        raise _refused(folder, name, f"its head makes {predictor.task.kind}, step by step")
+    if leaving.form.takes_features:
+        raise _refused(folder, name, "scikit-learn has no estimator for boxes")
+    if leaving.int8:
+        why = "NNCF's ranges are of whole answers, and a detector's stand behind suppression"
+        raise _refused(folder, f"{name} in whole numbers", why)
 
 
 def _refused(folder: Path, to: str, why: str) -> HeadstartError:

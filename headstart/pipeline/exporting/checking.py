@@ -15,15 +15,16 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from headstart import evidence
-from headstart.contracts import Encoding
+from headstart.contracts import Encoding, Task
 from headstart.data import Data, Item, data_of, load_labelled
 from headstart.data.targets import kind_named
 from headstart.drift import FILE as REFERENCE
 from headstart.errors import DataError, HeadstartError, reason
 from headstart.evidence import Interval
 from headstart.forms.description import Described
-from headstart.forms.form import FEATURES, OUTPUTS, Form
+from headstart.forms.form import BOXES, FEATURES, OUTPUTS, Form
 from headstart.forms.running import SECONDS, median_seconds
+from headstart.pipeline.exporting.boxes import CLOSE, moved, rows_of
 from headstart.pipeline.opening import DataOptions, schema_for
 from headstart.plan import FitPlan, overlap
 from headstart.plan import read as read_plan
@@ -113,8 +114,9 @@ def own_data(folder: Path, flag: str) -> tuple[FitPlan, Data]:
 def answered(predictor: Predictor, items: HeldOut) -> Before:
     """What the saved model answers, from the same raw items."""
     reader, running = predictor.reader, predictor.running
-    features = predictor.features(items.items)
-    outputs = predictor.outputs(items.items, features)
+    maps = predictor.task.reads_maps
+    features = np.empty((0, 0), np.float32) if maps else predictor.features(items.items)
+    outputs = predictor.outputs(items.items, None if maps else features)
 
     def answer(raw: bytes) -> np.ndarray:
         value = reader.modality.decode(raw, reader.preprocess)
@@ -133,15 +135,9 @@ def compared(
     doesn't.
     """
     after = _run(draft, form, items, before)
-    answers = {name: after[name] for name in after if name not in (FEATURES, SECONDS)}
-    outputs = answers.pop(OUTPUTS, None)
-    predictions = next(iter(answers.values()), outputs)
-    if predictions is None:
-        raise HeadstartError(f"{draft.name} answers nothing. Please report this.")
-    if not answers:  # of a task whose answers no layer makes
-        predictions = predictor.task.predictions(predictions)
-    encoding = kind_named(predictor.task.kind).encoding
+    predictions, outputs = _said(after, predictor, draft)
     name, whole = _name_and_precision(draft)
+    number, largest = _changes(predictions, before.predictions, predictor.task, whole)
     own = (form.file, *form.more)
     size = sum((draft / name).stat().st_size for name in own if (draft / name).exists())
     return {
@@ -161,9 +157,38 @@ def compared(
             size,
             float(after[SECONDS][0]),
         ),
-        "changed": changed(predictions, before.predictions, encoding, whole),
-        "largest": float(np.abs(predictions - before.predictions).max(initial=0.0)),
+        "changed": number,
+        "largest": largest,
     }
+
+
+def _said(
+    after: Mapping[str, np.ndarray], predictor: Predictor, draft: Path
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a form says as metrics judge it, and its head's outputs, where it has such."""
+    if BOXES in after:
+        return rows_of(after), None
+    answers = {name: after[name] for name in after if name not in (FEATURES, SECONDS)}
+    outputs = answers.pop(OUTPUTS, None)
+    predictions = next(iter(answers.values()), outputs)
+    if predictions is None:
+        raise HeadstartError(f"{draft.name} answers nothing. Please report this.")
+    if not answers:  # of a task whose answers no layer makes
+        predictions = predictor.task.predictions(predictions)
+    return predictions, outputs
+
+
+def _changes(
+    answers: np.ndarray, expected: np.ndarray, task: Task, whole: bool
+) -> tuple[int, float]:
+    """How many answers are others than expected, and the largest change of a number in them."""
+    if task.reads_maps:
+        gaps = moved(answers, expected)
+        finite = gaps[np.isfinite(gaps)]
+        return int((gaps > CLOSE).sum()), float(finite.max(initial=0.0))
+    encoding = kind_named(task.kind).encoding
+    largest = float(np.abs(answers - expected).max(initial=0.0))
+    return changed(answers, expected, encoding, whole), largest
 
 
 def changed(

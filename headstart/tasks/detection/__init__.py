@@ -44,6 +44,7 @@ class Detection(Task):
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
     views: ClassVar[int] = 3
+    takes_latest: ClassVar[bool] = True  # as each score on a few dozen photos is mostly noise
     rehearsal: ClassVar[Rehearsal | None] = ByHeart()
     ladder: ClassVar[tuple[str, ...]] = (
         "feature-extraction?head=trained",

@@ -12,11 +12,10 @@ from typing import Final, cast, final
 
 import torch
 from torch import Tensor, nn
-from torchvision import ops
 
-from headstart.contracts.boxes import MOST, NUMBERS
 from headstart.contracts.detector import DetectorHead
 from headstart.contracts.levels import Level
+from headstart.contracts.suppression import rows, surest
 from headstart.tasks.detection.losses import loss_of
 
 _ALONE: Final = 0.6  # overlap above which only the surer one of two boxes of a class stays
@@ -78,8 +77,11 @@ class DetectionHead(DetectorHead, nn.Module):
         said, _ = self.raw(maps)
         scores = (said[..., 4:5].sigmoid() * said[..., 5:].sigmoid()) ** self.powers
         corners = said[..., :4] / self.side(maps)
-        rows = [_kept(*each) for each in zip(corners, scores, strict=True)]
-        return torch.stack(rows).flatten(1)
+        return rows(surest(corners, scores, _LOOKED), _ALONE, _LEAST)
+
+    def in_graph(self, maps: Mapping[str, Tensor]) -> Tensor:
+        """The same."""
+        return self(maps)  # type: ignore[no-any-return]  # torch says so of every call
 
 
 def _tower(level: Level) -> nn.Module:
@@ -107,17 +109,3 @@ def _layers(level: Level, classes: int) -> nn.ModuleDict:
             nn.init.constant_(cast(nn.Parameter, layer.bias), bias)
         layers[role] = layer
     return layers
-
-
-def _kept(corners: Tensor, scores: Tensor) -> Tensor:
-    """The boxes that stay of one picture's: (MOST, 6). `corners` (P, 4), `scores` (P, C)."""
-    rows = corners.new_zeros(MOST, NUMBERS)
-    places, kinds = torch.nonzero(scores > _LEAST, as_tuple=True)
-    if len(places) > _LOOKED:
-        surest = scores[places, kinds].topk(_LOOKED).indices
-        places, kinds = places[surest], kinds[surest]
-    sure, boxes = scores[places, kinds], corners[places]
-    stay = ops.batched_nms(boxes.float(), sure.float(), kinds, _ALONE)[:MOST]
-    parts = boxes[stay], sure[stay, None], kinds[stay, None].to(boxes)
-    rows[: len(stay)] = torch.cat(parts, 1)
-    return rows

@@ -13,16 +13,17 @@ class DetectorFamily:
     """Where the trunk stands, and whose image processor turns answers into boxes.
 
     A trunk of `tokens` is a transformer, whose last ones are what boxes are read from; any other
-    answers maps with their masks.
+    answers maps with their masks. By `softmax` a query is of one class or none, else of any.
     """
 
     trunk: str
     processor: str
     tokens: bool = False
+    softmax: bool = False
 
 
 _MAPS: Final = DetectorFamily("model.backbone", "RTDetrImageProcessor")
-_SOFTMAX: Final = replace(_MAPS, processor="DetrImageProcessor")
+_SOFTMAX: Final = replace(_MAPS, processor="DetrImageProcessor", softmax=True)
 _FOCAL: Final = replace(_MAPS, processor="ConditionalDetrImageProcessor")
 FAMILIES: Final[Mapping[str, DetectorFamily]] = {
     "conditional_detr": _FOCAL,
@@ -33,5 +34,5 @@ FAMILIES: Final[Mapping[str, DetectorFamily]] = {
     "rt_detr": _MAPS,
     "rt_detr_v2": _MAPS,
     "table-transformer": replace(_SOFTMAX, trunk="model.backbone.conv_encoder"),
-    "yolos": DetectorFamily("vit", "YolosImageProcessor", tokens=True),
+    "yolos": DetectorFamily("vit", "YolosImageProcessor", tokens=True, softmax=True),
 }

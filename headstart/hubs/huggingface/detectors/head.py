@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from headstart.contracts.boxes import MOST
 from headstart.contracts.detector import (
     Boxes,
     LibraryHead,
@@ -19,6 +20,7 @@ from headstart.contracts.detector import (
     Supplied,
     pictures_like,
 )
+from headstart.contracts.suppression import Candidates, surest
 from headstart.hubs.huggingface.detectors.families import DetectorFamily
 from headstart.hubs.huggingface.parts import Part
 
@@ -69,6 +71,16 @@ class TransformersHead(LibraryHead, nn.Module):
         answers = self._run(maps, None)
         for each in processor.post_process_object_detection(answers, threshold=0.0):
             yield Boxes(each["boxes"], each["scores"], each["labels"])
+
+    def candidates(self, maps: Maps) -> tuple[Candidates, float | None]:
+        """All that its queries answer: two of them are hardly ever about one object."""
+        answers = self._run(maps, None)
+        middles, sides = answers.pred_boxes[..., :2], answers.pred_boxes[..., 2:]
+        corners = torch.cat([middles - sides / 2, middles + sides / 2], 2)
+        if self.family.softmax:  # with a class more for no object; each query has one answer
+            scores, kinds = answers.logits.softmax(2)[..., :-1].max(2)
+            return Candidates(corners, scores, kinds), None
+        return surest(corners, answers.logits.sigmoid(), MOST), None
 
     def _run(self, maps: Maps, wanted: Any) -> Any:
         supplied = self.network.get_submodule(self.family.trunk)

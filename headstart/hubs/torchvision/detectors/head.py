@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from headstart.contracts.detector import (
     Supplied,
     pictures_like,
 )
+from headstart.contracts.suppression import Candidates, side_by_side, surest
 from headstart.hubs.torchvision.detectors.parts import theirs
 from headstart.hubs.torchvision.library import ImageList, models
 
@@ -50,6 +51,8 @@ class Unchanged(nn.Module):
 class TorchvisionHead(LibraryHead, nn.Module):
     """Losses, anchors, assignment and suppression are torchvision's."""
 
+    least: ClassVar[float] = _LEAST
+
     def __init__(self, network: nn.Module, classes: int, first: int, side: int) -> None:
         network.add_module("backbone", Supplied())
         network.add_module("transform", Unchanged())
@@ -73,6 +76,28 @@ class TorchvisionHead(LibraryHead, nn.Module):
         for each in detections:
             yield Boxes(each["boxes"] / self.side, each["scores"], each["labels"] - self.first)
 
+    def candidates(self, maps: Maps) -> tuple[Candidates, float | None]:
+        """Those of a detector of one stage, as torchvision chooses them, before suppression."""
+        network = self.network
+        if isinstance(network, models.detection.FasterRCNN):
+            raise NotImplementedError(
+                "it looks a second time at what its first stage finds, which no graph here holds"
+            )
+        features = list(theirs(maps).values())
+        images = ImageList(pictures_like(maps, self.side)[:1], [(self.side, self.side)])
+        anchors = network.anchor_generator(images, features)[0]  # type: ignore[operator]
+        said = network.head(features)  # type: ignore[operator]
+        parts = _scales(network, said, anchors, [each.shape[2:].numel() for each in features])
+        sides = ((corners.clamp(0, self.side) / self.side, scores) for corners, scores in parts)
+        looked = int(network.topk_candidates)  # type: ignore[arg-type]
+        if isinstance(network, models.detection.ssd.SSD):  # which looks at as many of each class
+            corners, scores = next(sides)
+            each = (scores[..., n : n + 1] for n in range(scores.shape[2]))
+            chosen = [_named(surest(corners, own, looked), n) for n, own in enumerate(each)]
+        else:
+            chosen = [surest(corners, scores, looked) for corners, scores in sides]
+        return side_by_side(chosen), float(network.nms_thresh)  # type: ignore[arg-type]
+
     def _run(self, maps: Maps, targets: Any) -> Any:
         supplied = self.network.get_submodule("backbone")
         vars(supplied)["answer"] = theirs(maps)
@@ -93,3 +118,28 @@ class TorchvisionHead(LibraryHead, nn.Module):
         finally:
             for each, mode in zip(modules, before, strict=True):
                 each.training = mode
+
+
+def _scales(
+    network: Any, said: Mapping[str, Tensor], anchors: Tensor, places: Sequence[int]
+) -> list[tuple[Tensor, Tensor]]:
+    """Corners (N, P, 4) in pixels and scores (N, P, C) of each scale, of an SSD of all in one."""
+    logits, moves = said["cls_logits"], said["bbox_regression"]
+    if isinstance(network, models.detection.FCOS):
+        corners = network.box_coder.decode(moves, anchors)
+    else:
+        many = anchors.expand(len(moves), -1, -1)
+        flat = network.box_coder.decode_single(moves.flatten(0, 1), many.flatten(0, 1))
+        corners = flat.reshape(moves.shape)
+    if isinstance(network, models.detection.ssd.SSD):
+        return [(corners, logits.softmax(2)[..., 1:])]
+    scores = logits.sigmoid()
+    if isinstance(network, models.detection.FCOS):
+        scores = (scores * said["bbox_ctrness"].sigmoid()).sqrt()
+    each = logits.shape[1] // sum(places)  # anchors a place
+    sizes = [each * count for count in places]
+    return list(zip(corners.split(sizes, 1), scores.split(sizes, 1), strict=True))
+
+
+def _named(candidates: Candidates, kind: int) -> Candidates:
+    return candidates._replace(kinds=torch.full_like(candidates.kinds, kind))
