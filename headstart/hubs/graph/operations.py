@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.loading.layer_graph import sliced
+from headstart.hubs.graph import settled
 
 _UNSAFE: Final = re.compile(r"[^0-9A-Za-z_/:.+-]")
 _NEWEST: Final = 25  # operator set up to which versions were compared
@@ -47,27 +47,6 @@ class Attention(nn.Module):
         )
 
 
-@final
-class Slice(nn.Module):
-    """Parts of a tensor along some of its axes, also backwards."""
-
-    def forward(
-        self,
-        values: Tensor,
-        starts: Tensor,
-        ends: Tensor,
-        axes: Tensor | None = None,
-        steps: Tensor | None = None,
-    ) -> Tensor:
-        """Values (…) to values (…)."""
-        first, last = starts.tolist(), ends.tolist()
-        along = list(range(len(first))) if axes is None else axes.tolist()
-        by = [1] * len(first) if steps is None else steps.tolist()
-        for start, end, axis, step in zip(first, last, along, by, strict=True):
-            values = sliced(values, axis, slice(start, end, step))
-        return values
-
-
 @lru_cache(maxsize=1)
 def register() -> None:
     """Add what is missing, once. Raises ImportError where onnx2torch is not installed."""
@@ -82,9 +61,7 @@ def register() -> None:
     _add(registry, "GroupNormalization", 21, _group_norm)
     for version in (23, 24):
         _add(registry, "Attention", version, _attention)
-    for version in (10, 11, 13):  # theirs warns at each use with torch of today
-        key = registry.OperationDescription("", "Slice", version)
-        registry._CONVERTER_REGISTRY[key] = lambda node, graph: _result(node, Slice(), 5)
+    settled.register(registry)
     newest: dict[str, int] = {}
     for description in registry._CONVERTER_REGISTRY:
         if description.domain == "":
