@@ -143,6 +143,63 @@ def test_other_detectors_of_transformers_learn(folder: Path) -> None:
     _learns(f"hf:{folder}?size={SIDE}")
 
 
+@pytest.mark.parametrize("folder", ["detr"], indirect=True)
+def test_a_detector_of_transformers_is_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    (card,) = catalog.hub("hf").cards("own")
+    assert (card.reference, card.modality, card.at_hand) == ("hf:own", "image", True)
+
+
+@pytest.mark.parametrize("reference", [*SMALL, "torchvision:retinanet_resnet50_fpn"])
+def test_what_a_graph_of_torchvisions_holds_is_its_own_choice(reference: str) -> None:
+    """The choice of boxes written as one of arrays is the library's, whose classes are many."""
+    _chooses_alike(f"{reference}?pretrained=false&size={SIDE}")
+
+
+@pytest.mark.parametrize("folder", KINDS, indirect=True)
+def test_what_a_graph_of_transformers_holds_is_its_own_choice(folder: Path) -> None:
+    _chooses_alike(f"hf:{folder}?size={SIDE}")
+
+
+def test_a_detector_of_two_stages_has_none() -> None:
+    name = "torchvision:fasterrcnn_mobilenet_v3_large_320_fpn"
+    _, model = _untrained(f"{name}?pretrained=false&size={SIDE}", ["red"])
+    with pytest.raises(NotImplementedError, match="looks a second time"):
+        _in_graph(model.eval(), torch.rand(1, 3, SIDE, SIDE))
+
+
+def _chooses_alike(reference: str) -> None:
+    """Weights are drawn so that places answer differently; scores are raised to powers."""
+    _, model = _untrained(reference, ["red", "blue"])
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.head.named_parameters():
+            if parameter.dim() > 1:
+                own = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(own / own[0].numel() ** 0.5)
+            elif "bias" in name:
+                parameter.zero_()
+    model.head.powers.copy_(torch.tensor([0.7, 1.3]))  # type: ignore[union-attr, operator]
+    pictures = torch.rand(2, 3, SIDE, SIDE, generator=generator)
+    with torch.inference_mode():
+        expected = model.eval()(pictures).reshape(2, 100, 6)
+        own = _in_graph(model, pictures).reshape(2, 100, 6)
+    assert (expected[..., 4] > 0).any()
+    torch.testing.assert_close(own[..., 4], expected[..., 4], rtol=1e-3, atol=1e-4)
+    clear = expected[..., 4] > expected[:, -1:, 4] + 1e-3  # others have no order
+    middles, theirs = (each[clear][:, :4].mean(1).sort().values for each in (own, expected))
+    torch.testing.assert_close(middles, theirs, rtol=1e-3, atol=1e-3)
+
+
+def _in_graph(model: Model, pictures: torch.Tensor) -> torch.Tensor:
+    head = model.head
+    assert isinstance(head, LibraryHead)
+    with torch.inference_mode():
+        return head.in_graph(model.features(pictures))
+
+
 def _fresh(code: str, *arguments: Path) -> Any:
     """What a script prints as JSON in a process that knows nothing of us."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
@@ -267,6 +324,9 @@ def test_boxes_without_sides_are_no_objects() -> None:
         def losses(self, maps: Any, objects: Any) -> torch.Tensor:
             seen.extend(len(each.kinds) for each in objects)
             return torch.zeros(())
+
+        def candidates(self, maps: Any) -> Any:
+            raise NotImplementedError
 
         def answers(self, maps: Any) -> Any:
             scores = torch.tensor([0.2, 0.9])

@@ -36,7 +36,11 @@ def test_cards_tell_all_without_a_network(no_network: None, torch_home: Path) ->
     swag = cards["torchvision:vit_b_16@IMAGENET1K_SWAG_E2E_V1"]
     assert (swag.licence, swag.input, swag.year) == ("CC-BY-NC-4.0", "3x384x384", 2022)
     assert swag.trained_on == "Instagram-3.6B, then ImageNet-1k"
-    assert all(card.year and card.accuracy and card.parameters for card in cards.values())
+    assert all(card.year and card.parameters for card in cards.values())
+    found = {card.reference for card in cards.values() if card.accuracy is None}
+    assert "torchvision:fcos_resnet50_fpn" in found and len(found) < 20  # which find boxes
+    ssd = cards["torchvision:ssdlite320_mobilenet_v3_large"]
+    assert (ssd.input, ssd.trained_on, ssd.year) == ("3x320x320", "COCO", 2019)
     assert not [reference for reference in cards if "FEATURES" in reference]
     (one,) = catalog.hub("torchvision").cards("resnet50@*V1")
     assert one.reference == "torchvision:resnet50@IMAGENET1K_V1"

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.contracts import Backbone
+from headstart.errors import OutOfTimeError
 from headstart.evidence.experiment import Experiment
 from headstart.features.engine import on_device, to_device
 
 _SAMPLE, _REPEATS = 16, 2
+_FIRST, _SHARE = 2, 0.02  # items; of the time that is left, which more may take
 _STEP = 3.0  # forward passes that a pass there and back takes
 
 
@@ -28,21 +30,26 @@ class Price:
 
     @classmethod
     def of(cls, experiment: Experiment, backbone: Backbone) -> Price:
-        """Measure it on a few training items, the best of two tries."""
+        """Measure it on a few training items, the best of two tries; on two where time is short."""
         import torch
 
         from headstart.contracts.model import Model
 
-        items = experiment.dataset.split("train")[:_SAMPLE]
-        device, seconds = experiment.accelerator.device, []
+        device = experiment.accelerator.device
         network = Model.of(backbone, torch.nn.Identity())
         on_device(network.eval(), device)
-        for _ in range(_REPEATS):
+
+        def timed(count: int) -> float:
+            items = experiment.dataset.split("train")[:count]
             started = time.monotonic()
             with torch.inference_mode():
                 for inputs in experiment.reader.batches(items, [np.arange(len(items))]):
                     network(to_device(inputs, device))
-            seconds.append((time.monotonic() - started) / len(items))
+            return (time.monotonic() - started) / len(items)
+
+        seconds = [timed(_FIRST)]
+        if _REPEATS * _SAMPLE * seconds[0] < _SHARE * experiment.budget.left():
+            seconds = [timed(_SAMPLE) for _ in range(_REPEATS)]
         trained, validated, held_out = (
             len(experiment.dataset.split(name)) for name in ("train", "validation", "test")
         )
@@ -64,3 +71,25 @@ class Price:
     def epoch(self) -> float:
         """A training of one pass over the items, and its judgement."""
         return self.item * (2 * self.validated + _STEP * self.trained) + self.judged
+
+    def without_probe(self, views: int) -> float:
+        """All that a model takes which no probe is fitted to first, but for its training.
+
+        Its items and their views are stored, and it has its say before, at the end, and once saved.
+        """
+        return self.item * self.trained * (1 + views) + 3 * self.judged
+
+
+def demand_time(experiment: Experiment, backbone: Backbone) -> None:
+    """Raise OutOfTimeError where the budget is over before a model without a probe is trained."""
+    if not experiment.budget.limited:
+        return
+    needed = Price.of(experiment, backbone).without_probe(experiment.views)
+    count = len(experiment.dataset.items)
+    if needed > experiment.budget.left():
+        error = OutOfTimeError(
+            f"Reading {count} items as often as a model needs takes about {needed:.0f} s, which "
+            "the budget has no time for. Give more with --budget."
+        )
+        error.price = needed / count
+        raise error

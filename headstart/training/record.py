@@ -79,15 +79,18 @@ class Training:
         """Whether the weights of the newest row are kept; `scores` (N,) are of its items.
 
         They are where its score is the highest, and where the `latest` count, once a training has
-        gained anything, where it is behind by no more than a standard error of the difference: the
-        rule of Breiman et al. 1984. Few items pick an early row by luck, while a rate that falls to
-        zero makes the later ones better.
+        gained anything, where it is behind by no more than luck explains. Few items pick an early
+        row by luck, while a rate that falls to zero makes the later ones better. The highest of so
+        many noisy scores lies sqrt(2 ln rows) standard errors above what they are worth; no error
+        is taken as less than one item makes.
         """
         if self.top < 0 or self.selection_key(row) > self.selection_key(self.top):
             self.top, self.scores, self.best = row, [float(each) for each in scores], row
             return True
         behind = np.asarray(self.scores) - scores
-        if latest and self.top > 0 and behind.mean() <= behind.std() / np.sqrt(len(behind)):
+        error = np.sqrt((behind.var() + 1.0 / len(behind)) / len(behind))
+        luck = max(1.0, np.sqrt(2 * np.log(len(self.history)))) * error
+        if latest and self.top > 0 and behind.mean() <= luck:
             self.best = row
         return self.best == row
 

@@ -31,7 +31,7 @@ class HuggingFace(Hub):
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
-        """The encoders in the Hub's cache on this machine, and those in folders beside us."""
+        """What is in the Hub's cache on this machine, and in folders beside us."""
         from headstart.hubs.huggingface import listing
 
         return listing.cards(pattern)
@@ -57,7 +57,8 @@ class HuggingFace(Hub):
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
         demand_package("transformers", reference, "text")
-        from headstart.hubs.huggingface import building, detectors, sequences, sounds, static
+        from headstart.hubs.huggingface import building, sequences, sounds, static
+        from headstart.hubs.huggingface.detectors import building as detectors
         from headstart.hubs.huggingface.detectors.families import FAMILIES as DETECTORS
         from headstart.hubs.huggingface.families import SOUNDS, family
         from headstart.hubs.huggingface.layout import lay_out

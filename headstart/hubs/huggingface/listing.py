@@ -13,6 +13,7 @@ from huggingface_hub.errors import CacheNotFound
 
 from headstart.contracts import Card
 from headstart.errors import HeadstartError
+from headstart.hubs.huggingface.detectors.families import FAMILIES as DETECTORS
 from headstart.hubs.huggingface.families import FAMILIES as TEXTS
 from headstart.hubs.huggingface.families import SOUNDS
 from headstart.hubs.huggingface.fetching import ADAPTED, INDEX, MARKS, is_adapter, weight_files
@@ -34,7 +35,7 @@ _RECORD: Final = "headstart.json"  # of our own artifacts, which another hub lis
 
 
 def cards(pattern: str) -> Iterator[Card]:
-    """Describe the encoders whose name, or folder, matches the shell pattern."""
+    """Describe the encoders and detectors whose name, or folder, matches the shell pattern."""
     marked = {path.parent for mark in MARKS for path in Path().glob(f"*/{mark}")}
     for folder in sorted(marked):
         if fnmatchcase(folder.name, pattern) and not (folder / _RECORD).exists():
@@ -78,7 +79,8 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
     except HeadstartError:
         return
     kind = config.get("model_type")
-    if kind is not None and kind not in (*TEXTS, *WRITERS, *PICTURES, *WHOLE, *SOUNDS):
+    known = (*TEXTS, *WRITERS, *PICTURES, *WHOLE, *SOUNDS, *DETECTORS)
+    if kind is not None and kind not in known:
         return
     reads_text = kind is None or kind in (*TEXTS, *WRITERS)
     licence, trained_on = card(folder)

@@ -16,13 +16,16 @@ from headstart.contracts import Card
 from headstart.hubs.torchvision.library import models
 
 _LICENCE: Final = "BSD-3-Clause"
+DETECTED: Final = "COCO"  # what detectors are trained on
+_LARGE, _SIDES = 512, (320, 300)  # px, the latter of those whose name says so
 _SWAG: Final = "SWAG"  # weights of Singh et al. 2022, which have their own terms and training data
 _PUBLISHED: Final = {  # families and ways of training, by the year of their paper or release
     2014: "alexnet googlenet vgg",  # AlexNet as Krizhevsky varied it for several machines
-    2015: "inception_v3 resnet",
-    2016: "densenet resnext squeezenet wide_resnet",
+    2015: "fasterrcnn inception_v3 resnet",
+    2016: "densenet resnext squeezenet ssd300 wide_resnet",
+    2017: "keypointrcnn maskrcnn retinanet",
     2018: "mnasnet mobilenet_v2 shufflenet_v2",
-    2019: "efficientnet mobilenet_v3",
+    2019: "efficientnet fcos mobilenet_v3 ssdlite320",
     2020: "regnet vit",
     2021: "efficientnet_v2 swin IMAGENET1K_V2",
     2022: f"convnext maxvit IMAGENET1K_{_SWAG}",
@@ -68,6 +71,31 @@ def cards(pattern: str) -> Iterator[Card]:
                     year=year(name, tag),
                     path=escape(str(stored(entry.url))),
                 )
+    for name in detectors():
+        yield from _detector_cards(name, pattern)
+
+
+def _detector_cards(name: str, pattern: str) -> Iterator[Card]:
+    kind = models.get_model_weights(name)
+    side = usual_size(name)
+    for place, entry in enumerate(sorted(kind, key=lambda each: each is not kind.DEFAULT)):
+        if fnmatchcase(name, pattern) or fnmatchcase(f"{name}@{entry.name}", pattern):
+            yield Card(
+                reference=f"torchvision:{name}@{entry.name}" if place else f"torchvision:{name}",
+                modality="image",
+                parameters=entry.meta["num_params"],
+                input=f"3x{side}x{side}",
+                licence=_LICENCE,
+                trained_on=DETECTED,
+                at_hand=stored(entry.url).is_file(),
+                year=year(name, ""),
+                path=escape(str(stored(entry.url))),
+            )
+
+
+def usual_size(name: str) -> int:
+    """The side of the square, in pixels, that a detector is fed unless told otherwise."""
+    return next((side for side in _SIDES if str(side) in name), _LARGE)
 
 
 def accuracy(entry: Any) -> float:

@@ -50,7 +50,7 @@ class Image(Modality):
     the lower one, else it is rounded to the even one).
     """
 
-    version: ClassVar[int] = 3  # of what `decode` gives; raise it whenever a pixel changes
+    version: ClassVar[int] = 4  # of what `decode` gives; raise it whenever a pixel changes
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
     has_extent: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = (

@@ -9,16 +9,16 @@ from typing import Any, Final, final
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.hubs.torchvision.library import models
+from headstart.hubs.torchvision.listing import DETECTED, usual_size
 from headstart.hubs.torchvision.planning import fetched
 from headstart.loading import refusals
 from headstart.loading.preprocess import WIDEST
 from headstart.loading.spec import HubOptions, LoadSpec, resolve
 from headstart.loading.weights import Weights, names_file, read
 
-_LARGE, _SMALL, _SSD300 = 512, 320, 300  # px of a side
 _LEAST: Final = 64
 _BOXES_OF: Final = ("maskrcnn", "keypointrcnn")  # which hold a Faster R-CNN
-_LICENCE, _TRAINED_ON = "BSD-3-Clause", "COCO"
+_LICENCE: Final = "BSD-3-Clause"
 
 
 @final
@@ -27,7 +27,7 @@ class DetectorOptions(HubOptions):
     """The options of a reference: `size` in pixels, of a square that pictures are fed in."""
 
     pretrained: bool = True
-    size: int = _LARGE
+    size: int = 512
     ema: bool = True
 
 
@@ -84,7 +84,7 @@ def settle(reference: Reference) -> DetectorSpec:
     builder = name
     for kind in _BOXES_OF:
         builder = builder.replace(kind, "fasterrcnn")
-    usual = _SMALL if "320" in name else _SSD300 if "300" in name else _LARGE
+    usual = usual_size(name)
     options = resolve(DetectorOptions, reference, {"size": str(usual)})
     if not _LEAST <= options.size <= WIDEST:
         raise HeadstartError(
@@ -109,7 +109,7 @@ def _weights(
         return None, "", (None, None)
     entry = _entry(reference.name, tag or "DEFAULT")
     path = fetched(entry.url, f"torchvision:{reference.name}")
-    return read(path), str(path), (_LICENCE, _TRAINED_ON)
+    return read(path), str(path), (_LICENCE, DETECTED)
 
 
 def entries(name: str) -> Mapping[str, Any]:
