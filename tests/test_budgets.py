@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 from conftest import write_pictures
+from detectors import detector, squares
 
 import headstart as hs
 from headstart import evidence, plan
@@ -123,6 +124,26 @@ def test_what_finds_no_time_is_left_out_and_named(pictures: Path, tmp_path: Path
     assert (price.trained, price.held_out) == tuple(
         len(target.dataset.split(name)) for name in ("train", "test")
     )
+
+
+def test_a_detector_sees_no_more_items_than_its_budget_has_time_for(tmp_path: Path) -> None:
+    pytest.importorskip("onnx2torch")
+    data = squares(tmp_path / "data", 40)
+    file = detector(tmp_path / "small.onnx")
+    told = tiny.Recording()
+    transfer = prepare(data, f"graph:{file}", None, RunContext.of(SETTINGS, told))
+    target, source = transfer.experiment, transfer.backbone
+    price = evidence.Price.of(target, source)
+    needed = price.without_probe(target.views)
+    reads = price.trained * (1 + target.views) + 3 * (price.validated + price.held_out)
+    assert needed == pytest.approx(price.item * reads)
+    whole, _ = affordable.features_in_time(replace(target, budget=Budget(1e6)), source)
+    assert len(whole.dataset.items) == len(target.dataset.items)
+    hurried = replace(target, budget=Budget(1e-3))
+    part, features = affordable.features_in_time(hurried, source)
+    assert len(part.dataset.items) < len(target.dataset.items) / 2
+    assert len(features.arm.scores) == len(part.dataset.split("test"))
+    assert "items are used. Give more with --budget." in told.said[-1] + told.warned[-1]
 
 
 @pytest.fixture

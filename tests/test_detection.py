@@ -23,6 +23,7 @@ from headstart.contracts.places import Motion
 from headstart.errors import HeadstartError
 from headstart.tasks.detection import Detection
 from headstart.tasks.detection.assignment import assign, overlaps
+from headstart.tasks.detection.head import DetectionHead
 from headstart.tasks.detection.thresholds import best
 
 pytest.importorskip("onnx2torch")
@@ -169,6 +170,31 @@ def test_views_move_boxes_with_pictures() -> None:
     twice = Detection().moved(targets, [Motion(True, 1.0)])
     again = Detection().moved(twice, [Motion(True, 1.0)])
     np.testing.assert_allclose(again, targets, atol=1e-6)
+
+
+@pytest.mark.parametrize("lying", [True, False])
+def test_thin_pictures_keep_their_shape(lying: bool) -> None:
+    """640 x 14 on 64 pixels: 1.4 rows of it, and not the one row that whole pixels leave."""
+    import io
+
+    buffer, size = io.BytesIO(), (640, 14) if lying else (14, 640)
+    Image.new("RGB", size, (254, 254, 254)).save(buffer, "PNG")
+    preprocess = {"channels": 3, "height": 64, "width": 64, "crop": 1.0, "mean": (), "std": ()}
+    preprocess |= {"crop_mode": "letterbox", "interpolation": "bilinear"}
+    view = catalog.modality("image").decode(buffer.getvalue(), preprocess)[0].astype(float)
+    view = view if lying else view.T
+    assert (view[0] == 254).all() and (view[2:] == 114).all()
+    np.testing.assert_allclose(view[1], 114 + 0.4 * 140, atol=10)  # within 1/16 of a pixel
+
+
+def test_boxes_are_asked_for_at_some_steps_wide_before_training() -> None:
+    roles = ("cls", "reg", "obj")
+    level = Level(8, dict.fromkeys(roles, "map0"), dict.fromkeys(roles, 16))
+    head = DetectionHead([level], 1)
+    with torch.inference_mode():
+        said, _ = head.raw({"map0": torch.zeros(1, 16, 4, 4)})
+    sides = said[..., 2:4] - said[..., :2]
+    torch.testing.assert_close(sides, torch.full_like(sides, 32.0))
 
 
 def test_the_threshold_of_a_class_is_where_f1_is_best() -> None:

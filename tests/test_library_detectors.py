@@ -167,7 +167,7 @@ def test_a_detector_of_two_stages_has_none() -> None:
     name = "torchvision:fasterrcnn_mobilenet_v3_large_320_fpn"
     _, model = _untrained(f"{name}?pretrained=false&size={SIDE}", ["red"])
     with pytest.raises(NotImplementedError, match="looks a second time"):
-        _in_graph(model.eval(), torch.rand(1, 3, SIDE, SIDE))
+        _in_graph(model, {})
 
 
 def _chooses_alike(reference: str) -> None:
@@ -182,10 +182,11 @@ def _chooses_alike(reference: str) -> None:
             elif "bias" in name:
                 parameter.zero_()
     model.head.powers.copy_(torch.tensor([0.7, 1.3]))  # type: ignore[union-attr, operator]
-    pictures = torch.rand(2, 3, SIDE, SIDE, generator=generator)
     with torch.inference_mode():
-        expected = model.eval()(pictures).reshape(2, 100, 6)
-        own = _in_graph(model, pictures).reshape(2, 100, 6)
+        maps = model.eval().features(torch.rand(2, 3, SIDE, SIDE, generator=generator))
+        maps = {name: torch.randn(each.shape, generator=generator) for name, each in maps.items()}
+        expected = model.head(maps).reshape(2, 100, 6)
+        own = _in_graph(model, maps).reshape(2, 100, 6)
     assert (expected[..., 4] > 0).any()
     torch.testing.assert_close(own[..., 4], expected[..., 4], rtol=1e-3, atol=1e-4)
     clear = expected[..., 4] > expected[:, -1:, 4] + 1e-3  # others have no order
@@ -193,11 +194,9 @@ def _chooses_alike(reference: str) -> None:
     torch.testing.assert_close(middles, theirs, rtol=1e-3, atol=1e-3)
 
 
-def _in_graph(model: Model, pictures: torch.Tensor) -> torch.Tensor:
-    head = model.head
-    assert isinstance(head, LibraryHead)
-    with torch.inference_mode():
-        return head.in_graph(model.features(pictures))
+def _in_graph(model: Model, maps: dict[str, torch.Tensor]) -> torch.Tensor:
+    assert isinstance(model.head, LibraryHead)
+    return model.head.in_graph(maps)
 
 
 def _fresh(code: str, *arguments: Path) -> Any:

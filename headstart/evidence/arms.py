@@ -20,7 +20,6 @@ from headstart.evidence.experiment import Experiment
 from headstart.evidence.fitting import answers, fitted, full_probe, joined, merit
 from headstart.evidence.judging import JUDGED, judge, refit_head
 from headstart.evidence.lookup import copied
-from headstart.evidence.pricing import demand_time
 from headstart.evidence.record import Arm
 from headstart.features.legality import cacheable_stages
 from headstart.runtime.budget import Budget
@@ -103,10 +102,8 @@ def features_arm(experiment: Experiment, backbone: Backbone) -> ArmResult:
 
 
 def _untrained(experiment: Experiment, backbone: Backbone) -> ArmResult:
-    """The head as it is before training. Raises OutOfTimeError where the budget is too small."""
     from headstart.contracts.model import Model
 
-    demand_time(experiment, backbone)
     started = time.monotonic()
     seed_everything(experiment.settings.seed)
     model = Model.of(backbone, new_head(experiment, backbone))

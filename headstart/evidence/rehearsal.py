@@ -68,7 +68,8 @@ def rehearse(
     def known(training: Any, outputs: np.ndarray) -> bool:
         return rehearsal.score(outputs, targets) >= rehearsal.enough
 
-    session = replace(few.session("", few.budget), decided=known, checkpoint=None)
+    until = Budget(min(SECONDS, SHARE * experiment.budget.left()))  # from when maps are there
+    session = replace(few.session("", until), decided=known, checkpoint=None)
     training = train(model, experiment.task, strategy, splits, short, session)
     outputs = predict(model, splits.validation, few.accelerator)
     score = rehearsal.score(outputs, targets)
@@ -107,12 +108,11 @@ def _few(experiment: Experiment) -> Experiment | None:
     if not items:
         return None
     both = *items * _AGAIN, *(replace(item, split="validation") for item in items)
-    seconds = min(SECONDS, SHARE * experiment.budget.left())
     return replace(
         experiment,
         dataset=replace(experiment.dataset, items=both),
         settings=replace(experiment.settings, augment="no", views=0),
-        budget=Budget(seconds),
+        budget=Budget(None),
         workspace=None,
         pace=(),
     )

@@ -12,6 +12,7 @@ from headstart.contracts import Backbone
 from headstart.data import Dataset, Item, nested
 from headstart.errors import OutOfTimeError
 from headstart.evidence import ArmResult, Experiment
+from headstart.evidence.pricing import demand_time
 from headstart.runtime.budget import Budget
 
 SHARE = 0.5  # of the time that is left, for the features of fewer items
@@ -25,6 +26,8 @@ def features_in_time(experiment: Experiment, backbone: Backbone) -> tuple[Experi
     keeps its share.
     """
     try:
+        if not experiment.task.has_probe:
+            demand_time(experiment, backbone)
         return experiment, evidence.features_arm(experiment, backbone)
     except OutOfTimeError as error:
         count = SHARE * max(0.0, experiment.budget.left()) / (error.price or np.inf)

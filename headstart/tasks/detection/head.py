@@ -22,6 +22,7 @@ _ALONE: Final = 0.6  # overlap above which only the surer one of two boxes of a 
 _LEAST: Final = 0.003  # score
 _LOOKED: Final = 1000  # boxes that are compared with each other
 _RARE: Final = 0.01  # how likely an untrained layer says there is an object
+_USUAL: Final = 4.0  # steps of a side that a scale is first asked about, as in FCOS
 _WIDEST: Final = 8.0  # natural logarithm of a side, in steps
 _WIDTH: Final = 96  # channels of the layers over a trunk that was made for something else
 _ROLES: Final = ("reg", "obj", "cls")
@@ -107,5 +108,7 @@ def _layers(level: Level, classes: int) -> nn.ModuleDict:
             nn.init.normal_(layer.weight, std=0.0 if role == "cls" else 0.01)
             bias = -math.log(1 / _RARE - 1) if role == "obj" else 0.0
             nn.init.constant_(cast(nn.Parameter, layer.bias), bias)
+            if role == "reg":  # as boxes of a place's own size overlap no object
+                nn.init.constant_(cast(nn.Parameter, layer.bias)[2:], math.log(_USUAL))
         layers[role] = layer
     return layers

@@ -1,0 +1,38 @@
+"""Which epoch's weights are kept: the best on validation, or the latest that luck can't tell apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart.training import Training
+
+
+def _kept(rows: list[np.ndarray], latest: bool) -> int:
+    """The row whose weights are kept after scores (N,) of items, a row an epoch."""
+    training = Training()
+    for number, scores in enumerate(rows):
+        score = float(scores.mean())
+        training.history.append({"score": score, "validation_loss": 1.0, "steps": float(number)})
+        assert training.keeps(number, scores, latest) == (training.best == number)
+    return training.best
+
+
+@pytest.mark.parametrize(("latest", "kept"), [(False, 2), (True, 5)])
+def test_of_few_items_the_latest_epoch_counts_where_a_task_says_so(latest: bool, kept: int) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.2, (6, 9))
+    means = np.array([0.2, 0.5, 0.66, 0.6, 0.58, 0.6])
+    rows = list(means[:, None] + noise - noise.mean(axis=1, keepdims=True))
+    assert _kept(rows, latest) == kept
+
+
+def test_of_many_items_an_epoch_that_is_clearly_better_counts() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.2, (4, 900))
+    means = np.array([0.2, 0.66, 0.56, 0.58])
+    assert _kept(list(means[:, None] + noise), latest=True) == 1
+
+
+def test_what_never_gained_keeps_its_start() -> None:
+    rows = [np.full(9, score) for score in (0.4, 0.39, 0.38)]
+    assert _kept(rows, latest=True) == 0
+    assert _kept([np.full(9, score) for score in (0.4, 0.41, 0.4)], latest=True) == 2
