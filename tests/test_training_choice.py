@@ -1,4 +1,4 @@
-"""Which epoch's weights are kept: the best on validation, or the latest that luck can't tell apart."""
+"""Which epoch's weights are kept: the best on validation, or the latest that is as good."""
 
 from __future__ import annotations
 
