@@ -91,8 +91,7 @@ def _of_onnx(leaving: Leaving) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         form = Onnx()
         form.write(replace(leaving, folder=Path(folder)))
-        network = openvino_runtime.library().Core().read_model(str(Path(folder) / form.file))
-        return network.clone()
+        return openvino_runtime.library().Core().read_model(str(Path(folder) / form.file))
 
 
 def _head(network: Any) -> list[str]:

@@ -110,6 +110,7 @@ class _Export:
         value = reader.decode(items.items[0])
         sample = example(fed([value], reader.modality, reader.preprocess))
         whole = Whole.of(predictor.model, predictor.task, reader, width, sample)
+        _demand_held(self.folder, self.name, whole)
         kept, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
 
         def described(network: Whole) -> dict[str, Any]:
@@ -202,6 +203,22 @@ def _demand_boxes(folder: Path, leaving: _Export, predictor: Predictor) -> None:
     if leaving.int8:
         why = "NNCF's ranges are of whole answers, and a detector's stand behind suppression"
         raise _refused(folder, f"{name} in whole numbers", why)
+
+
+def _demand_held(folder: Path, to: str, whole: Whole) -> None:
+    """Raise HeadstartError for a detector whose choice of boxes no graph holds."""
+    import torch
+
+    if not whole.finds_boxes:
+        return
+    try:
+        with torch.inference_mode():
+            whole.answers(whole.body(whole.alone().inputs()))
+    except NotImplementedError as error:
+        raise HeadstartError(
+            f"{folder} can't leave as {to}: {error}. Use `headstart predict` or `headstart serve`. "
+            "Nothing was written."
+        ) from None
 
 
 def _refused(folder: Path, to: str, why: str) -> HeadstartError:

@@ -80,7 +80,9 @@ class TransformersHead(LibraryHead, nn.Module):
         if self.family.softmax:  # with a class more for no object; each query has one answer
             scores, kinds = answers.logits.softmax(2)[..., :-1].max(2)
             return Candidates(corners, scores, kinds), None
-        return surest(corners, answers.logits.sigmoid(), MOST), None
+        queries = answers.logits.shape[1]
+        most = queries if self.family.as_many_as_queries else MOST
+        return surest(corners, answers.logits.sigmoid(), most), None
 
     def _run(self, maps: Maps, wanted: Any) -> Any:
         supplied = self.network.get_submodule(self.family.trunk)

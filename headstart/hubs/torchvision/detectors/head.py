@@ -81,7 +81,7 @@ class TorchvisionHead(LibraryHead, nn.Module):
         network = self.network
         if isinstance(network, models.detection.FasterRCNN):
             raise NotImplementedError(
-                "it looks a second time at what its first stage finds, which no graph here holds"
+                "it looks a second time at what its first stage finds, which no form here holds"
             )
         features = list(theirs(maps).values())
         images = ImageList(pictures_like(maps, self.side)[:1], [(self.side, self.side)])
