@@ -47,7 +47,8 @@ def expected(fitted: tuple[Path, Path]) -> np.ndarray:
     model, data = fitted
     pixels = torch.from_numpy(levels(data / "1.png")).float() / 255
     with torch.inference_mode():
-        return hs.load(model).model.eval()(pixels).reshape(100, 6).numpy()
+        boxes: torch.Tensor = hs.load(model).model.eval()(pixels)
+    return boxes.reshape(100, 6).numpy()
 
 
 def run(form: str, folder: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:

@@ -181,7 +181,7 @@ def _chooses_alike(reference: str) -> None:
                 parameter.copy_(own / own[0].numel() ** 0.5)
             elif "bias" in name:
                 parameter.zero_()
-    model.head.powers.copy_(torch.tensor([0.7, 1.3]))  # type: ignore[union-attr, operator]
+    model.head.powers.copy_(torch.tensor([0.7, 1.3]))  # type: ignore[operator]
     with torch.inference_mode():
         maps = model.eval().features(torch.rand(2, 3, SIDE, SIDE, generator=generator))
         maps = {name: torch.randn(each.shape, generator=generator) for name, each in maps.items()}

@@ -118,8 +118,8 @@ def _input(name: str, whole: Whole) -> dict[str, Any]:
 
 def _output(name: str, items: int | str) -> dict[str, Any]:
     if name in _OF_BOXES:
-        kind, sides, meaning = _OF_BOXES[name]
-        return {"type": kind, "shape": [items, MOST, *sides], "meaning": meaning}
+        kind, sides, sentence = _OF_BOXES[name]
+        return {"type": kind, "shape": [items, MOST, *sides], "meaning": sentence}
     meaning = {
         "features": "What the head reads: a vector for each item.",
         "outputs": "What the head answers, before probabilities or units are made of it.",

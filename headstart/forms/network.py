@@ -181,6 +181,7 @@ class Whole:
         body = nn.Sequential(*parts)
         for module in (body, answers):
             module.cpu().eval().requires_grad_(False)
+            _set_apart_empty(module)
         return cls(body, answers, sample)
 
     @property
@@ -228,6 +229,15 @@ class Flat(nn.Module):
         single = {PIXELS, ROWS} & set(self._names)
         batch = inputs[0] if single else dict(zip(self._names, inputs, strict=True))
         return tuple(self.answers(self.body(batch)).values())
+
+
+def _set_apart_empty(network: nn.Module) -> None:
+    """Let tensors without numbers be attributes: torch.export.save fails on such buffers."""
+    for module in network.modules():
+        for name, tensor in list(module.named_buffers(recurse=False)):
+            if not tensor.numel():
+                delattr(module, name)
+                vars(module)[name] = tensor
 
 
 def _scaled(preprocess: Preprocess) -> Scaled:

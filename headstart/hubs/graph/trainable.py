@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from headstart.errors import HeadstartError, reason
-from headstart.hubs.graph import operations
+from headstart.hubs.graph import operations, settled
 from headstart.hubs.graph.cutting import Cut, cut
 from headstart.hubs.graph.normalising import axis_of, black, entry, layout, normalise
 from headstart.hubs.graph.planning import GraphSpec, Opened, Positions
@@ -135,7 +135,10 @@ def converted(spec: GraphSpec, content: bytes) -> nn.Module:
             f"{spec.path} can't be turned into a network of torch ({reason(error)}). "
             "Leave trainable=true out and use -s feature-extraction."
         ) from error
-    return _train_all(network)
+    network = _train_all(network)
+    if isinstance(network, GraphModule):
+        settled.let_go(network)
+    return network
 
 
 def _operation(error: Exception) -> str:

@@ -138,7 +138,8 @@ def _scales(
         scores = (scores * said["bbox_ctrness"].sigmoid()).sqrt()
     each = logits.shape[1] // sum(places)  # anchors a place
     sizes = [each * count for count in places]
-    return list(zip(corners.split(sizes, 1), scores.split(sizes, 1), strict=True))
+    parts = (torch.split(every, sizes, 1) for every in (corners, scores))
+    return list(zip(*parts, strict=True))
 
 
 def _named(candidates: Candidates, kind: int) -> Candidates:
