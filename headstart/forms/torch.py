@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
 from headstart.errors import reason
-from headstart.forms.form import FACTS, Form, FormError, Leaving, Run
+from headstart.forms.description import FILE
+from headstart.forms.form import BOXES, FACTS, Form, FormError, Leaving, Run
 
 if TYPE_CHECKING:
     from headstart.forms.network import Whole
@@ -61,10 +64,10 @@ class ExportedProgram(Form):
 
     def opened(self, folder: Path) -> Run:
         """The program as torch runs it."""
-        import json
-
         import torch
 
+        if _finds_boxes(folder):
+            import_module("headstart.contracts.suppression")  # whose operation the file names
         extra = {NAMES: ""}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -78,3 +81,7 @@ class ExportedProgram(Form):
             return {name: each.numpy() for name, each in zip(answers, tensors, strict=True)}
 
         return run
+
+
+def _finds_boxes(folder: Path) -> bool:
+    return BOXES in json.loads((folder / FILE).read_text(encoding="utf-8"))["outputs"]
