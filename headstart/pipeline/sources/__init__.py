@@ -51,7 +51,7 @@ def beside(
     parts = [converted(table, maps[table.key], target, dataset) for table in tables]
     for part in parts:
         _demand_rows(part)
-        show.say(part.said())
+        show.say(part.sentence())
     own = [item.read() for name in ("train", "validation") for item in dataset.split(name)]
     others = [_bytes(modality, row) for part in parts for row in part.rows]
     whole = modality.prepared(backbone, [*own, *others])
