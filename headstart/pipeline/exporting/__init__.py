@@ -107,8 +107,8 @@ class _Export:
 
         before = checking.answered(predictor, items)  # as it answers users, mostly without torch
         reader, width = predictor.reader, before.outputs.shape[1]
-        value = reader.decode(items.items[0])
-        sample = example(fed([value], reader.modality, reader.preprocess))
+        values = [reader.decode(items.items[0])]
+        sample = example(fed(values, reader.modality, reader.preprocess))
         whole = Whole.of(predictor.model, predictor.task, reader, width, sample)
         _demand_held(self.folder, self.name, whole)
         kept, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
@@ -120,9 +120,8 @@ class _Export:
         facts = self._written(draft, whole, described)
         if self.int8:
             self.progress.say(f"Finding the ranges of whole numbers on {len(ranges)} items.")
-            batches = [
-                fed([reader.decode(item)], reader.modality, reader.preprocess) for item in ranges
-            ]
+            decoded = ([reader.decode(item)] for item in ranges)
+            batches = [fed(each, reader.modality, reader.preprocess) for each in decoded]
             self.form.quantise(draft, batches, _text(facts))
         self._complete(draft, facts, record)
         self.progress.say(
