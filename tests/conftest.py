@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -17,6 +18,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Hundreds of processes import the package, and would compile it each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Nothing of what libraries and tests bring ever becomes garbage: see pytest_collection_finish.
+gc.disable()
 
 import numpy as np
 import pytest
@@ -26,6 +29,13 @@ from PIL import Image
 import headstart as hs
 from headstart import defaults
 from headstart.results import Result
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, and only what the tests make."""
+    gc.freeze()
+    gc.enable()
+
 
 # A busy machine is no defect of the code under test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
