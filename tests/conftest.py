@@ -18,8 +18,6 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Hundreds of processes import the package, and would compile it each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Nothing of what libraries and tests bring ever becomes garbage: see pytest_collection_finish.
-gc.disable()
 
 import numpy as np
 import pytest
@@ -30,12 +28,8 @@ import headstart as hs
 from headstart import defaults
 from headstart.results import Result
 
-
-def pytest_collection_finish() -> None:
-    """Collect garbage from here on, and only what the tests make."""
-    gc.freeze()
-    gc.enable()
-
+# What libraries and the modules of tests bring stays till the end: there is no garbage among it.
+gc.disable()
 
 # A busy machine is no defect of the code under test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +43,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 defaults.FOLDED = defaults.LEAST_HELD_OUT = defaults.SETTLED = 0
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """From here on look for garbage, in what tests make alone."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let extensions see all of theirs go, as some of them count that."""
+    gc.unfreeze()
 
 
 # Seen with OpenVINO 2026.4.1; not known of processors that really have no more than AVX2.
