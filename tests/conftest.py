@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -27,6 +28,9 @@ import headstart as hs
 from headstart import defaults
 from headstart.results import Result
 
+# What libraries and the modules of tests bring stays till the end: there is no garbage among it.
+gc.disable()
+
 # A busy machine is no defect of the code under test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -39,6 +43,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 defaults.FOLDED = defaults.LEAST_HELD_OUT = defaults.SETTLED = 0
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """From here on look for garbage, in what tests make alone."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let extensions see all of theirs go, as some of them count that."""
+    gc.unfreeze()
 
 
 # Seen with OpenVINO 2026.4.1; not known of processors that really have no more than AVX2.

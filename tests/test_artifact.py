@@ -24,6 +24,7 @@ from timm.data.transforms_factory import create_transform
 import headstart as hs
 from headstart import artifact
 from headstart.data import FileSource, Item
+from headstart.data.sources import InlineSource
 from headstart.loading import record, weights
 from headstart.pipeline import checking
 
@@ -209,6 +210,9 @@ def test_a_fresh_process_is_compared_answer_by_answer(
     forge(copy, weights_sha256=weights.digest(state))
     with pytest.raises(hs.HeadstartError, match=r"answers otherwise .* for .*bees/000\.png"):
         checking.verify(copy, files, expected, ".png")
+    unreadable = [Item("broken", "", None, InlineSource(b"no picture"))]
+    with pytest.raises(hs.HeadstartError, match=r"in a fresh process: .*000.*can't be used: it is"):
+        checking.verify(fitted.folder, unreadable, expected[:1], ".png")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from headstart import catalog
+from headstart.contracts import boxes
 
 WIDTH, HEIGHT = 640, 480
 CLASSES = 3
@@ -90,7 +91,36 @@ def as_arrays(objects: list[np.ndarray], boxes: list[np.ndarray]) -> tuple[np.nd
 def test_it_is_that_of_coco(seed: int) -> None:
     rng = np.random.default_rng(seed)
     objects = truths(rng, 40)
-    boxes = [answers(rng, own) for own in objects]
-    predictions, targets = as_arrays(objects, boxes)
+    said = [answers(rng, own) for own in objects]
+    predictions, targets = as_arrays(objects, said)
     found = [catalog.metric_named(name).of(predictions, targets) for name in NAMES]
-    np.testing.assert_allclose(found, by_coco(objects, boxes), atol=1e-9)
+    np.testing.assert_allclose(found, by_coco(objects, said), atol=1e-9)
+
+
+@pytest.mark.parametrize("held", [1, 10**6])
+@pytest.mark.parametrize("area", [(0.0, np.inf), (0.0, 32.0**2), (32.0**2, 96.0**2)])
+def test_many_pictures_are_matched_as_each_alone(
+    area: tuple[float, float], held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are held at a time."""
+    rng = np.random.default_rng(7)
+    objects = truths(rng, 30)
+    predictions, targets = as_arrays(objects, [answers(rng, own) for own in objects])
+    thresholds = np.linspace(0.5, 0.95, 10)
+    alone = [
+        boxes.matches(*each, thresholds, area) for each in zip(predictions, targets, strict=True)
+    ]
+    monkeypatch.setattr(boxes, "_HELD", held)
+    together = boxes.matches(predictions, targets, thresholds, area)
+    assert {boxes.FOUND, boxes.MISSED} <= set(np.unique(together))
+    np.testing.assert_array_equal(together, np.stack(alone))
+    counted = [boxes.counted(each, area) for each in targets]
+    np.testing.assert_array_equal(boxes.counted(targets, area), np.stack(counted))
+
+
+def test_no_picture_and_no_object_are_matched_too() -> None:
+    half, none = np.array([0.5]), np.full((2, 1, 5), -1.0)
+    none[:, 0] = WIDTH, HEIGHT, 0, 0, 0
+    said = np.tile([0.1, 0.1, 0.4, 0.4, 0.9, 1.0], (2, 3, 1))
+    assert boxes.matches(said, none, half).tolist() == np.full((2, 3, 1), boxes.MISSED).tolist()
+    assert boxes.matches(said[:0], none[:0], half).shape == (0, 3, 1)

@@ -142,9 +142,9 @@ def test_a_predictor_is_copied_and_pickled(fitted: Fitted) -> None:
         np.testing.assert_allclose(other.predict_proba([picture]), expected, rtol=1e-4, atol=1e-6)
 
 
-def modules(*arguments: str | Path) -> set[str]:
-    """Everything that a command imports."""
-    command = [sys.executable, "-X", "importtime", "-m", "headstart", *map(str, arguments)]
+def modules(*arguments: str | Path, of: str = "headstart") -> set[str]:
+    """Everything that a command imports, or another module at work."""
+    command = [sys.executable, "-X", "importtime", "-m", of, *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -157,6 +157,9 @@ def test_commands_import_what_they_need(fitted: Fitted) -> None:
     asked = modules("predict", fitted.folder, picture, "--json")
     assert "openvino._pyopenvino" in asked
     assert not asked & HEAVY
+    checked = modules(fitted.folder, picture, of="headstart.pipeline.reopening")
+    assert "openvino._pyopenvino" in checked
+    assert not checked & (HEAVY | {"headstart.cli", "jinja2", "rich", "typer"})
     scored = modules("evaluate", fitted.folder, fitted.pictures)
     assert not scored & {"timm", "torchvision", "transformers", "plotly", "peft", "captum"}
 

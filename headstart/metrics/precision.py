@@ -33,14 +33,12 @@ class _Precision(Metric, ABC):
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """How many boxes and objects; of each box score, class and matches; objects' classes."""
-        thresholds = np.array(self.thresholds)
-        rows = []
-        for boxes, truth in zip(predictions, targets, strict=True):
-            matched = matches(boxes, truth, thresholds, self.area)
-            front = [len(boxes), targets.shape[1] - 1]
-            answers = np.concatenate([boxes[:, 4:6], matched], axis=1)
-            rows.append(np.concatenate([front, answers.ravel(), counted(truth, self.area)]))
-        return np.array(rows, dtype=np.float64)
+        count, most, objects = len(targets), predictions.shape[1], targets.shape[1] - 1
+        matched = matches(predictions, targets, np.array(self.thresholds), self.area)
+        answers = np.concatenate([predictions[..., 4:6], matched], axis=2).reshape(count, -1)
+        front = np.full((count, _FRONT), [most, objects])
+        rows = np.concatenate([front, answers, counted(targets, self.area)], axis=1)
+        return rows.astype(np.float64)
 
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """The mean over classes and overlaps; not a number without an object."""

@@ -77,14 +77,14 @@ def verify(
             file = Path(scratch) / f"{position:03}{own or suffix}"
             file.write_bytes(item.read())
             files.append(str(file))
-        command = [sys.executable, "-m", "headstart", "predict", str(folder), *files, "--json"]
+        command = [sys.executable, "-m", "headstart.pipeline.reopening", str(folder), *files]
         environment = os.environ | {"HF_HUB_OFFLINE": "1"}
         ended = subprocess.run(
             command, capture_output=True, text=True, env=environment, check=False
         )
     if ended.returncode != 0:
         raise HeadstartError(f"{folder} can't be opened in a fresh process: {ended.stderr.strip()}")
-    _demand_alike(folder, items, json.loads(ended.stdout)["predictions"], expected)
+    _demand_alike(folder, items, json.loads(ended.stdout), expected)
 
 
 def _demand_alike(

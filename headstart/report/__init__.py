@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-from jinja2 import Environment
-from rich import box
-from rich.bar import Bar
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from headstart.report import words
 from headstart.report.words import capital, further, gains, judged, other_metrics
+
+if TYPE_CHECKING:  # so that answers alone go without what draws tables
+    from jinja2 import Template
+    from rich.bar import Bar
+    from rich.table import Table
 
 VERDICTS = {
     "helps": "Transfer helps",
@@ -24,7 +23,7 @@ VERDICTS = {
     "unknown": "The gain over scratch is unknown",
     "evaluated": "Evaluated on other data",
 }
-_PAGE = Environment(autoescape=True).from_string(
+_PAGE = (
     "{% if headline %}<p><b>{{ headline }}</b></p>{% endif %}"
     "<table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>"
     "{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}"
@@ -122,6 +121,8 @@ def _tried(strategies: Mapping[str, Any]) -> str:
 
 def as_text(evidence: dict[str, Any], width: int = 100) -> str:
     """The evidence for a terminal."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for name in ("arm", evidence["metric"], *COLUMNS[1:]):
         table.add_column(name, justify="left" if name == "arm" else "right")
@@ -136,6 +137,9 @@ def terminal_curves(evidence: Mapping[str, Any], width: int = 100) -> str:
 
     All bars stand on one scale, whose ends are named above them.
     """
+    from rich.markup import escape
+    from rich.table import Table
+
     arms = [(name, arm) for _, name, arm in named_arms(evidence)]
     labels = evidence.get("labels") or {}
     curves = [
@@ -163,6 +167,8 @@ def terminal_curves(evidence: Mapping[str, Any], width: int = 100) -> str:
 
 def _bar(row: Mapping[str, Any], low: float, high: float) -> Bar:
     """The interval as a bar, at least a character wide so that it can be seen."""
+    from rich.bar import Bar
+
     size = high - low
     begin, end = row["low"] - low, row["high"] - low
     least = size / _WIDTH
@@ -200,11 +206,23 @@ def as_table(
     notes: Sequence[str] = (),
 ) -> str:
     """A table for a notebook, between a line above and lines below; all of it is escaped."""
-    return _PAGE.render(headline=headline, columns=columns, rows=rows, notes=notes)
+    return _page().render(headline=headline, columns=columns, rows=rows, notes=notes)
+
+
+@cache
+def _page() -> Template:
+    from jinja2 import Environment
+
+    return Environment(autoescape=True).from_string(_PAGE)
 
 
 def as_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows as columns of text. Only a terminal wraps them: a file or pipe gets whole lines."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
     grid = Table(
         *titles,
@@ -226,6 +244,8 @@ def _plain(parts: Iterable[str | Table], width: int) -> str:
 
     Left alone, Rich draws into a notebook's page instead, and in colour where FORCE_COLOR is set.
     """
+    from rich.console import Console
+
     text = io.StringIO()
     console = Console(
         file=text, width=width, color_system=None, force_jupyter=False, highlight=False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, final
 import numpy as np
 
 from headstart.contracts import Backbone, Metric, Task
-from headstart.contracts.boxes import MOST, NUMBERS, matches
+from headstart.contracts.boxes import FOUND, MOST, NUMBERS, matches
 from headstart.contracts.entry_points import located
 from headstart.contracts.levels import Level
 from headstart.contracts.places import Extent, Motion
@@ -125,13 +125,11 @@ class Detection(Task):
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """What of a picture is missed or made up: 1 less the F1 of its boxes at a half, (N,)."""
-        rows = []
-        for boxes, truth in zip(self.predictions(outputs), targets, strict=True):
-            found = matches(boxes, truth, np.array([0.5]))
-            sure, right = boxes[:, 4], float((boxes[:, 4] * (found[:, 0] > 0)).sum())
-            total = float(sure.sum() + truth[0, 2])
-            rows.append(1 - 2 * right / total if total else 0.0)
-        return np.array(rows)
+        boxes = self.predictions(outputs)
+        sure, hits = boxes[..., 4], matches(boxes, targets, np.array([0.5]))[..., 0] == FOUND
+        right = (sure * hits).sum(axis=1, dtype=np.float64)
+        total = (sure.sum(axis=1) + targets[:, 0, 2]).astype(np.float64)
+        return np.where(total > 0, 1 - 2 * right / np.where(total > 0, total, 1), 0.0)
 
     def moved(self, targets: np.ndarray, motions: Sequence[Motion | None]) -> np.ndarray:
         """Targets as they are in random views."""

@@ -76,12 +76,8 @@ def _counts(boxes: np.ndarray, least: Sequence[float]) -> np.ndarray:
 
 def _of_class(part: Answered, number: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Scores of its boxes, the surest first, whether each is right, and how many objects."""
-    scores, hits = [], []
-    for boxes, truth in zip(part.boxes, part.truth, strict=True):
-        own = (boxes[:, 5] == number) & (boxes[:, 4] > 0)
-        scores.append(boxes[own, 4])
-        hits.append(matches(boxes, truth, _HALF)[own, 0] == FOUND)
-    every, right = np.concatenate(scores), np.concatenate(hits)
+    own = (part.boxes[..., 5] == number) & (part.boxes[..., 4] > 0)
+    every, right = part.boxes[own, 4], matches(part.boxes, part.truth, _HALF)[own, 0] == FOUND
     order = np.argsort(-every, kind="stable")
     return every[order], right[order], int((part.truth[:, 1:, 4] == number).sum())
 

@@ -14,13 +14,9 @@ _BOUNDS: Final = (0.02, 0.98)
 
 def best(predictions: np.ndarray, targets: np.ndarray, number: int) -> float:
     """The score for class `number`, from boxes (N, K, 6) and truth (N, 1 + M, 5)."""
-    scores, right, there = [], [], 0
-    for boxes, truth in zip(predictions, targets, strict=True):
-        own = (boxes[:, 5] == number) & (boxes[:, 4] > 0)
-        scores.append(boxes[own, 4])
-        right.append(matches(boxes, truth, np.array([0.5]))[own, 0] > 0)
-        there += int((truth[1:, 4] == number).sum())
-    every, hits = np.concatenate(scores), np.concatenate(right)
+    own = (predictions[..., 5] == number) & (predictions[..., 4] > 0)
+    every, hits = predictions[own, 4], matches(predictions, targets, np.array([0.5]))[own, 0] > 0
+    there = int((targets[:, 1:, 4] == number).sum())
     if not there or not hits.any():
         return _USUAL
     order = np.argsort(-every, kind="stable")
