@@ -1,8 +1,8 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
 The groups are `headstart.hubs`, `headstart.modalities`, `headstart.targets`, `headstart.tasks`,
-`headstart.metrics`, `headstart.strategies`, `headstart.heads` and `headstart.adaptations`; an entry
-point's value is `module:Class`, like the lines here.
+`headstart.metrics`, `headstart.strategies`, `headstart.heads`, `headstart.adaptations` and
+`headstart.executors`; an entry point's value is `module:Class`, like the lines here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from headstart.loading.variants import Variant
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Strategy, Targets, Task
     from headstart.contracts.adaptation import Adaptation
+    from headstart.contracts.executor import Executor
     from headstart.contracts.head import HeadFitter
     from headstart.contracts.metric import Metric
 
@@ -135,6 +136,10 @@ ADAPTATIONS = {  # to another domain than that of the labels
     "standardisation": "headstart.adaptations.standardising:Standardising",
     "t3a": "headstart.adaptations.prototypes:Prototypes",
 }
+EXECUTORS = {  # where independent work runs
+    "local": "headstart.contracts.executor:Local",
+    "ray": "headstart.executors.ray:Ray",
+}
 _OWN = {
     "hubs": HUBS,
     "modalities": MODALITIES,
@@ -144,6 +149,7 @@ _OWN = {
     "strategies": STRATEGIES,
     "heads": HEADS,
     "adaptations": ADAPTATIONS,
+    "executors": EXECUTORS,
 }
 _SINGULAR = {
     "hubs": "hub",
@@ -154,6 +160,7 @@ _SINGULAR = {
     "strategies": "strategy",
     "heads": "head",
     "adaptations": "adaptation",
+    "executors": "place to run",
 }
 
 _HOPS = 8  # from a reference to what it stands for
@@ -264,6 +271,13 @@ def head(name: str) -> HeadFitter:
 def adaptation(name: str) -> Adaptation:
     """A way to answer on another domain by name."""
     built: Adaptation = part("adaptations", name)()
+    return built
+
+
+def executor(where: str, workers: int | None = None, offline: bool = False) -> Executor:
+    """Where work runs, from `name[:address]`."""
+    name, _, address = where.partition(":")
+    built: Executor = part("executors", name)(address, workers, offline)
     return built
 
 

@@ -57,6 +57,8 @@ HELP = {
     "joint": "Several tasks train one network, losses weighed: equal, or by learned uncertainty.",
     "metric": "What models are chosen and judged by, such as macro-f1, auroc or mae.",
     "offline": "Open no connection.",
+    "on": "local, ray, or ray:ADDRESS of a cluster: where features and trials are computed.",
+    "workers": "Processes there that compute at once; absent, one for each core.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
 }
 

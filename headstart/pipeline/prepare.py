@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import final
 
 from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
+from headstart.contracts.executor import Executor, Local
 from headstart.data import Data, Dataset, InMemory
 from headstart.data import load as load_data
 from headstart.data.targets import kind_named
@@ -32,7 +33,12 @@ from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 from headstart.training import seed_everything
 
-_NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
+_NOT_THE_RUN = (
+    "budget",
+    "track",
+    "on",
+    "workers",
+)  # settings that another run of the same kind may change
 SPARE = 1.5  # times what saving and checking the model is reckoned to take
 # What a fresh process takes to come this far: no more than this one took, and not much more than it
 # computed, as a notebook's process may have waited for hours.
@@ -50,6 +56,7 @@ class RunContext:
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
     kept: dict[str, Backbone] | None = None  # for other runs, where none of them changes weights
+    executor: Executor = field(default_factory=Local)
 
     @classmethod
     def of(
@@ -61,7 +68,9 @@ class RunContext:
         defaults.check(settings)
         demand_metric(settings)
         demand_targets(settings.targets)
-        return cls(settings, clock, progress, workspace, before)
+        executor = catalog.executor(settings.on, settings.workers, settings.offline)
+        executor.start()
+        return cls(settings, clock, progress, workspace, before, executor=executor)
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
@@ -149,7 +158,7 @@ class RunContext:
             return beside(backbone, dataset, settings.sources, settings.map, show)
         demand_no_sources(settings, "--map has no table to map")
         items = dataset.split("train") + dataset.split("validation")
-        prefix = prefix_of(backbone, settings)
+        prefix = self.prefix(backbone)
         return fitted_to_rows(backbone, modality.fitted(backbone), items, prefix, self.progress)
 
     def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
@@ -189,14 +198,15 @@ class RunContext:
             budget=self.budget,
             progress=self.progress,
             workspace=self.workspace,
+            executor=self.executor,
         )
 
-
-def prefix_of(backbone: Backbone, settings: Settings) -> Prefix:
-    """A whole backbone, frozen, run the way the settings say."""
-    precision = "fp32" if settings.precision == "auto" else settings.precision
-    device, batch = machine.device(settings.device), settings.batch_size or BATCH
-    return Prefix(backbone, len(backbone.stages), device, settings.engine, precision, batch)
+    def prefix(self, backbone: Backbone) -> Prefix:
+        """A whole backbone, frozen, run the way the settings say."""
+        precision = "fp32" if self.settings.precision == "auto" else self.settings.precision
+        device, batch = machine.device(self.settings.device), self.settings.batch_size or BATCH
+        whole = Prefix(backbone, len(backbone.stages), device, self.settings.engine, precision)
+        return replace(whole, batch=batch, executor=self.executor)
 
 
 @final
