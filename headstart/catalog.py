@@ -20,7 +20,6 @@ from headstart.loading.variants import Variant
 if TYPE_CHECKING:
     from headstart.contracts import Backbone, Hub, Modality, Strategy, Targets, Task
     from headstart.contracts.adaptation import Adaptation
-    from headstart.contracts.executor import Executor
     from headstart.contracts.head import HeadFitter
     from headstart.contracts.metric import Metric
 
@@ -151,15 +150,10 @@ _OWN = {
     "adaptations": ADAPTATIONS,
     "executors": EXECUTORS,
 }
-_SINGULAR = {
-    "hubs": "hub",
+_SINGULAR = {  # where it isn't the kind without its s
     "modalities": "modality",
     "targets": "kind of target",
-    "tasks": "task",
-    "metrics": "metric",
     "strategies": "strategy",
-    "heads": "head",
-    "adaptations": "adaptation",
     "executors": "place to run",
 }
 
@@ -185,7 +179,7 @@ def part(kind: str, name: str) -> Any:
         return located(own)
     locations = names(kind)
     if name not in locations:
-        raise UnknownNameError(_SINGULAR[kind], name, locations)
+        raise UnknownNameError(_SINGULAR.get(kind, kind[:-1]), name, locations)
     return located(locations[name])
 
 
@@ -271,13 +265,6 @@ def head(name: str) -> HeadFitter:
 def adaptation(name: str) -> Adaptation:
     """A way to answer on another domain by name."""
     built: Adaptation = part("adaptations", name)()
-    return built
-
-
-def executor(where: str, workers: int | None = None, offline: bool = False) -> Executor:
-    """Where work runs, from `name[:address]`."""
-    name, _, address = where.partition(":")
-    built: Executor = part("executors", name)(address, workers, offline)
     return built
 
 

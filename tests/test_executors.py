@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,9 @@ from typing import Any
 import pytest
 
 import headstart as hs
-from headstart import catalog
-from headstart.contracts.executor import Each, Local
+from headstart.contracts.executor import Each, Executor, Local
 from headstart.errors import DataError, HeadstartError, UnknownNameError
+from headstart.pipeline.executing import executor_of
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 WARNINGS = "ignore:.*RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO.*:FutureWarning"
@@ -29,6 +31,10 @@ def instance() -> Iterator[None]:
         patch.setenv("PYTHONPATH", here)
         yield
         ray.shutdown()
+
+
+def executor(where: str, workers: int | None = None, offline: bool = False) -> Executor:
+    return executor_of(hs.Settings(on=where, workers=workers, offline=offline))
 
 
 def square(number: int) -> tuple[int, int]:
@@ -58,33 +64,33 @@ def killed_always(number: int) -> int:
 
 
 def test_work_stays_here_unless_another_place_is_named() -> None:
-    local = catalog.executor("local")
+    local = executor("local")
     assert isinstance(local, Local)
     assert list(local.run(Each(square), [2, 3])) == [(4, os.getpid()), (9, os.getpid())]
     assert list(local.run(Each(square), [])) == []
     for where, workers in (("local:there", None), ("local", 2)):
         with pytest.raises(HeadstartError, match="can't be"):
-            catalog.executor(where, workers).start()
+            executor(where, workers)
     with pytest.raises(UnknownNameError, match="rya"):
-        catalog.executor("rya")
+        executor("rya")
 
 
 def test_a_library_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setattr("headstart.executors.ray.find_spec", lambda name: None)
     with pytest.raises(HeadstartError, match=r"Run: pip install 'headstart\[ray\]'"):
-        catalog.executor("ray").start()
+        executor("ray")
 
 
 def test_no_connection_leaves_the_machine_offline() -> None:
     for address in ("10.0.0.1:6379", "ray://cluster:10001"):
         with pytest.raises(HeadstartError, match="another machine"):
-            catalog.executor(f"ray:{address}", offline=True).start()
+            executor(f"ray:{address}", offline=True)
 
 
 @pytest.mark.filterwarnings(WARNINGS)
 def test_outcomes_come_in_order_and_workers_are_replaced(instance: None, tmp_path: Path) -> None:
-    workers = catalog.executor("ray", 2)
+    workers = executor("ray", 2)
     outcomes = list(workers.run(Each(square), range(12)))
     assert [number for number, _ in outcomes] == [number * number for number in range(12)]
     assert os.getpid() not in {process for _, process in outcomes}
@@ -102,7 +108,7 @@ def test_outcomes_come_in_order_and_workers_are_replaced(instance: None, tmp_pat
 @pytest.mark.filterwarnings(WARNINGS)
 def test_pieces_that_kill_every_worker_are_given_up(instance: None) -> None:
     with pytest.raises(HeadstartError, match="died 3 times over the same items"):
-        list(catalog.executor("ray", 2).run(Each(killed_always), range(3)))
+        list(executor("ray", 2).run(Each(killed_always), range(3)))
 
 
 @pytest.mark.slow
@@ -122,3 +128,25 @@ def test_features_are_the_same_for_any_number_of_workers(
         (file,) = (tmp_path / f"cache{workers}").glob("features/*/rows.bin")
         rows[workers] = file.read_bytes()
     assert len({*rows.values()}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+def test_trainings_from_other_seeds_are_the_same_in_workers(
+    instance: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = []
+    for where in ("local", "ray"):
+        monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / f"cache-{where}"))
+        settings = hs.Settings(
+            epochs=2, device="cpu", seeds=3, evidence="none", precision="fp32", engine="torch"
+        )
+        settings = replace(settings, on=where, workers=2 if where == "ray" else None)
+        place = tmp_path / where
+        hs.fit(pictures, "seeded:convnet", place, strategy="last-stages", settings=settings)
+        reports.append(json.loads((place / "report.json").read_text(encoding="utf-8")))
+    assert len(reports[0]["by_seed"]["chosen"]) == 3
+    assert reports[0]["by_seed"] == reports[1]["by_seed"]
+    assert reports[0]["gain"] == reports[1]["gain"]
+    weights = [(tmp_path / where / "model.safetensors").read_bytes() for where in ("local", "ray")]
+    assert weights[0] == weights[1]

@@ -47,6 +47,7 @@ class Ray(Executor):
         self.address = address
         self.workers = workers
         self.offline = offline
+        self._pool: _Pool | None = None  # workers that live on from one work to the next
 
     def start(self) -> None:
         """Connect, where there is an address.
@@ -97,23 +98,20 @@ class Ray(Executor):
         for first in islice(left, 1):
             self._connect()
             shared = _shared(work.settled(first))  # held, as workers that restart ask for it
-            pool = _Pool(self._workers(shared), work.together)
-            try:
-                yield from pool.outcomes(chain([first], left))
-            finally:
-                pool.close()
+            pool, self._pool = self._pool, None  # another generator may begin before this one ends
+            pool = pool if pool and pool.lives() else _Pool(self._workers())
+            yield from pool.outcomes(chain([first], left), shared, work.together)
+            self._pool = pool  # else, where it is not done, its workers end with it
 
-    def _workers(self, shared: Any) -> list[Any]:
-        """Actors that each hold the work, and share the cores where they are more than those."""
+    def _workers(self) -> list[Any]:
+        """Actors, which share the cores where they are more than those."""
         ray = _library()
         cores = float(ray.cluster_resources().get("CPU", 1))
         workers = self.workers or max(1, int(cores))
         share = 1.0 if workers <= cores else int(1e4 * cores / workers) / 1e4
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         kind = ray.remote(num_cpus=share, max_restarts=-1)(_Worker)
-        return [
-            kind.remote([shared], passed_on, os.getcwd(), known.versions()) for _ in range(workers)
-        ]
+        return [kind.remote(passed_on, os.getcwd(), known.versions()) for _ in range(workers)]
 
 
 def _shared(work: Work[Any, Any]) -> Any:
@@ -130,17 +128,14 @@ class _Worker:
     """What lives in a process of Ray's, and does the work there."""
 
     def __init__(
-        self,
-        shared: list[Any],
-        environment: Mapping[str, str],
-        folder: str,
-        versions: Mapping[str, str],
+        self, environment: Mapping[str, str], folder: str, versions: Mapping[str, str]
     ) -> None:
         os.environ.update(environment)
         if Path(folder).is_dir():  # paths may begin there
             os.chdir(folder)
-        self._work: Work[Any, Any] = _library().get(shared)[0]
         self._versions = versions
+        self._reference: Any = None
+        self._work: Work[Any, Any] | None = None
 
     def problem(self) -> HeadstartError | None:
         """Why outcomes from here can't be those from there; answers once the worker is ready."""
@@ -153,8 +148,10 @@ class _Worker:
                 )
         return None
 
-    def outcomes(self, pieces: list[Any]) -> list[Any] | HeadstartError:
-        """The outcomes of some pieces, or what the user can mend."""
+    def outcomes(self, shared: list[Any], pieces: list[Any]) -> list[Any] | HeadstartError:
+        """The outcomes of some pieces, or what the user can mend; the work is opened once."""
+        if self._work is None or self._reference != shared:
+            self._work, self._reference = _library().get(shared[0]), shared
         try:
             return list(self._work.stream(pieces))
         except HeadstartError as error:
@@ -176,39 +173,47 @@ class _Flight:
 class _Pool:
     """Workers, and who of them has what at hand."""
 
-    def __init__(self, workers: list[Any], together: int) -> None:
-        self._workers, self._together = workers, together
-        self._depth = 2 if together > 1 else 1  # so that none waits for its next pieces
+    def __init__(self, workers: list[Any]) -> None:
+        self._workers, self._depth, self._shared = workers, 1, None
+        self._job = _job()
         self._flying: dict[Any, _Flight] = {}
         self._idle: deque[Any] = deque()
         self._again: deque[_Flight] = deque()  # whose worker died
         self._done: dict[int, list[Any]] = {}
-        for worker in workers:
-            self._await(worker)
 
-    def outcomes(self, pieces: Iterator[Any]) -> Iterator[Any]:
-        """The outcome of each piece, in order."""
-        sent = handed_over = 0
+    def lives(self) -> bool:
+        """Whether its workers belong to the instance that is connected now."""
+        return self._job == _job()
+
+    def outcomes(self, pieces: Iterator[Any], shared: Any, together: int) -> Iterator[Any]:
+        """The outcome of each piece, in order, by the work that is shared."""
+        self._shared = [shared]
+        self._depth = 2 if together > 1 else 1  # so that none waits for its next pieces
+        self._idle.clear()
+        for worker in self._workers:
+            if all(flight.worker is not worker for flight in self._flying.values()):
+                self._await(worker)
+        sent, handed_over, exhausted = 0, 0, False
         most = _AHEAD * self._depth * len(self._workers)
         while True:
             while self._idle and self._again:
                 self._send(self._again.popleft())
-            while self._idle and sent - handed_over < most:
-                some = tuple(islice(pieces, self._together))
-                if not some:
+            while self._idle and not exhausted and sent - handed_over < most:
+                some = tuple(islice(pieces, together))
+                if exhausted := not some:
                     break
                 self._send(_Flight(None, sent, some))
                 sent += 1
             while handed_over in self._done:
                 yield from self._done.pop(handed_over)
                 handed_over += 1
-            if handed_over == sent and self._idle:
+            if exhausted and handed_over == sent:
                 return
             self._land()
 
     def _send(self, flight: _Flight) -> None:
         worker = self._idle.popleft()
-        reference = worker.outcomes.remote(list(flight.pieces))
+        reference = worker.outcomes.remote(self._shared, list(flight.pieces))
         self._flying[reference] = replace(flight, worker=worker, tries=flight.tries + 1)
 
     def _await(self, worker: Any) -> None:
@@ -265,12 +270,10 @@ class _Pool:
         if all(each.pieces for each in others):
             self._await(flight.worker)
 
-    def close(self) -> None:
-        """End the workers."""
-        ray = _library()
-        if ray.is_initialized():
-            for worker in self._workers:
-                ray.kill(worker)
+
+def _job() -> str:
+    """What Ray calls the time from when it was connected until it isn't any more."""
+    return str(_library().get_runtime_context().get_job_id())
 
 
 def _cause(error: Exception) -> str:

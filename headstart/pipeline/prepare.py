@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import final
@@ -21,6 +21,7 @@ from headstart.evidence import Experiment
 from headstart.features.extract import BATCH, Prefix
 from headstart.features.reading import Reader
 from headstart.pipeline import known_backbones
+from headstart.pipeline.executing import executor_of
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
 from headstart.pipeline.rows import fitted_to_rows
 from headstart.pipeline.schema import demand_targets, schema
@@ -68,9 +69,8 @@ class RunContext:
         defaults.check(settings)
         demand_metric(settings)
         demand_targets(settings.targets)
-        executor = catalog.executor(settings.on, settings.workers, settings.offline)
-        executor.start()
-        return cls(settings, clock, progress, workspace, before, executor=executor)
+        place = executor_of(settings)
+        return cls(settings, clock, progress, workspace, before, executor=place)
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
@@ -205,8 +205,8 @@ class RunContext:
         """A whole backbone, frozen, run the way the settings say."""
         precision = "fp32" if self.settings.precision == "auto" else self.settings.precision
         device, batch = machine.device(self.settings.device), self.settings.batch_size or BATCH
-        whole = Prefix(backbone, len(backbone.stages), device, self.settings.engine, precision)
-        return replace(whole, batch=batch, executor=self.executor)
+        engine = self.settings.engine, precision, batch, None
+        return Prefix(backbone, len(backbone.stages), device, *engine, self.executor)
 
 
 @final
