@@ -91,8 +91,8 @@ def test_no_connection_leaves_the_machine_offline() -> None:
 @pytest.mark.filterwarnings(WARNINGS)
 def test_outcomes_come_in_order_and_workers_are_replaced(instance: None, tmp_path: Path) -> None:
     workers = executor("ray", 2)
-    outcomes = list(workers.run(Each(square), range(12)))
-    assert [number for number, _ in outcomes] == [number * number for number in range(12)]
+    outcomes = list(workers.run(Each(square), range(40)))
+    assert [number for number, _ in outcomes] == [number * number for number in range(40)]
     assert os.getpid() not in {process for _, process in outcomes}
     assert list(workers.run(Each(square), [])) == []
     with pytest.raises(DataError, match="3 can't be"):
@@ -144,7 +144,7 @@ def test_trainings_from_other_seeds_are_the_same_in_workers(
         settings = replace(settings, on=where, workers=2 if where == "ray" else None)
         place = tmp_path / where
         hs.fit(pictures, "seeded:convnet", place, strategy="last-stages", settings=settings)
-        reports.append(json.loads((place / "report.json").read_text(encoding="utf-8")))
+        reports.append(json.loads((place / "evidence.json").read_text(encoding="utf-8")))
     assert len(reports[0]["by_seed"]["chosen"]) == 3
     assert reports[0]["by_seed"] == reports[1]["by_seed"]
     assert reports[0]["gain"] == reports[1]["gain"]

@@ -196,6 +196,9 @@ class _Pool:
         sent, handed_over, exhausted = 0, 0, False
         most = _AHEAD * self._depth * len(self._workers)
         while True:
+            while handed_over in self._done:  # first, as then there is room for more
+                yield from self._done.pop(handed_over)
+                handed_over += 1
             while self._idle and self._again:
                 self._send(self._again.popleft())
             while self._idle and not exhausted and sent - handed_over < most:
@@ -204,9 +207,6 @@ class _Pool:
                     break
                 self._send(_Flight(None, sent, some))
                 sent += 1
-            while handed_over in self._done:
-                yield from self._done.pop(handed_over)
-                handed_over += 1
             if exhausted and handed_over == sent:
                 return
             self._land()
