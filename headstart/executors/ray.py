@@ -174,12 +174,13 @@ class _Pool:
     """Workers, and who of them has what at hand."""
 
     def __init__(self, workers: list[Any]) -> None:
-        self._workers, self._depth, self._shared = workers, 1, None
+        self._workers, self._depth = workers, 1
+        self._shared: list[Any] = []
         self._job = _job()
         self._flying: dict[Any, _Flight] = {}
         self._idle: deque[Any] = deque()
         self._again: deque[_Flight] = deque()  # whose worker died
-        self._done: dict[int, list[Any]] = {}
+        self._done: dict[int, list[Any] | HeadstartError] = {}
 
     def lives(self) -> bool:
         """Whether its workers belong to the instance that is connected now."""
@@ -197,7 +198,10 @@ class _Pool:
         most = _AHEAD * self._depth * len(self._workers)
         while True:
             while handed_over in self._done:  # first, as then there is room for more
-                yield from self._done.pop(handed_over)
+                outcomes = self._done.pop(handed_over)
+                if isinstance(outcomes, HeadstartError):  # the first in order, whoever was fastest
+                    raise outcomes
+                yield from outcomes
                 handed_over += 1
             while self._idle and self._again:
                 self._send(self._again.popleft())
@@ -239,11 +243,11 @@ class _Pool:
             except ray.exceptions.RayError as error:
                 self._replaced(flight, error)
                 continue
-            if isinstance(outcome, HeadstartError):
-                raise outcome
             if flight.pieces:
                 self._done[flight.number] = outcome
                 self._idle.append(flight.worker)
+            elif outcome is not None:
+                raise outcome
             else:
                 busy = sum(each.worker is flight.worker for each in self._flying.values())
                 self._idle.extend([flight.worker] * (self._depth - busy))
