@@ -107,6 +107,12 @@ LEFT_OUT = {  # flags that a command has no use for
         *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
+    "plan": {
+        *_OF_FIT,
+        *_SOURCES,
+        *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache", "budget"),
+        *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
+    },
     "pretrain": {"head", *(name for name in _OF_FIT if name != "joint"), *_SOURCES},
     "shift": {
         *_OF_FIT,
