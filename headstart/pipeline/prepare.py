@@ -69,8 +69,7 @@ class RunContext:
         defaults.check(settings)
         demand_metric(settings)
         demand_targets(settings.targets)
-        place = executor_of(settings)
-        return cls(settings, clock, progress, workspace, before, executor=place)
+        return cls(settings, clock, progress, workspace, before, executor=executor_of(settings))
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
@@ -154,8 +153,7 @@ class RunContext:
                     "--judge holdout can't go with --from, whose worth is judged by folds. "
                     "Leave it out."
                 )
-            show = self.progress
-            return beside(backbone, dataset, settings.sources, settings.map, show)
+            return beside(backbone, dataset, settings.sources, settings.map, self.progress)
         demand_no_sources(settings, "--map has no table to map")
         items = dataset.split("train") + dataset.split("validation")
         prefix = self.prefix(backbone)
