@@ -84,6 +84,7 @@ class Local(Executor):
     ) -> None:
         self.address = address
         self.workers = workers
+        self.offline = offline
 
     def start(self) -> None:
         """Raises HeadstartError where an address or several workers are named."""

@@ -80,15 +80,16 @@ class Ray(Executor):
                     "there with `ray start --head`, or give --on ray for one on this machine."
                 ) from None
             return
+        own = {"object_store_memory": STORE, "_node_ip_address": "127.0.0.1", **_QUIET}
         cores = max(os.cpu_count() or 1, self.workers or 1)
-        ray.init(
-            "local",
-            num_cpus=cores,
-            include_dashboard=False,
-            object_store_memory=STORE,
-            _node_ip_address="127.0.0.1",
-            **_QUIET,
-        )
+        try:
+            ray.init("local", num_cpus=cores, include_dashboard=False, **own)
+        except Exception as error:  # it raises plain ones, as where a machine is too busy
+            ray.shutdown()
+            raise HeadstartError(
+                f"Ray can't start here ({reason(error)}). Run it again when the machine has less "
+                "to do, or give --on local."
+            ) from None
 
     def run(
         self, work: Work[Piece, Outcome], pieces: Iterable[Piece]

@@ -51,12 +51,7 @@ def plan(
     context = RunContext.of(settings, as_progress(progress))
     demand_data(data)
     network = context.load(backbone)
-    modality = fitted_modality(network, settings)
-    if modality.whole_rows:
-        raise HeadstartError(
-            f"{backbone} reads rows of tables, which take little more than to be read. "
-            "Name a backbone of texts, pictures or sounds."
-        )
+    modality = _of_items(fitted_modality(network, settings), backbone)
     rows = [row for row in find(data, modality, schema(settings)).rows if row.source is not None]
     places = np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int)) if rows else []
     sample = [Item(rows[n].id, "", None, row) for n in places if (row := rows[n].source)]
@@ -80,6 +75,15 @@ def plan(
         memory=resident + (workers * resident + RAY) * apart,
         disk=len(rows) * (numbers * STORED["fp32"].itemsize + RECORD.itemsize),
     )
+
+
+def _of_items(modality: Modality, backbone: str) -> Modality:
+    if modality.whole_rows:
+        raise HeadstartError(
+            f"{backbone} reads rows of tables, which take little more than to be read. "
+            "Name a backbone of texts, pictures or sounds."
+        )
+    return modality
 
 
 def _checked(sample: Sequence[Item], modality: Modality) -> tuple[list[Item], float]:
