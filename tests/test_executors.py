@@ -18,6 +18,7 @@ import headstart as hs
 from headstart.contracts.executor import Each, Executor, Local
 from headstart.errors import DataError, HeadstartError, UnknownNameError
 from headstart.pipeline.executing import executor_of
+from headstart.testing import check_part
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 WARNINGS = "ignore:.*RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO.*:FutureWarning"
@@ -102,6 +103,16 @@ def test_outcomes_come_in_order_and_workers_are_replaced(instance: None, tmp_pat
     assert list(workers.run(Each(partial(killed_once, tmp_path)), range(1, 13))) == [*range(1, 13)]
     calls = {int(file.name): len(file.read_text()) for file in tmp_path.iterdir()}
     assert calls == {number: 2 if number % 5 == 0 else 1 for number in range(1, 13)}
+
+
+def test_this_process_keeps_the_contract() -> None:
+    assert "keeps_the_order" in check_part("executors", "local")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+def test_ray_keeps_the_contract(instance: None) -> None:
+    assert "passes_refusals_on" in check_part("executors", "ray")
 
 
 @pytest.mark.slow

@@ -41,13 +41,14 @@ class Ray(Executor):
     belongs to. Several workers on few cores share them.
     """
 
+    _pool: _Pool | None = None  # workers that live on from one work to the next
+
     def __init__(
         self, address: str = "", workers: int | None = None, offline: bool = False
     ) -> None:
         self.address = address
         self.workers = workers
         self.offline = offline
-        self._pool: _Pool | None = None  # workers that live on from one work to the next
 
     def start(self) -> None:
         """Connect, where there is an address.
@@ -131,15 +132,15 @@ class _Worker:
     def __init__(
         self, environment: Mapping[str, str], folder: str, versions: Mapping[str, str]
     ) -> None:
-        os.environ.update(environment)
-        if Path(folder).is_dir():  # paths may begin there
-            os.chdir(folder)
-        self._versions = versions
+        self._environment, self._folder, self._versions = environment, folder, versions
         self._reference: Any = None
         self._work: Work[Any, Any] | None = None
 
     def problem(self) -> HeadstartError | None:
-        """Why outcomes from here can't be those from there; answers once the worker is ready."""
+        """Get ready; why outcomes from here can't be those from there."""
+        os.environ.update(self._environment)
+        if Path(self._folder).is_dir():  # paths may begin there
+            os.chdir(self._folder)
         here = known.versions()
         for name, version in self._versions.items():
             if here.get(name) != version:

@@ -14,7 +14,7 @@ import psutil
 from headstart.contracts import Modality
 from headstart.data import Item, data_of, demand_data
 from headstart.data.items import find
-from headstart.data.sources import digest
+from headstart.data.sources import Row, digest
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 from headstart.features.activating import Activating
@@ -53,11 +53,7 @@ def plan(
     network = context.load(backbone)
     modality = _of_items(fitted_modality(network, settings), backbone)
     rows = [row for row in find(data, modality, schema(settings)).rows if row.source is not None]
-    places = np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int)) if rows else []
-    sample = [Item(rows[n].id, "", None, row) for n in places if (row := rows[n].source)]
-    items, checking = _checked(sample, modality)
-    if not items:
-        raise DataError(f"{data} has no usable item among {len(sample)}. Give others.")
+    items, checking = _checked(rows, modality, str(data))
     prefix, reader = context.prefix(network), Reader(modality, network.preprocess).in_arrays()
     engine = _engine(prefix, reader, items, context, len(rows))
     extracting, numbers = _extracting(engine, reader, items, prefix.batch)
@@ -86,8 +82,10 @@ def _of_items(modality: Modality, backbone: str) -> Modality:
     return modality
 
 
-def _checked(sample: Sequence[Item], modality: Modality) -> tuple[list[Item], float]:
-    """Those that are usable, and the seconds that checking one took."""
+def _checked(rows: Sequence[Row], modality: Modality, data: str) -> tuple[list[Item], float]:
+    """The usable ones of a sample, and the seconds that checking one took."""
+    places = {round(place) for place in np.linspace(0, len(rows) - 1, SAMPLE)} if rows else set()
+    sample = [Item(rows[n].id, "", None, row) for n in sorted(places) if (row := rows[n].source)]
     usable, started = [], time.perf_counter()
     for item in sample:
         try:
@@ -96,7 +94,9 @@ def _checked(sample: Sequence[Item], modality: Modality) -> tuple[list[Item], fl
             continue
         if modality.check(raw).problem is None:
             usable.append(replace(item, digest=digest(raw)))
-    return usable, (time.perf_counter() - started) / max(len(sample), 1)
+    if not usable:
+        raise DataError(f"{data} has no usable item among {len(sample)}. Give others.")
+    return usable, (time.perf_counter() - started) / len(sample)
 
 
 def _engine(
