@@ -89,6 +89,11 @@ def test_no_connection_leaves_the_machine_offline() -> None:
             executor(f"ray:{address}", offline=True)
 
 
+def test_a_place_where_nobody_answers_is_named() -> None:
+    with pytest.raises(HeadstartError, match="No cluster of Ray answers at 127.0.0.1:1 "):
+        executor("ray:127.0.0.1:1")
+
+
 @pytest.mark.filterwarnings(WARNINGS)
 def test_outcomes_come_in_order_and_workers_are_replaced(instance: None, tmp_path: Path) -> None:
     workers = executor("ray", 2)

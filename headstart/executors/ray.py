@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
+from socket import create_connection
 from typing import Any, Final, final
 
 from headstart.contracts.executor import Executor, Outcome, Piece, Work
@@ -73,9 +74,12 @@ class Ray(Executor):
         if ray.is_initialized():
             return
         if self.address:
+            host, _, port = self.address.removeprefix("ray://").rpartition(":")
             try:
+                if port.isdecimal():  # as Ray tries for minutes
+                    create_connection((host.strip("[]"), int(port)), 5).close()
                 ray.init(self.address, **_QUIET)
-            except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            except (ValueError, RuntimeError, OSError, OverflowError) as error:
                 raise HeadstartError(
                     f"No cluster of Ray answers at {self.address} ({reason(error)}). Start one "
                     "there with `ray start --head`, or give --on ray for one on this machine."
