@@ -165,6 +165,26 @@ COMMANDS: Final = {
             place("--work", WORK / "tasks"),
         ),
     ),
+    "scale": Command(
+        "extraction in one worker of Ray and in two, beside joblib and Ray Data",
+        commands.scale,
+        (
+            flag("--sizes", "pictures, few and many, by a comma", default="128,1152"),
+            flag("--backbone", "of timm", default="timm:mobilenetv2_100?pretrained=false"),
+            count("--side", 224, "pixels of a picture"),
+            place("--work", WORK / "scale"),
+        ),
+    ),
+    "kills": Command(
+        "workers of Ray and the command killed at random moments",
+        commands.kills,
+        (
+            flag("--backbone", "any for pictures", default="seeded:convnet"),
+            count("--items", 3000, "pictures"),
+            count("--moments", 30, "that something is killed in"),
+            place("--work", WORK / "kills"),
+        ),
+    ),
     "audio": Command(
         "sounds of unheard speakers and kits, by all sources",
         commands.audio,

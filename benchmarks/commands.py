@@ -143,6 +143,25 @@ def several_tasks(args: argparse.Namespace) -> int:
     return int(several.worse(found))
 
 
+def scale(args: argparse.Namespace) -> int:
+    """Extract in workers beside peers; 1 where two are too slow or answer otherwise."""
+    from benchmarks.scale import workers
+
+    few, many = numbers(args.sizes, int)
+    rows = workers.compare(args.work.resolve(), args.backbone, (few, many), args.side)
+    print(workers.as_markdown(rows))
+    return int(workers.missed(rows))
+
+
+def kills(args: argparse.Namespace) -> int:
+    """Kill workers and commands at random moments; 1 where that changed anything."""
+    from benchmarks.scale import kills as random
+
+    rows = random.over(args.work.resolve(), args.backbone, args.items, args.moments)
+    print(random.as_markdown(rows))
+    return int(not all(row.equal for row in rows))
+
+
 def audio(args: argparse.Namespace) -> int:
     """Choose among sources for sounds; 1 where what was chosen is below its bar."""
     from benchmarks import audio as sounds

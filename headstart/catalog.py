@@ -1,8 +1,8 @@
 """Names -> parts, imported only when asked for. Other packages add parts through entry points.
 
 The groups are `headstart.hubs`, `headstart.modalities`, `headstart.targets`, `headstart.tasks`,
-`headstart.metrics`, `headstart.strategies`, `headstart.heads` and `headstart.adaptations`; an entry
-point's value is `module:Class`, like the lines here.
+`headstart.metrics`, `headstart.strategies`, `headstart.heads`, `headstart.adaptations` and
+`headstart.executors`; an entry point's value is `module:Class`, like the lines here.
 """
 
 from __future__ import annotations
@@ -135,6 +135,10 @@ ADAPTATIONS = {  # to another domain than that of the labels
     "standardisation": "headstart.adaptations.standardising:Standardising",
     "t3a": "headstart.adaptations.prototypes:Prototypes",
 }
+EXECUTORS = {  # where independent work runs
+    "local": "headstart.contracts.executor:Local",
+    "ray": "headstart.executors.ray:Ray",
+}
 _OWN = {
     "hubs": HUBS,
     "modalities": MODALITIES,
@@ -144,16 +148,13 @@ _OWN = {
     "strategies": STRATEGIES,
     "heads": HEADS,
     "adaptations": ADAPTATIONS,
+    "executors": EXECUTORS,
 }
-_SINGULAR = {
-    "hubs": "hub",
+_SINGULAR = {  # where it isn't the kind without its s
     "modalities": "modality",
     "targets": "kind of target",
-    "tasks": "task",
-    "metrics": "metric",
     "strategies": "strategy",
-    "heads": "head",
-    "adaptations": "adaptation",
+    "executors": "place to run",
 }
 
 _HOPS = 8  # from a reference to what it stands for
@@ -178,7 +179,7 @@ def part(kind: str, name: str) -> Any:
         return located(own)
     locations = names(kind)
     if name not in locations:
-        raise UnknownNameError(_SINGULAR[kind], name, locations)
+        raise UnknownNameError(_SINGULAR.get(kind, kind[:-1]), name, locations)
     return located(locations[name])
 
 

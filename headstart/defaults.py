@@ -52,6 +52,8 @@ class Settings:
     joint: str = "no"  # no, equal, uncertainty: several tasks train one network, weighed so
     metric: str | None = None  # of the catalog: what models are chosen and judged by
     offline: bool = False
+    on: str = "local"  # or ray, ray:ADDRESS: where features and independent trainings are computed
+    workers: int | None = None  # processes there; None is one for each core
     track: str | None = None  # mlflow, tensorboard, wandb: where fit and pretrain are followed
 
 
@@ -75,7 +77,15 @@ CHOICES = {
     "tta": ("none", "flip", "scales", "flip+scales"),
 }
 MOST = {"seed": 2**62}  # which a generator of random numbers still takes in
-LEAST = {"seed": 0, "seeds": 1, "views": 0, "epochs": 1, "batch_size": 1, "class_level": 1}
+LEAST = {
+    "seed": 0,
+    "seeds": 1,
+    "views": 0,
+    "epochs": 1,
+    "batch_size": 1,
+    "class_level": 1,
+    "workers": 1,
+}
 
 
 def check(settings: Settings) -> None:

@@ -47,9 +47,9 @@ class FitPlan:
         (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
 
     def chosen(self) -> Settings:
-        """The settings, without the budget: the pace stands for it."""
+        """The settings, without the budget, as the pace stands for it, and where it ran."""
         values = {_RENAMED.get(name, name): value for name, value in self.settings.items()}
-        values |= {"budget": None}
+        values |= {"budget": None, "on": "local", "workers": None}
         return Settings(**values | {"text": tuple(values.get("text", ()))})
 
     def data_from(self, data: Any | None) -> Data:

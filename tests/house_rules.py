@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 
 FOUNDATION = ("errors", "contracts", "defaults", "runtime", "loading")  # in this order
-PARTS = {"adaptations", "heads", "hubs", "metrics", "modalities", "targets", "tasks", "strategies"}
+PARTS = {
+    "adaptations",
+    "executors",
+    "heads",
+    "hubs",
+    "metrics",
+    "modalities",
+    "targets",
+    "tasks",
+    "strategies",
+}
 FLOW = (
     *("data", "features", "transferability", "training", "evidence", "adaptation", "drift"),
     *("report", "artifact", "plan", "results"),
@@ -68,6 +78,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "plotly": "report/",
     "prometheus_client": "server/measures",
     "pydicom": "modalities/image/dicom",
+    "ray": "executors/ray",
     "river": "drift/late_labels",
     "starlette": "server/",
     "tensorboard": "tracking/tensorboard",

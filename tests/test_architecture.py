@@ -14,6 +14,7 @@ from house_rules import RULES, Rule, Source, read
 import headstart
 from headstart import catalog, contracts
 from headstart.contracts.adaptation import Adaptation
+from headstart.contracts.executor import Executor
 from headstart.contracts.head import HeadFitter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -177,6 +178,7 @@ PARTS = [
         ("strategies", contracts.Strategy),
         ("heads", HeadFitter),
         ("adaptations", Adaptation),
+        ("executors", Executor),
     )
     for name in catalog.names(kind)
 ]

@@ -25,7 +25,7 @@ CONTRACTS = (
     Targets,
 )
 PAGE_OF = {"hubs": "backbones", "metrics": "evidence", "modalities": "data", "tasks": "data"}
-PAGE_OF["adaptations"] = "adaptation"
+PAGE_OF |= {"adaptations": "adaptation", "executors": "scale"}
 PAGE_OF |= dict.fromkeys(("strategies", "heads"), "strategies")
 
 

@@ -158,6 +158,13 @@ def cache_features(  # a flag each
     return extraction.cache_features(data, backbone, settings=settings, progress=progress)
 
 
+def plan(data: Data, backbone: Pretrained, settings: Settings, progress: Progress) -> Answer:
+    """Say what the features of a data set will take, here or in workers, before any work."""
+    from headstart.pipeline import sizing
+
+    return sizing.plan(data, backbone, settings=settings, progress=progress)
+
+
 def export_features(
     data: Data,
     backbone: Pretrained,
@@ -238,7 +245,8 @@ def demo(
 
 
 for _work in (
-    *(pretrained.backbones, pretrained.fetch, rank, fit, pretrain, cache_features, export_features),
+    *(pretrained.backbones, pretrained.fetch, rank, fit, pretrain),
+    *(plan, cache_features, export_features),
     *(models.prove, models.evaluate, models.predict, models.compare, models.report),
     *(drift.shift, drift.watch, drift.refit, serving.serve, studio.studio),
     *(leaving.export, leaving.push, leaving.card),

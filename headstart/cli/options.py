@@ -57,6 +57,8 @@ HELP = {
     "joint": "Several tasks train one network, losses weighed: equal, or by learned uncertainty.",
     "metric": "What models are chosen and judged by, such as macro-f1, auroc or mae.",
     "offline": "Open no connection.",
+    "on": "local, ray, or ray:ADDRESS of a cluster: where features and trials are computed.",
+    "workers": "Processes there that compute at once; absent, one for each core.",
     "track": "Follow the run in mlflow, tensorboard or wandb.",
 }
 
@@ -103,6 +105,12 @@ LEFT_OUT = {  # flags that a command has no use for
         *_OF_FIT,
         *_SOURCES,
         *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache"),
+        *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
+    },
+    "plan": {
+        *_OF_FIT,
+        *_SOURCES,
+        *("track", "head", "seeds", "judge", "metric", "scratch", "evidence", "cache", "budget"),
         *("epochs", "learning_rate", "augment", "views", "class_weights", "tta"),
     },
     "pretrain": {"head", *(name for name in _OF_FIT if name != "joint"), *_SOURCES},

@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart import defaults
 from headstart.contracts import Backbone, Examples, Strategy, Task
+from headstart.contracts.executor import Executor, Local
 from headstart.data import Dataset, Item
 from headstart.data.targets import kind_named
 from headstart.defaults import Recipe, Settings
@@ -50,6 +51,7 @@ class Experiment:
     task_settings: Mapping[str, Any] = field(default_factory=dict)  # what the task is made with
     workspace: Path | None = None  # where trainings keep their checkpoints
     pace: Sequence[float] = ()  # of the strategy's training, where a plan is repeated
+    executor: Executor = field(default_factory=Local)  # where features are computed
 
     @property
     def accelerator(self) -> Accelerator:
@@ -123,8 +125,8 @@ class Experiment:
     def prefix(self, backbone: Backbone, boundary: int) -> Prefix:
         """The frozen front up to a boundary, run the way the settings say."""
         settings = self.settings
-        device = self.compute.device
-        return Prefix(backbone, boundary, device, settings.engine, settings.precision)
+        plain = Prefix(backbone, boundary, self.compute.device, settings.engine, settings.precision)
+        return replace(plain, executor=self.executor)
 
     def activations(
         self, backbone: Backbone, boundary: int, view: View | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, final
@@ -14,14 +15,16 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from headstart.contracts import Backbone
+from headstart.contracts.executor import Executor, Local
 from headstart.data import Item
 from headstart.errors import OutOfTimeError
 from headstart.features import prepared
+from headstart.features.activating import Activating
 from headstart.features.cache import enforce_limit
 from headstart.features.cells import Part, RowParts
 from headstart.features.engine import Engine, fastest, kept
 from headstart.features.engine.candidates import Wishes
-from headstart.features.reading import Reader, View, alike
+from headstart.features.reading import Reader, View, alike, chosen
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Progress
@@ -40,7 +43,8 @@ class Prefix:
     """The first stages of a backbone, frozen, up to (and without) stage `boundary`.
 
     `engine` is auto, torch or openvino; `precision` is auto, fp32 or bf16. In `engines`, where it
-    is a mapping, what runs it is kept by precision for the extractions that follow.
+    is a mapping, what runs it is kept by precision for the extractions that follow. `executor` says
+    in which processes.
     """
 
     backbone: Backbone
@@ -50,6 +54,7 @@ class Prefix:
     precision: str = "auto"
     batch: int = BATCH
     engines: dict[str, Engine] | None = field(default=None, repr=False, compare=False)
+    executor: Executor = field(default_factory=Local, repr=False, compare=False)
 
     def of_part(self, part: Part) -> Prefix:
         """The whole of a part of the backbone, run the same way."""
@@ -181,19 +186,25 @@ def _of_items(
     name = ""
     if len(missing):
         groups = alike(missing, prefix.batch, reader.sizes(items))
-        batches = reader.batches(items, groups, view)
-        first = next(batches)
-        engine = prefix.engine_for(reader, first, progress, precision, len(missing))
-        name, outputs = engine.name, engine.stream(chain([first], batches))
-        with progress.track(f"extracting features ({name})", len(missing)) as advance:
-            timed, first_values = _Timed(len(missing), until), next(outputs)
-            shape = Shape.of(addresses.packed(groups[0], first_values))
-            store = store or _open(prefix, reader, engine.precision, shape)
-            with store:
-                for group, values in zip(groups, chain([first_values], outputs), strict=True):
-                    store.append(addresses.rows_of(group), addresses.packed(group, values))
-                    advance(len(group))
-                    timed.advance(len(group))
+        many = len(missing)
+
+        def engine(inputs: Any) -> Engine:
+            return prefix.engine_for(reader, inputs, progress, precision, many)
+
+        work = Activating(engine, reader, view)
+        with closing(prefix.executor.run(work, chosen(items, groups))) as outputs:
+            first = next(outputs)
+            name = first.engine
+            with progress.track(f"extracting features ({name})", many) as advance:
+                timed = _Timed(many, until)
+                shape = Shape.of(addresses.packed(groups[0], first.values))
+                store = store or _open(prefix, reader, first.precision, shape)
+                with store:
+                    for group, output in zip(groups, chain([first], outputs), strict=True):
+                        values = addresses.packed(group, output.values)
+                        store.append(addresses.rows_of(group), values)
+                        advance(len(group))
+                        timed.advance(len(group))
         enforce_limit()
     if store is None:
         raise ValueError("there is nothing to extract features of")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -62,6 +62,10 @@ class Reader:
         offers = type(self.modality).arrays is not Modality.arrays
         return replace(self, plain=True) if offers else self
 
+    def afresh(self) -> Reader:
+        """The same with nothing kept."""
+        return replace(self, _kept={}, _said={}, _sizes={})
+
     @property
     def looks(self) -> tuple[str, ...]:
         """All looks that are averaged, the plain one first."""
@@ -102,26 +106,23 @@ class Reader:
         self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None = None
     ) -> Iterator[Any]:
         """Model inputs for each group of positions in `items`, in order."""
+        return self.inputs(chosen(items, groups), view)
+
+    def inputs(self, batches: Iterable[Sequence[Item]], view: View | None = None) -> Iterator[Any]:
+        """Model inputs for each batch of items, in order."""
         if self.modality.keeps_decoded:
-            return self._short(items, groups)
-        return self._ahead(items, groups, view)
+            return (self._seen(self.decoded(batch)) for batch in batches)
+        return self._ahead(batches, view)
 
-    def _short(self, items: Sequence[Item], groups: Sequence[np.ndarray]) -> Iterator[Any]:
-        for group in groups:
-            chosen = self.decoded([items[position] for position in group.tolist()])
-            yield self._seen(chosen)
-
-    def _ahead(
-        self, items: Sequence[Item], groups: Sequence[np.ndarray], view: View | None
-    ) -> Iterator[Any]:
-        def load(position: int) -> Any:
-            return self.decode(items[position], view)
+    def _ahead(self, batches: Iterable[Sequence[Item]], view: View | None) -> Iterator[Any]:
+        def load(item: Item) -> Any:
+            return self.decode(item, view)
 
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             waiting: deque[list[Future[Any]]] = deque()
             try:
-                for group in groups:
-                    waiting.append([pool.submit(load, int(position)) for position in group])
+                for batch in batches:
+                    waiting.append([pool.submit(load, item) for item in batch])
                     if len(waiting) > AHEAD:
                         yield self._collect(waiting.popleft())
                 while waiting:
@@ -157,6 +158,11 @@ def _once(
             values = chain.from_iterable(pool.map(lambda part: [make(i) for i in part], chunks))
             cache.update(zip(new, values, strict=True))
     return [cache[name] for name in names]
+
+
+def chosen(items: Sequence[Item], groups: Iterable[np.ndarray]) -> Iterator[list[Item]]:
+    """The items of each group of positions."""
+    return ([items[position] for position in group.tolist()] for group in groups)
 
 
 def groups_of(order: np.ndarray, size: int) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from headstart.features.legality import cacheable_stages
 from headstart.features.plan import best
 from headstart.features.reading import Reader
 from headstart.pipeline.options import Options, settings_of
-from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality, prefix_of
+from headstart.pipeline.prepare import RunContext, Transfer, fitted_modality
 from headstart.pipeline.rows import fitted_to_rows
 from headstart.pipeline.schema import schema
 from headstart.pipeline.selection.choosing import prepare
@@ -75,10 +75,10 @@ def export_features(
         dataset = context.read(data, modality)
         items, kind = dataset.items, dataset.kind
     if modality.whole_rows:
-        prefix = prefix_of(network, settings)
+        prefix = context.prefix(network)
         network = fitted_to_rows(network, modality, items, prefix, progress)
         modality = fitted_modality(network, settings)
-    prefix = prefix_of(network, settings)
+    prefix = context.prefix(network)
     rows = frozen.extract(prefix, items, Reader(modality, network.preprocess), progress)
     write(place, rows.pooled(), Columns.of(items, kind))
     counts = Counter(item.split or "none" for item in items)

@@ -125,6 +125,8 @@ def _settings(plan: FitPlan, new: Settings) -> Settings:
         scratch=True,
         budget=new.budget,
         track=new.track,
+        on=new.on,
+        workers=new.workers,
         offline=own.offline or new.offline,
         evidence=own.evidence if new.evidence == usual.evidence else new.evidence,
         seeds=own.seeds if new.seeds == usual.seeds else new.seeds,

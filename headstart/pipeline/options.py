@@ -57,6 +57,8 @@ class Options(TypedDict, total=False):
     metric: str | None
     group: str | None
     offline: bool
+    on: str
+    workers: int | None
     track: str | None
 
 

@@ -11,6 +11,7 @@ from typing import final
 
 from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
+from headstart.contracts.executor import Executor, Local
 from headstart.data import Data, Dataset, InMemory
 from headstart.data import load as load_data
 from headstart.data.targets import kind_named
@@ -20,6 +21,7 @@ from headstart.evidence import Experiment
 from headstart.features.extract import BATCH, Prefix
 from headstart.features.reading import Reader
 from headstart.pipeline import known_backbones
+from headstart.pipeline.executing import executor_of
 from headstart.pipeline.metrics import demand_metric, fitting, weighed
 from headstart.pipeline.rows import fitted_to_rows
 from headstart.pipeline.schema import demand_targets, schema
@@ -32,7 +34,12 @@ from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 from headstart.training import seed_everything
 
-_NOT_THE_RUN = ("budget", "track")  # settings that another run of the same kind may change
+_NOT_THE_RUN = (
+    "budget",
+    "track",
+    "on",
+    "workers",
+)  # settings that another run of the same kind may change
 SPARE = 1.5  # times what saving and checking the model is reckoned to take
 # What a fresh process takes to come this far: no more than this one took, and not much more than it
 # computed, as a notebook's process may have waited for hours.
@@ -50,6 +57,7 @@ class RunContext:
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
     kept: dict[str, Backbone] | None = None  # for other runs, where none of them changes weights
+    executor: Executor = field(default_factory=Local)
 
     @classmethod
     def of(
@@ -61,7 +69,7 @@ class RunContext:
         defaults.check(settings)
         demand_metric(settings)
         demand_targets(settings.targets)
-        return cls(settings, clock, progress, workspace, before)
+        return cls(settings, clock, progress, workspace, before, executor=executor_of(settings))
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
@@ -145,11 +153,10 @@ class RunContext:
                     "--judge holdout can't go with --from, whose worth is judged by folds. "
                     "Leave it out."
                 )
-            show = self.progress
-            return beside(backbone, dataset, settings.sources, settings.map, show)
+            return beside(backbone, dataset, settings.sources, settings.map, self.progress)
         demand_no_sources(settings, "--map has no table to map")
         items = dataset.split("train") + dataset.split("validation")
-        prefix = prefix_of(backbone, settings)
+        prefix = self.prefix(backbone)
         return fitted_to_rows(backbone, modality.fitted(backbone), items, prefix, self.progress)
 
     def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
@@ -189,14 +196,15 @@ class RunContext:
             budget=self.budget,
             progress=self.progress,
             workspace=self.workspace,
+            executor=self.executor,
         )
 
-
-def prefix_of(backbone: Backbone, settings: Settings) -> Prefix:
-    """A whole backbone, frozen, run the way the settings say."""
-    precision = "fp32" if settings.precision == "auto" else settings.precision
-    device, batch = machine.device(settings.device), settings.batch_size or BATCH
-    return Prefix(backbone, len(backbone.stages), device, settings.engine, precision, batch)
+    def prefix(self, backbone: Backbone) -> Prefix:
+        """A whole backbone, frozen, run the way the settings say."""
+        precision = "fp32" if self.settings.precision == "auto" else self.settings.precision
+        device, batch = machine.device(self.settings.device), self.settings.batch_size or BATCH
+        engine = self.settings.engine, precision, batch, None
+        return Prefix(backbone, len(backbone.stages), device, *engine, self.executor)
 
 
 @final

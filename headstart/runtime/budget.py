@@ -37,6 +37,14 @@ class Budget:
         self._started = time.monotonic() - earlier
         self._seconds = seconds
 
+    def __getstate__(self) -> tuple[float, float | None]:
+        """How long it has run, as other machines' clocks begin elsewhere."""
+        return self.elapsed(), self._seconds
+
+    def __setstate__(self, state: tuple[float, float | None]) -> None:
+        elapsed, self._seconds = state
+        self._started = time.monotonic() - elapsed
+
     def keep(self, seconds: float, most: float = 0.5) -> None:
         """Let it end so much earlier, for what comes after; by a share of it at `most`."""
         if self._seconds is not None:

@@ -21,6 +21,7 @@ __all__ = ["CHECKED", "check_part"]
 # `subject` makes what each of its `CHECKS` takes.
 CHECKED: Final = {
     "adaptations": "headstart.testing.adaptations",
+    "executors": "headstart.testing.executors",
     "heads": "headstart.testing.heads",
     "hubs": "headstart.testing.hubs",
     "metrics": "headstart.testing.metrics",

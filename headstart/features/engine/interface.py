@@ -51,6 +51,13 @@ class Engine(ABC):
         """The activations of each batch, in order; a few batches may be in flight at a time."""
         return map(self.run, batches)
 
+    def maker(self) -> Callable[[int], Engine]:
+        """What makes the same engine in another process, on so many threads; it can be sent there.
+
+        Raises EngineError where it can't be had elsewhere.
+        """
+        raise EngineError(f"{self.name} runs nowhere else")
+
 
 def on_device(network: nn.Module, device: torch.device) -> None:
     """Move a network to a device, its kernels channels-last, as convolutions run fastest."""

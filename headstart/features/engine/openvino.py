@@ -11,7 +11,8 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
@@ -67,6 +68,7 @@ class OpenVinoEngine(Engine):
     """
 
     _constants: np.ndarray | None = None  # what a form's network goes on reading
+    _model: Any = None
 
     def __init__(
         self,
@@ -79,7 +81,8 @@ class OpenVinoEngine(Engine):
         self.precision = precision
         try:
             model, self._types = _model(stages, sample, key)
-            self._compiled = compiled(model, precision, is_pictures(sample))
+            self._model = _taking(model, is_pictures(sample))
+            self._compiled = compiled(self._model, precision)
             self._request = self._compiled.create_infer_request()
         except EngineError:
             raise
@@ -87,24 +90,40 @@ class OpenVinoEngine(Engine):
             raise EngineError(reason(error)) from error
 
     @classmethod
-    def of_form(cls, graph: str, constants: np.ndarray) -> OpenVinoEngine:
-        """The same of a saved model's body, whose constants lie in (B,) uint8, in fp32.
+    def of_form(
+        cls,
+        graph: str,
+        constants: np.ndarray,
+        precision: str = "fp32",
+        types: Types = _FEATURES,
+        threads: int = 0,
+    ) -> OpenVinoEngine:
+        """The same of a saved model's body, whose constants lie in (B,) uint8.
 
         Raises EngineError where it can't be read or compiled.
         """
         engine = cls.__new__(cls)
-        engine.name, engine.precision, engine._types = "openvino fp32", "fp32", _FEATURES
+        engine.name, engine.precision, engine._types = f"openvino {precision}", precision, types
         engine._constants = constants
         try:
             content = library().Tensor(constants, shared_memory=True)
-            model = core().read_model(graph, content)
-            engine._compiled = compiled(model, "fp32", images=False)  # as it takes them already
+            engine._model = core().read_model(graph, content)
+            engine._compiled = compiled(engine._model, precision, threads)
             engine._request = engine._compiled.create_infer_request()
         except EngineError:
             raise
         except Exception as error:  # readers and compilers raise nearly anything
             raise EngineError(reason(error)) from error
         return engine
+
+    def maker(self) -> Callable[[int], Engine]:
+        """The network as a form, so that where it is made neither torch nor the cache is needed."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.xml"
+            library().save_model(self._model, path, compress_to_fp16=False)
+            constants = np.fromfile(path.with_suffix(".bin"), np.uint8)
+            graph = path.read_text(encoding="utf-8")
+        return partial(_of_form, graph, constants, self.precision, dict(self._types))
 
     def run(self, inputs: Any) -> Any:
         """One batch of model inputs -> activations (N, …) in float32, or several by name."""
@@ -155,15 +174,29 @@ def _arrays(inputs: Any) -> list[np.ndarray]:
     ]
 
 
-def compiled(model: Any, precision: str, images: bool) -> Any:
-    """A network made ready for this CPU; images come to it channels-last."""
-    if images:  # turning a batch around would cost a tenth of MobileNetV2's time
-        openvino = library()
-        steps = openvino.preprocess.PrePostProcessor(model)
-        steps.input().tensor().set_layout(openvino.Layout("NHWC"))
-        steps.input().model().set_layout(openvino.Layout("NCHW"))
-        model = steps.build()
+def _of_form(
+    graph: str, constants: np.ndarray, precision: str, types: Types, threads: int
+) -> OpenVinoEngine:
+    constants = constants if constants.flags.writeable else constants.copy()  # as it wants them
+    return OpenVinoEngine.of_form(graph, constants, precision, types, threads)
+
+
+def _taking(model: Any, images: bool) -> Any:
+    """The same network; images come to it channels-last."""
+    if not images:
+        return model
+    openvino = library()  # turning a batch around would cost a tenth of MobileNetV2's time
+    steps = openvino.preprocess.PrePostProcessor(model)
+    steps.input().tensor().set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    return steps.build()
+
+
+def compiled(model: Any, precision: str, threads: int = 0) -> Any:
+    """A network made ready for this CPU: all its cores, or so many threads."""
     settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "NUM_STREAMS": STREAMS}
+    if threads:
+        settings |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": min(STREAMS, threads)}
     return core().compile_model(model, "CPU", settings)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 from headstart.features.engine.interface import (
@@ -48,6 +49,11 @@ class TorchEngine(Engine):
             return super().stream(batches)
         return self._overlapped(batches)
 
+    def maker(self) -> Callable[[int], Engine]:
+        """The stages, on the CPU as they travel, and what runs them on the same device."""
+        stages = deepcopy(self._stages).cpu() if self._device.type != "cpu" else self._stages
+        return partial(_made, stages.eval(), self._device, self.precision)
+
     def _overlapped(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Copies from and to pinned memory, and one batch in flight while the next is read."""
         import torch
@@ -71,6 +77,13 @@ class TorchEngine(Engine):
         dtype = self._dtype if self.precision == "bf16" else None
         with torch.inference_mode():
             return numbers(self._stages(to_device(inputs, self._device, dtype)), inputs)
+
+
+def _made(stages: nn.Module, device: torch.device, precision: str, threads: int) -> TorchEngine:
+    import torch
+
+    torch.set_num_threads(threads)
+    return TorchEngine(stages, device, precision)
 
 
 def _landing(outputs: Tensor) -> Tensor:

@@ -1,0 +1,168 @@
+"""Work that runs elsewhere answers as it does here, whoever does it and whoever dies over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headstart as hs
+from headstart.contracts.executor import Each, Executor, Local
+from headstart.errors import DataError, HeadstartError, UnknownNameError
+from headstart.pipeline.executing import executor_of
+from headstart.testing import check_part
+
+ray = pytest.importorskip("ray", reason="needs the extra ray")
+WARNINGS = "ignore:.*RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO.*:FutureWarning"
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[None]:
+    """An instance of Ray, started by the first test, whose workers find the functions here."""
+    with pytest.MonkeyPatch.context() as patch:
+        here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+        patch.setenv("PYTHONPATH", here)
+        yield
+        ray.shutdown()
+
+
+def executor(where: str, workers: int | None = None, offline: bool = False) -> Executor:
+    return executor_of(hs.Settings(on=where, workers=workers, offline=offline))
+
+
+def square(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+def mistaken(number: int) -> int:
+    if number == 3:
+        raise DataError("3 can't be. Give another.")
+    if number == 4:
+        raise UnknownNameError("number", "4", ["1", "2"])
+    return number
+
+
+def killed_once(folder: Path, number: int) -> int:
+    """Dies at every fifth number, the first time it comes by; notes what it was called with."""
+    with open(folder / f"{number}", "a", encoding="utf-8") as file:
+        file.write("x")
+    if number % 5 == 0 and (folder / f"{number}").read_text(encoding="utf-8") == "x":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def killed_always(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_work_stays_here_unless_another_place_is_named() -> None:
+    local = executor("local")
+    assert isinstance(local, Local)
+    assert list(local.run(Each(square), [2, 3])) == [(4, os.getpid()), (9, os.getpid())]
+    assert list(local.run(Each(square), [])) == []
+    for where, workers in (("local:there", None), ("local", 2)):
+        with pytest.raises(HeadstartError, match="can't be"):
+            executor(where, workers)
+    with pytest.raises(UnknownNameError, match="rya"):
+        executor("rya")
+
+
+def test_a_library_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr("headstart.executors.ray.find_spec", lambda name: None)
+    with pytest.raises(HeadstartError, match=r"Run: pip install 'headstart\[ray\]'"):
+        executor("ray")
+
+
+def test_no_connection_leaves_the_machine_offline() -> None:
+    for address in ("10.0.0.1:6379", "ray://cluster:10001"):
+        with pytest.raises(HeadstartError, match="another machine"):
+            executor(f"ray:{address}", offline=True)
+
+
+def test_a_place_where_nobody_answers_is_named() -> None:
+    with pytest.raises(HeadstartError, match=r"answers at 127\.0\.0\.1:1 "):
+        executor("ray:127.0.0.1:1")
+
+
+@pytest.mark.filterwarnings(WARNINGS)
+def test_outcomes_come_in_order_and_workers_are_replaced(instance: None, tmp_path: Path) -> None:
+    workers = executor("ray", 2)
+    outcomes = list(workers.run(Each(square), range(40)))
+    assert [number for number, _ in outcomes] == [number * number for number in range(40)]
+    assert os.getpid() not in {process for _, process in outcomes}
+    assert list(workers.run(Each(square), [])) == []
+    with pytest.raises(DataError, match="3 can't be"):
+        list(workers.run(Each(mistaken), range(8)))
+    with pytest.raises(HeadstartError, match="Number '4' is not known"):
+        list(workers.run(Each(mistaken), range(4, 8)))
+    assert list(workers.run(Each(partial(killed_once, tmp_path)), range(1, 13))) == [*range(1, 13)]
+    calls = {int(file.name): len(file.read_text()) for file in tmp_path.iterdir()}
+    assert calls == {number: 2 if number % 5 == 0 else 1 for number in range(1, 13)}
+
+
+def test_this_process_keeps_the_contract() -> None:
+    assert "keeps_the_order" in check_part("executors", "local")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+def test_ray_keeps_the_contract(instance: None) -> None:
+    assert "passes_refusals_on" in check_part("executors", "ray")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+def test_pieces_that_kill_every_worker_are_given_up(instance: None) -> None:
+    with pytest.raises(HeadstartError, match="died 3 times over the same items"):
+        list(executor("ray", 2).run(Each(killed_always), range(3)))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_features_are_the_same_for_any_number_of_workers(
+    instance: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    rows: dict[object, bytes] = {}
+    for workers in (None, 1, 2, 4):
+        monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / f"cache{workers}"))
+        where: dict[str, Any] = {"on": "ray", "workers": workers} if workers else {}
+        done = hs.cache_features(
+            pictures, "seeded:convnet", engine=engine, precision="fp32", batch_size=8, **where
+        )
+        assert done.computed == 80
+        (file,) = (tmp_path / f"cache{workers}").glob("features/*/rows.bin")
+        rows[workers] = file.read_bytes()
+    assert len({*rows.values()}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+def test_trainings_from_other_seeds_are_the_same_in_workers(
+    instance: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = []
+    for where in ("local", "ray"):
+        monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / f"cache-{where}"))
+        settings = hs.Settings(
+            epochs=2, device="cpu", seeds=3, evidence="none", precision="fp32", engine="torch"
+        )
+        settings = replace(settings, on=where, workers=2 if where == "ray" else None)
+        place = tmp_path / where
+        hs.fit(pictures, "seeded:convnet", place, strategy="last-stages", settings=settings)
+        reports.append(json.loads((place / "evidence.json").read_text(encoding="utf-8")))
+    assert len(reports[0]["by_seed"]["chosen"]) == 3
+    assert reports[0]["by_seed"] == reports[1]["by_seed"]
+    assert reports[0]["gain"] == reports[1]["gain"]
+    weights = [(tmp_path / where / "model.safetensors").read_bytes() for where in ("local", "ray")]
+    assert weights[0] == weights[1]
