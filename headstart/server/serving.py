@@ -16,6 +16,7 @@ import uvicorn
 from headstart.drift.watching import Event
 from headstart.errors import HeadstartError
 from headstart.results.watched import line
+from headstart.runtime.machine import threads_for
 from headstart.runtime.progress import Progress
 from headstart.server.access import VARIABLE, Access, is_loopback, token_from
 from headstart.server.answering import Answering, kept
@@ -124,6 +125,7 @@ def serve(service: Service, progress: Progress) -> Ended:
     limits, places = service.limits.demand_sound(), folders(service.models)
     access = _access(service.address, progress)
     with ExitStack() as stack:
+        stack.enter_context(threads_for(0))  # requests share the cores, not the sums of one
         measures, answering = Measures(), Answering(limits)
         stack.callback(answering.close)
         ledgers: dict[str, Ledger] = {}
