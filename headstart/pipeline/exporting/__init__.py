@@ -41,7 +41,7 @@ def export(
     progress: Show = None,
     **columns: Unpack[DataOptions],
 ) -> ExportedModel:
-    """Write a saved model as `onnx`, `openvino`, `torch` or `sklearn` into a new folder.
+    """Write a saved model as `onnx`, `openvino`, `page`, `torch` or `sklearn` into a new folder.
 
     Preprocessing that arrays can hold is inside the file, all else stands in `model.json` beside
     it. The file is then run in its own runtime, in a fresh process, on held-out raw items: those of
