@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from headstart.data import Input
-from headstart.data.sources import InlineSource, of_texts
+from headstart.data.sources import NO_CONTENT, InlineSource, of_texts
 from headstart.errors import DataError
 from headstart.serve import Predictor
 from headstart.server.body import FORM, Body
@@ -99,7 +99,20 @@ def _of_json(content: bytes, predictor: Predictor) -> Iterator[Input]:
         )
     given = document[KEY]
     every = given if isinstance(given, list) else [given]
-    return (_one(each, f"item {place}", predictor) for place, each in enumerate(every))
+    items = ((f"item {place}", value) for place, value in enumerate(every))
+    return (
+        _advised(_one(value, place, predictor), place, value, predictor) for place, value in items
+    )
+
+
+def _advised(each: Input, place: str, value: Any, predictor: Predictor) -> Input:
+    """An input; one without content says where it has none, and what to send."""
+    if each.problem != NO_CONTENT:
+        return each
+    columns = predictor.schema.content if isinstance(value, dict) else ()
+    fields = ", ".join(map(repr, columns))
+    where = f"its text is empty, in {fields}" if fields else f"its text is empty, in {KEY!r}"
+    return replace(each, name=place, problem=f"{where}. {advice(predictor).rstrip('.')}")
 
 
 def _one(value: Any, place: str, predictor: Predictor) -> Input:

@@ -52,7 +52,8 @@ class Address:
 class Service:
     """What is served: models, as NAME=FOLDER or a folder; within which limits; logged where.
 
-    `look` is how often a change of the folders is looked for, in seconds.
+    `look` is how often a change of the folders is looked for, in seconds. With `explain` what
+    explanations take is loaded at the start, not with the first of them.
     """
 
     models: Sequence[str]
@@ -60,6 +61,7 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     log: Path | None = None
     look: float = 2.0
+    explain: bool = False
 
 
 @final
@@ -139,6 +141,8 @@ def serve(service: Service, progress: Progress) -> Ended:
         url = _url(service.address.host, listener)
         shelf, explaining = Shelf(models), Explaining(limits, answering.room)
         stack.callback(explaining.close)
+        for served in models.values() if service.explain else ():
+            explaining.prepare(served)
         watch = FolderWatch(shelf, service.look, partial(_swapped, measures, progress))
         application = Application(shelf, answering, explaining, measures, access, url)
         watch.start()
