@@ -115,9 +115,7 @@ def test_what_can_not_be_read_is_told_item_by_item(three: Running, models: Model
     assert three.tell([good], "/models/other/predict").status == 404
 
 
-@pytest.mark.parametrize(
-    ("item", "where"), [("", "in 'inputs'"), (["", ""], "in 'inputs'"), ({"text": ""}, "in 'text'")]
-)
+@pytest.mark.parametrize(("item", "where"), [("", "in 'inputs'"), ({"review": ""}, "in 'review'")])
 def test_an_empty_text_names_its_place_and_what_to_send(
     three: Running, item: Any, where: str
 ) -> None:
@@ -127,6 +125,8 @@ def test_an_empty_text_names_its_place_and_what_to_send(
     assert where in sentence and sentence.endswith(
         '{"inputs": ["a text", ...]}, or one as text/plain.'
     )
+    pair = three.tell([["", ""]], "/models/texts/predict")
+    assert pair.status == 422 and "Item 0 is a list, which is no text" in pair.json["error"]
     beside = three.tell(["fine", item], "/models/texts/predict").json["predictions"]
     assert beside[0]["label"] and beside[1]["path"] == "item 1" and where in beside[1]["error"]
 

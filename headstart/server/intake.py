@@ -30,6 +30,7 @@ TABLES: Final = {
     "application/jsonl": ".jsonl",
 }
 KEY: Final = "inputs"  # of the JSON object
+_PAIR: Final = 2
 _LONGEST: Final = 160  # characters of a file's name
 _DATA_URL: Final = re.compile(r"data:[\w.+/;=-]*;base64,", re.ASCII)
 
@@ -109,10 +110,15 @@ def _advised(each: Input, place: str, value: Any, predictor: Predictor) -> Input
     """An input; one without content says where it has none, and what to send."""
     if each.problem != NO_CONTENT:
         return each
-    columns = predictor.schema.content if isinstance(value, dict) else ()
-    fields = ", ".join(map(repr, columns))
-    where = f"its text is empty, in {fields}" if fields else f"its text is empty, in {KEY!r}"
+    fields = _columns(predictor) if isinstance(value, dict) else (KEY,)
+    where = f"its text is empty, in {', '.join(map(repr, fields or (KEY,)))}"
     return replace(each, name=place, problem=f"{where}. {advice(predictor).rstrip('.')}")
+
+
+def _columns(predictor: Predictor) -> tuple[str, ...]:
+    """The columns that a model's texts stood in when it was made; two where they are pairs."""
+    schema = predictor.schema
+    return schema.content or (schema.before.content if schema.before else ())
 
 
 def _one(value: Any, place: str, predictor: Predictor) -> Input:
@@ -125,7 +131,8 @@ def _one(value: Any, place: str, predictor: Predictor) -> Input:
     if what == "text" and isinstance(value, str):
         return of_texts([value])
     pair = isinstance(value, list) and all(isinstance(part, str) for part in value)
-    if not isinstance(value, dict) and not (what == "text" and pair and len(value) == 2):
+    pair = pair and what == "text" and len(value) == len(_columns(predictor)) == _PAIR
+    if not isinstance(value, dict) and not pair:
         raise _strange(value, place, predictor)
     try:
         inputs = list(predictor.inputs([tuple(value) if isinstance(value, list) else value]))
