@@ -308,3 +308,12 @@ def test_several_tasks_of_mixed_rows_have_no_label_as_an_input(tmp_path: Path) -
         assert [each["name"] for each in columns] == ["area", "town", "notes", "photo"]
     row = {"area": 100, "town": "Alton", "notes": REMARKS[3], "photo": ""}
     assert set(hs.load(out).predict(row)[0].answer["tasks"]) == {"price", "garden"}
+
+
+def test_rows_with_networks_of_their_own_leave_as_no_single_file(
+    model: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    with pytest.raises(HeadstartError, match=r"read the .*text.* cells .* Try --to sklearn"):
+        hs.export(model, "onnx", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

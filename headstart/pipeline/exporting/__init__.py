@@ -163,6 +163,13 @@ def _demand_possible(folder: Path, to: str, predictor: Predictor, record: Record
         raise _refused(folder, to, "its head makes boxes of maps, which no form here holds")
     if predictor.reader.preprocess.get("crop_mode") == "whole":
         raise _refused(folder, to, "it takes each picture in its own shape, and a form in one")
+    parts = predictor.reader.preprocess.get("parts")
+    if parts and not forms.form(to).takes_features:
+        raise HeadstartError(
+            f"{folder} can't leave as {to}: networks of their own read the {' and '.join(parts)} "
+            "cells of its rows, and a file holds one. Try --to sklearn for its head, or use "
+            "`headstart predict`. Nothing was written."
+        )
 
 
 def _refused(folder: Path, to: str, why: str) -> HeadstartError:
