@@ -171,7 +171,7 @@ def started(contender: Contender, log: Path) -> Iterator[tuple[Target, int]]:
             stderr=subprocess.STDOUT,
             cwd=SCRIPTS if contender.name != OURS else log.parent,
             env={**os.environ, **own, **contender.variables},
-            process_group=0,  # ended together with its workers
+            start_new_session=True,  # shares cores as others do, and ends with its workers
         )
     try:
         _wait(f"http://127.0.0.1:{port}{contender.ready}", process, log)
