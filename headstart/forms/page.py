@@ -17,7 +17,7 @@ RUNTIME: Final = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _PAGE: Final = {"index.html": "page.html", "page.js": "page.js", "page.css": "page.css"}
 _MODES: Final = frozenset({"center", "squash", "border"})
 _FILTERS: Final = frozenset({"box", "bilinear", "bicubic", "lanczos"})
-_SAID: Final = frozenset({"probabilities", "values"})
+_ANSWERS: Final = frozenset({"probabilities", "values"})
 
 
 @final
@@ -55,5 +55,5 @@ def _demand_drawn(facts: Mapping[str, Any]) -> None:
     if preprocess["crop_mode"] not in _MODES or preprocess["interpolation"] not in _FILTERS:
         fed = f"{preprocess['crop_mode']}, {preprocess['interpolation']}"
         raise FormError(f"its pictures are fed as {fed}, which the page doesn't draw")
-    if not _SAID & set(facts["outputs"]):
+    if not _ANSWERS & set(facts["outputs"]):
         raise FormError("its task makes answers of the outputs by itself")
