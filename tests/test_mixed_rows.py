@@ -21,6 +21,7 @@ from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.features.cells import RowParts
 from headstart.features.extract import Prefix, extract
 from headstart.features.reading import Reader
+from headstart.forms.description import _inside
 from headstart.modalities.table.columns import kind_as
 from headstart.pipeline.rows import fitted_to_rows
 from headstart.runtime.progress import Silent
@@ -317,3 +318,19 @@ def test_rows_with_networks_of_their_own_leave_as_no_single_file(
     with pytest.raises(HeadstartError, match=r"read the .*text.* cells .* Try --to sklearn"):
         hs.export(model, "onnx", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    assert hs.export(model, "sklearn", tmp_path / "head").changed == 0  # as the sentence says
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("tokenizer.json", "tokenizer.json"),
+        ("text/tokenizer.json", "text/tokenizer.json"),
+        ("/etc/passwd", "etc/passwd"),
+        ("/passwd", "passwd"),
+        ("../../etc/../passwd", "passwd"),
+        ("a/b/../../../c", "c"),
+    ],
+)
+def test_names_of_strangers_stay_in_the_folder(name: str, kept: str) -> None:
+    assert _inside(name) == kept

@@ -131,6 +131,7 @@ class _Export:
         """Write what inputs are made with, and the description."""
         reads = description.files_of(self.folder, record)
         for name, content in reads.items():
+            (draft / name).parent.mkdir(exist_ok=True)  # those of a part lie in a folder of its own
             (draft / name).write_bytes(content)
         own = [name for name in (self.form.file, *self.form.more) if (draft / name).exists()]
         description.write(draft, facts, self.name, [*own, *reads], reads)
