@@ -84,6 +84,7 @@ COMMANDS: Final = {
         (
             flag("--seconds", "of each measurement", type=float, default=20.0),
             count("--rounds", 3, "of all in turn"),
+            flag("--steady", "requests a second of this server alone, then a kill", type=float),
             place("--work", WORK / "serving"),
         ),
     ),

@@ -90,6 +90,10 @@ def serving(args: argparse.Namespace) -> int:
     demand(photos, "which holds the photos.")
     work = args.work.resolve()
     plan = Plan(photos, weights, work, args.seconds)
+    if args.steady:
+        from benchmarks.serving.enduring import endure
+
+        return int(not endure(plan, args.steady, work.parent / "endurance.json"))
     rows = compare(plan, args.rounds, work.parent / "serving.json")
     ours, *others = rows
     ahead = any(

@@ -314,3 +314,26 @@ def test_whole_numbers_are_smaller_and_answer_alike(
     small = hs.export(fitted.folder, to, tmp_path / "small", int8=True, check=fitted.pictures)
     assert small.changed < 0.01 * small.items and small.exported.size < 0.8 * full.exported.size
     assert json.loads((tmp_path / "small" / "model.json").read_text())["precision"] == "int8"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["texts", "sounds"])
+def test_texts_and_sounds_leave_in_whole_numbers(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason="needs the extra export")
+    if kind == "texts":
+        words = {"bad": "poor dull broken", "good": "fine lovely great"}
+        rows = [f"{words[k]} {n},{k}" for n in range(60) for k in words]
+        data, backbone = tmp_path / "texts.csv", "seeded:text-encoder?seed=1"
+        data.write_text("\n".join(["review,verdict", *rows]))
+    else:
+        pytest.importorskip("soundfile", reason="needs the extra audio")
+        from sounds import tones
+
+        data, backbone = tones(tmp_path / "tones", 60), "seeded:audio?window=0.5"
+    strategy = "feature-extraction"
+    hs.fit(data, backbone, tmp_path / "model", strategy=strategy, scratch=False, evidence="none")
+    result = hs.export(tmp_path / "model", "onnx", tmp_path / "out", int8=True)
+    assert result.changed < checking.ALLOWED * result.items
+    assert result.items <= 80 and result.form == "onnx int8"  # the others told the ranges
+    assert json.loads((tmp_path / "out" / "model.json").read_text())["precision"] == "int8"
+    assert hs.export(tmp_path / "model", "sklearn", tmp_path / "head").changed == 0

@@ -21,6 +21,7 @@ from headstart.errors import DataError, HeadstartError, WeightsError
 from headstart.features.cells import RowParts
 from headstart.features.extract import Prefix, extract
 from headstart.features.reading import Reader
+from headstart.forms.description import _inside
 from headstart.modalities.table.columns import kind_as
 from headstart.pipeline.rows import fitted_to_rows
 from headstart.runtime.progress import Silent
@@ -308,3 +309,28 @@ def test_several_tasks_of_mixed_rows_have_no_label_as_an_input(tmp_path: Path) -
         assert [each["name"] for each in columns] == ["area", "town", "notes", "photo"]
     row = {"area": 100, "town": "Alton", "notes": REMARKS[3], "photo": ""}
     assert set(hs.load(out).predict(row)[0].answer["tasks"]) == {"price", "garden"}
+
+
+def test_rows_with_networks_of_their_own_leave_as_no_single_file(
+    model: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    with pytest.raises(HeadstartError, match=r"read the .*text.* cells .* Try --to sklearn"):
+        hs.export(model, "onnx", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert hs.export(model, "sklearn", tmp_path / "head").changed == 0  # as the sentence says
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("tokenizer.json", "tokenizer.json"),
+        ("text/tokenizer.json", "text/tokenizer.json"),
+        ("/etc/passwd", "etc/passwd"),
+        ("/passwd", "passwd"),
+        ("../../etc/../passwd", "passwd"),
+        ("a/b/../../../c", "c"),
+    ],
+)
+def test_names_of_strangers_stay_in_the_folder(name: str, kept: str) -> None:
+    assert _inside(name) == kept

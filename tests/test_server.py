@@ -115,6 +115,37 @@ def test_what_can_not_be_read_is_told_item_by_item(three: Running, models: Model
     assert three.tell([good], "/models/other/predict").status == 404
 
 
+@pytest.mark.parametrize(("item", "where"), [("", "in 'inputs'"), ({"review": ""}, "in 'review'")])
+def test_an_empty_text_names_its_place_and_what_to_send(
+    three: Running, item: Any, where: str
+) -> None:
+    reply = three.tell([item], "/models/texts/predict")
+    sentence = reply.json["error"]
+    assert reply.status == 422 and sentence.startswith("item 0 can't be used: its text is empty")
+    assert where in sentence and sentence.endswith(
+        '{"inputs": ["a text", ...]}, or one as text/plain.'
+    )
+    pair = three.tell([["", ""]], "/models/texts/predict")
+    assert pair.status == 422 and "Item 0 is a list, which is no text" in pair.json["error"]
+    beside = three.tell(["fine", item], "/models/texts/predict").json["predictions"]
+    assert beside[0]["label"] and beside[1]["path"] == "item 1" and where in beside[1]["error"]
+
+
+def test_explanations_are_loaded_at_the_start_where_that_is_asked(
+    models: Models, tmp_path: Path
+) -> None:
+    pytest.importorskip("captum")
+    with server(tmp_path, models.place("texts"), "--explain") as running:
+        until = time.monotonic() + 5 * PATIENCE
+        maps = Path(f"/proc/{running.process.pid}/maps")
+        if not maps.exists():
+            pytest.skip("needs /proc")
+        while "libtorch_cpu" not in maps.read_text() and time.monotonic() < until:
+            time.sleep(0.2)
+        assert "libtorch_cpu" in maps.read_text()
+        assert running.tell(["fine"]).status == 200
+
+
 def test_the_unfamiliar_has_no_answer_where_that_is_asked(three: Running, tmp_path: Path) -> None:
     Image.fromarray(np.full((16, 16, 3), 255, np.uint8)).save(tmp_path / "white.png")
     white = (tmp_path / "white.png").read_bytes()

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -92,6 +93,34 @@ def test_every_head_answers_as_in_torch(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
         outputs = form.outputs(expected.numpy())
         np.testing.assert_allclose(outputs, answers, rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_a_batch_in_pieces_is_answered_as_item_by_item(
+    processors: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU()).eval()
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = Model({"only": body}, nn.Linear(5, 2), pool).eval()
+    rows = np.random.default_rng(0).random((17, 9, 9, 3), dtype=np.float32)
+    with engine_form.in_streams():
+        form = form_of(model, 5, torch.rand(4, 3, 9, 9), tmp_path)
+    assert form.streams == processors
+    single = np.concatenate([form.features(rows[place : place + 1]) for place in range(17)])
+    with torch.inference_mode():
+        expected = model.features(torch.from_numpy(rows).permute(0, 3, 1, 2)).numpy()
+    np.testing.assert_allclose(single, expected, atol=1e-5)
+    for count in range(1, 18):
+        np.testing.assert_allclose(form.features(rows[:count]), single[:count], atol=1e-6)
+    with pytest.raises(RuntimeError):  # of another number of channels
+        form.features(rows[:6, :, :, :2])
+    with ThreadPoolExecutor(4) as pool_of_threads:
+        each = list(pool_of_threads.map(form.features, [rows[n:] for n in range(16)]))
+    for start, found in enumerate(each):
+        np.testing.assert_allclose(found, single[start:], atol=1e-6)
+    assert form_of(model, 5, torch.rand(4, 3, 9, 9), tmp_path).streams == 1
 
 
 @pytest.mark.parametrize("reference", ["seeded:convnet", "seeded:bag", "seeded:text-encoder"])

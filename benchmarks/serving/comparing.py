@@ -82,14 +82,20 @@ class Plan:
         write_graph(model, folder)
         return folder
 
+    def ours(self) -> Contender:
+        """This server, ready to start on a port that is put in for PORT."""
+        command = [sys.executable, "-m", "headstart", "serve", str(self.model()), "--port", "PORT"]
+        command += ["--log", str(self.work / "served"), "--offline"]
+        return Contender(OURS, command, {}, "/predict", {"inputs": [self._image()]}, "/ready")
+
+    def _image(self) -> str:
+        """A photo of the model's own in base64."""
+        photo = sorted((self.work / "photos").glob("*/*.jpg"))[0]
+        return base64.b64encode(photo.read_bytes()).decode()
+
     def contenders(self) -> list[Contender]:
         """All of them, ready to start on a port that is put in for PORT."""
-        model = self.model()
-        graph, photo = self.graph(model), sorted((self.work / "photos").glob("*/*.jpg"))[0]
-        image = base64.b64encode(photo.read_bytes()).decode()
-        ours = [sys.executable, "-m", "headstart", "serve", str(model), "--port", "PORT"]
-        ours += ["--log", str(self.work / "served"), "--offline"]
-        found = [Contender(OURS, ours, {}, "/predict", {"inputs": [image]}, "/ready")]
+        found, graph, image = [self.ours()], self.graph(self.model()), self._image()
         for workers in dict.fromkeys((1, os.cpu_count() or 1)):
             python = environments.make("litserve")
             script: list[str | Path] = [
@@ -165,7 +171,7 @@ def started(contender: Contender, log: Path) -> Iterator[tuple[Target, int]]:
             stderr=subprocess.STDOUT,
             cwd=SCRIPTS if contender.name != OURS else log.parent,
             env={**os.environ, **own, **contender.variables},
-            process_group=0,  # ended together with its workers
+            start_new_session=True,  # shares cores as others do, and ends with its workers
         )
     try:
         _wait(f"http://127.0.0.1:{port}{contender.ready}", process, log)

@@ -10,10 +10,10 @@ from headstart.cli.answers import Answer
 from headstart.cli.flags import Columns, SavedModel
 from headstart.runtime.progress import Progress
 
-To = Annotated[str, typer.Option("--to", help="onnx, openvino, torch, sklearn or tflite.")]
+To = Annotated[str, typer.Option("--to", help="onnx, openvino, page, torch, sklearn or tflite.")]
 New = Annotated[str, typer.Option("--out", "-o", help="A new folder for the file and its JSON.")]
 Int8 = Annotated[
-    bool, typer.Option("--int8", help="Whole numbers of 8 bits, by NNCF; for onnx and openvino.")
+    bool, typer.Option("--int8", help="Whole numbers of 8 bits, by NNCF; for onnx, openvino, page.")
 ]
 CheckOn = Annotated[
     str | None,

@@ -35,6 +35,9 @@ BodySize = Annotated[float, typer.Option("--body", help="MiB of a request.")]
 Items = Annotated[int, typer.Option(help="Items of a request.")]
 Pixels = Annotated[float, typer.Option(help="Millions of pixels of a picture.")]
 Waiting = Annotated[int, typer.Option(help="Items of all requests that may wait; more hear 503.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Load at the start what explanations take, such as torch.")
+]
 
 
 def serve(  # noqa: PLR0913  # a flag each
@@ -53,6 +56,7 @@ def serve(  # noqa: PLR0913  # a flag each
     items: Items = 256,
     pixels: Pixels = 64.0,
     waiting: Waiting = 512,
+    explain: Explain = False,
 ) -> Answer:
     """Serve saved models over HTTP: answers, explanations, health, metrics, cards, reports."""
     from headstart.server.limits import Limits
@@ -70,4 +74,5 @@ def serve(  # noqa: PLR0913  # a flag each
         wait=wait / 1000,
     )
     address = Address(host, port, token_file, without_token)
-    return run(Service(models, address, limits, None if no_log else Path(log)), progress)
+    place = None if no_log else Path(log)
+    return run(Service(models, address, limits, place, explain=explain), progress)

@@ -11,6 +11,7 @@ from headstart.forms.form import Form as Form
 FORMS: Final = {
     "onnx": "headstart.forms.onnx:Onnx",
     "openvino": "headstart.forms.openvino:OpenVino",
+    "page": "headstart.forms.page:Page",
     "sklearn": "headstart.forms.sklearn:Sklearn",
     "tflite": "headstart.forms.tflite:TfLite",
     "torch": "headstart.forms.torch:ExportedProgram",

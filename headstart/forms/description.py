@@ -161,8 +161,8 @@ class Described:
         path = folder / FILE
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            stated = {Path(name).name: text for name, text in dict(facts["files"]).items()}
-            reads = [Path(name).name for name in facts["files_of_inputs"]]
+            stated = {_inside(name): text for name, text in dict(facts["files"]).items()}
+            reads = [_inside(name) for name in facts["files_of_inputs"]]
             own = {name: (folder / name).read_bytes() for name in reads}
             changed = [name for name, text in stated.items() if digest(folder / name) != text]
         except (OSError, ValueError, LookupError, TypeError) as error:
@@ -173,3 +173,9 @@ class Described:
             raise WeightsError(f"{folder / changed[0]} has changed. Export the model again.")
         feeding = Feeding(facts["preprocess"], Origin(**facts["origin"]), own)
         return cls(facts, catalog.modality(facts["modality"]).fitted(feeding))
+
+
+def _inside(name: str) -> str:
+    """A stranger's name of a file as one in the folder, or in a folder of that: never elsewhere."""
+    own = Path(name)
+    return "/".join(part for part in own.parts[-2:] if part not in ("..", own.anchor, own.drive))

@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, final
@@ -29,10 +33,27 @@ BELONGS: Final = "belongs"  # what a hash of all that the form was made for stan
 _LARGEST: Final = 64 * 2**20  # bytes of a graph's text
 # one item at a time mostly: streams and their threads cost more to start than they save
 _SETTINGS: Final = EXACT | {"NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+_MOST_STREAMS: Final = 4
+_PIECE: Final = 4  # items that a stream computes at once: more don't stay in a core's own cache
+_STREAMS: ContextVar[int] = ContextVar("streams", default=1)
 
 
 class UnusableError(Exception):
     """This form can't be run here; the message is a clause that says why."""
+
+
+@contextmanager
+def in_streams() -> Iterator[None]:
+    """Compile what is opened while the block lasts for batches, of which each core takes a piece.
+
+    Threads that share one item wait for one another: by themselves they take about a quarter less
+    of the processor. A single item is computed by fewer of them.
+    """
+    before = _STREAMS.set(min(_MOST_STREAMS, os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        _STREAMS.reset(before)
 
 
 class ForeignError(UnusableError):
@@ -84,6 +105,7 @@ class EngineForm:
     body: Any
     head: Any
     constants: np.ndarray  # which the networks go on reading
+    streams: int = 1  # pieces of a batch that the body computes at once
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
@@ -100,19 +122,20 @@ class EngineForm:
             weights.clear()
             content = openvino.Tensor(constants, shared_memory=True)
             core = openvino.Core()
-            compiled = []
-            for name in (BODY, HEAD):
+            streams, compiled = _STREAMS.get(), []
+            for name, count in ((BODY, streams), (HEAD, 1)):
                 graph = files[name].decode()
                 if operation := operations.foreign(graph):
                     raise ForeignError(f"{name} holds the operation {operation!r}")
                 model = core.read_model(graph, content)
-                compiled.append(core.compile_model(model, "CPU", _SETTINGS))
+                settings = _SETTINGS | {"NUM_STREAMS": count}
+                compiled.append(core.compile_model(model, "CPU", settings))
         except UnusableError:
             raise
         except Exception as error:  # absent, or its readers and compilers raise nearly anything
             raise UnusableError(reason(error)) from error
         body, head = compiled
-        return cls(body, head, constants)
+        return cls(body, head, constants, streams)
 
     @property
     def width(self) -> int:
@@ -123,13 +146,38 @@ class EngineForm:
         """One batch of arrays, several in the order of their names -> features (N, D) float32."""
         is_named = isinstance(inputs, Mapping)
         arrays = [inputs[name] for name in sorted(inputs)] if is_named else [inputs]
-        return self._run(self.body, arrays)
+        arrays = [np.ascontiguousarray(array) for array in arrays]
+        with self._lock:
+            alone = self.streams == 1 or len(arrays[0]) == 1
+            return _run(self.body, arrays) if alone else self._in_pieces(arrays)
 
     def outputs(self, features: np.ndarray) -> np.ndarray:
         """Features (N, D) float32 -> outputs (N, labels) float32."""
-        return self._run(self.head, [features])
-
-    def _run(self, network: Any, arrays: list[np.ndarray]) -> np.ndarray:
         with self._lock:
-            outputs = network([np.ascontiguousarray(array) for array in arrays])
-            return np.array(outputs[0], dtype=np.float32)
+            return _run(self.head, [np.ascontiguousarray(features)])
+
+    def _in_pieces(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """The body on a batch whose pieces run at once."""
+        count = len(arrays[0])
+        size = min(_PIECE, -(-count // self.streams))
+        rows: dict[int, np.ndarray] = {}
+
+        def keep(request: Any, start: int) -> None:
+            rows[start] = np.array(request.get_output_tensor(0).data, dtype=np.float32)
+
+        self._queue.set_callback(keep)
+        try:
+            for start in range(0, count, size):
+                piece = [array[start : start + size] for array in arrays]
+                self._queue.start_async(dict(enumerate(piece)), start, share_inputs=True)
+        finally:  # till then they read the arrays
+            self._queue.wait_all()
+        return np.concatenate([rows[start] for start in sorted(rows)])
+
+    @cached_property
+    def _queue(self) -> Any:
+        return library().AsyncInferQueue(self.body, self.streams)
+
+
+def _run(network: Any, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.array(network(list(arrays))[0], dtype=np.float32)

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, Final, final
 
 from starlette.requests import Request
@@ -66,9 +68,19 @@ class Explaining:
             self._waiting -= 1
         return {"model": served.name, "version": version.name, "explanations": rows}
 
+    def prepare(self, served: Served) -> None:
+        """Load what explanations of a model take, before the first is asked for."""
+        self._thread.submit(self._prepared, served)
+
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _prepared(self, served: Served) -> None:
+        with suppress(ModuleNotFoundError, HeadstartError):  # which the first request will hear of
+            import_module("headstart.explain")
+            import_module("captum.attr")
+            self._copy(served.version, served).model  # noqa: B018  # opens it
 
     def _explained(
         self, content: bodies.Body, version: Version, served: Served

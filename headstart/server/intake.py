@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from headstart.data import Input
-from headstart.data.sources import InlineSource, of_texts
+from headstart.data.sources import NO_CONTENT, InlineSource, of_texts
 from headstart.errors import DataError
 from headstart.serve import Predictor
 from headstart.server.body import FORM, Body
@@ -30,6 +30,7 @@ TABLES: Final = {
     "application/jsonl": ".jsonl",
 }
 KEY: Final = "inputs"  # of the JSON object
+_PAIR: Final = 2
 _LONGEST: Final = 160  # characters of a file's name
 _DATA_URL: Final = re.compile(r"data:[\w.+/;=-]*;base64,", re.ASCII)
 
@@ -99,7 +100,25 @@ def _of_json(content: bytes, predictor: Predictor) -> Iterator[Input]:
         )
     given = document[KEY]
     every = given if isinstance(given, list) else [given]
-    return (_one(each, f"item {place}", predictor) for place, each in enumerate(every))
+    items = ((f"item {place}", value) for place, value in enumerate(every))
+    return (
+        _advised(_one(value, place, predictor), place, value, predictor) for place, value in items
+    )
+
+
+def _advised(each: Input, place: str, value: Any, predictor: Predictor) -> Input:
+    """An input; one without content says where it has none, and what to send."""
+    if each.problem != NO_CONTENT:
+        return each
+    fields = _columns(predictor) if isinstance(value, dict) else (KEY,)
+    where = f"its text is empty, in {', '.join(map(repr, fields or (KEY,)))}"
+    return replace(each, name=place, problem=f"{where}. {advice(predictor).rstrip('.')}")
+
+
+def _columns(predictor: Predictor) -> tuple[str, ...]:
+    """The columns that a model's texts stood in when it was made; two where they are pairs."""
+    schema = predictor.schema
+    return schema.content or (schema.before.content if schema.before else ())
 
 
 def _one(value: Any, place: str, predictor: Predictor) -> Input:
@@ -112,7 +131,8 @@ def _one(value: Any, place: str, predictor: Predictor) -> Input:
     if what == "text" and isinstance(value, str):
         return of_texts([value])
     pair = isinstance(value, list) and all(isinstance(part, str) for part in value)
-    if not isinstance(value, dict) and not (what == "text" and pair and len(value) == 2):
+    pair = pair and what == "text" and len(value) == len(_columns(predictor)) == _PAIR
+    if not isinstance(value, dict) and not pair:
         raise _strange(value, place, predictor)
     try:
         inputs = list(predictor.inputs([tuple(value) if isinstance(value, list) else value]))

@@ -16,6 +16,7 @@ import uvicorn
 from headstart.drift.watching import Event
 from headstart.errors import HeadstartError
 from headstart.results.watched import line
+from headstart.runtime.machine import threads_for
 from headstart.runtime.progress import Progress
 from headstart.server.access import VARIABLE, Access, is_loopback, token_from
 from headstart.server.answering import Answering, kept
@@ -51,7 +52,8 @@ class Address:
 class Service:
     """What is served: models, as NAME=FOLDER or a folder; within which limits; logged where.
 
-    `look` is how often a change of the folders is looked for, in seconds.
+    `look` is how often a change of the folders is looked for, in seconds. With `explain` what
+    explanations take is loaded at the start, not with the first of them.
     """
 
     models: Sequence[str]
@@ -59,6 +61,7 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     log: Path | None = None
     look: float = 2.0
+    explain: bool = False
 
 
 @final
@@ -124,6 +127,7 @@ def serve(service: Service, progress: Progress) -> Ended:
     limits, places = service.limits.demand_sound(), folders(service.models)
     access = _access(service.address, progress)
     with ExitStack() as stack:
+        stack.enter_context(threads_for(0))  # requests share the cores, not the sums of one
         measures, answering = Measures(), Answering(limits)
         stack.callback(answering.close)
         ledgers: dict[str, Ledger] = {}
@@ -137,6 +141,8 @@ def serve(service: Service, progress: Progress) -> Ended:
         url = _url(service.address.host, listener)
         shelf, explaining = Shelf(models), Explaining(limits, answering.room)
         stack.callback(explaining.close)
+        for served in models.values() if service.explain else ():
+            explaining.prepare(served)
         watch = FolderWatch(shelf, service.look, partial(_swapped, measures, progress))
         application = Application(shelf, answering, explaining, measures, access, url)
         watch.start()

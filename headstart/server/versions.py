@@ -16,7 +16,7 @@ import numpy as np
 from headstart.data import Input
 from headstart.drift.watching import Event
 from headstart.errors import HeadstartError
-from headstart.loading import members, record
+from headstart.loading import engine_form, members, record
 from headstart.pipeline.several.opening import load
 from headstart.runtime import pixels
 from headstart.serve import Prediction, Predictor
@@ -146,7 +146,8 @@ def opened(folder: Path) -> tuple[Predictor, str]:
     """
     for _ in range(3):
         before = _identity(folder)
-        predictor = load(folder)
+        with engine_form.in_streams():
+            predictor = load(folder)
         if before and before == _identity(folder):
             return predictor, before
     raise HeadstartError(f"{folder} is being written. Ask again when it is whole.")

@@ -44,7 +44,7 @@ def export(
     progress: Show = None,
     **columns: Unpack[DataOptions],
 ) -> ExportedModel:
-    """Write a saved model as `onnx`, `openvino`, `torch` or `sklearn` into a new folder.
+    """Write a saved model as `onnx`, `openvino`, `page`, `torch` or `sklearn` into a new folder.
 
     Preprocessing that arrays can hold is inside the file, all else stands in `model.json` beside
     it. The file is then run in its own runtime, in a fresh process, on held-out raw items: those of
@@ -151,6 +151,7 @@ class _Export:
         """Write what inputs are made with, and the description."""
         reads = description.files_of(self.folder, record)
         for name, content in reads.items():
+            (draft / name).parent.mkdir(exist_ok=True)  # those of a part lie in a folder of its own
             (draft / name).write_bytes(content)
         own = [name for name in (self.form.file, *self.form.more) if (draft / name).exists()]
         description.write(draft, facts, self.name, [*own, *reads], reads)
@@ -188,6 +189,13 @@ def _demand_possible(folder: Path, leaving: _Export, predictor: Predictor) -> No
         _demand_boxes(folder, leaving, predictor)
     if predictor.reader.preprocess.get("crop_mode") == "whole":
         raise _refused(folder, to, "it takes each picture in its own shape, and a form in one")
+    parts = predictor.reader.preprocess.get("parts")
+    if parts and not forms.form(to).takes_features:
+        raise HeadstartError(
+            f"{folder} can't leave as {to}: networks of their own read the {' and '.join(parts)} "
+            "cells of its rows, and a file holds one. Try --to sklearn for its head, or use "
+            "`headstart predict`. Nothing was written."
+        )
 
 
 def _demand_boxes(folder: Path, leaving: _Export, predictor: Predictor) -> None:

@@ -61,8 +61,10 @@ class Regression:
         cls, inputs: np.ndarray, memberships: np.ndarray, counts: np.ndarray, loss: Loss
     ) -> Regression:
         """That of inputs as they are."""
-        lengths, directions = principal_axes(inputs)
-        return cls(inputs @ directions, lengths, directions, memberships, counts, loss)
+        with threads_for(inputs.size):
+            lengths, directions = principal_axes(inputs)
+            turned = inputs @ directions
+        return cls(turned, lengths, directions, memberships, counts, loss)
 
     def held_out(self, folds: np.ndarray) -> Iterator[np.ndarray]:
         """For each strength the outputs (M, labels) for held-out items by a fit on the others.
@@ -88,7 +90,8 @@ class Regression:
         start = np.zeros((len(self.lengths) + 1, 1, int(fitted.sum())))
         coefficients = self._minimised(self.counts[:, None], strength, start, _FINE)[:, 0]
         weight = np.zeros((len(fitted), len(self.directions)))
-        weight[fitted] = (self.directions @ coefficients[:-1]).T
+        with threads_for(self.inputs.size):
+            weight[fitted] = (self.directions @ coefficients[:-1]).T
         return weight, self._whole(coefficients[None, -1])[0]
 
     def _fitted(self) -> np.ndarray:
