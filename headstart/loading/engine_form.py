@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -26,6 +26,8 @@ FOLDER: Final = "engine"
 BODY, HEAD, CONSTANTS = "body.xml", "head.xml", "constants.bin"
 NAMES: Final = frozenset({BODY, HEAD, CONSTANTS})
 BELONGS: Final = "belongs"  # what a hash of all that the form was made for stands under
+_LINEAR: Final = frozenset({"Parameter", "Constant", "MatMul", "Add", "Result"})
+_SHAPING: Final = ("Reshape", "Squeeze")
 _LARGEST: Final = 64 * 2**20  # bytes of a graph's text
 # one item at a time mostly: streams and their threads cost more to start than they save
 _SETTINGS: Final = EXACT | {"NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
@@ -84,6 +86,7 @@ class EngineForm:
     body: Any
     head: Any
     constants: np.ndarray  # which the networks go on reading
+    graphs: tuple[Any, Any]  # the body and the head as they were read
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
@@ -100,19 +103,20 @@ class EngineForm:
             weights.clear()
             content = openvino.Tensor(constants, shared_memory=True)
             core = openvino.Core()
-            compiled = []
+            compiled, graphs = [], []
             for name in (BODY, HEAD):
                 graph = files[name].decode()
                 if operation := operations.foreign(graph):
                     raise ForeignError(f"{name} holds the operation {operation!r}")
                 model = core.read_model(graph, content)
                 compiled.append(core.compile_model(model, "CPU", _SETTINGS))
+                graphs.append(model)
         except UnusableError:
             raise
         except Exception as error:  # absent, or its readers and compilers raise nearly anything
             raise UnusableError(reason(error)) from error
         body, head = compiled
-        return cls(body, head, constants)
+        return cls(body, head, constants, (graphs[0], graphs[1]))
 
     @property
     def width(self) -> int:
@@ -129,7 +133,49 @@ class EngineForm:
         """Features (N, D) float32 -> outputs (N, labels) float32."""
         return self._run(self.head, [features])
 
+    def slopes(self) -> np.ndarray | None:
+        """How each output changes with each feature, (labels, D); None where it isn't linear."""
+        kinds = {operation.get_type_name() for operation in self.graphs[1].get_ops()}
+        if not kinds <= _LINEAR:
+            return None
+        return (self.outputs(np.eye(self.width, dtype=np.float32)) - self._at_zero()).T
+
+    def pooled(self) -> Callable[[Any], np.ndarray] | None:
+        """What makes of a batch the maps (N, C, h, w) whose means over all places are the features.
+
+        None where features are made in another way. It is compiled when it is asked for.
+        """
+        openvino = library()
+        source = _pooled(self.graphs[0].outputs[0])
+        if source is None or len(self.graphs[0].inputs) != 1:
+            return None
+        part = openvino.Model([source], [each.get_node() for each in self.graphs[0].inputs])
+        network = openvino.Core().compile_model(part, "CPU", _SETTINGS)
+        return lambda inputs: self._run(network, [inputs])
+
+    def _at_zero(self) -> np.ndarray:
+        return self.outputs(np.zeros((1, self.width), np.float32))
+
     def _run(self, network: Any, arrays: list[np.ndarray]) -> np.ndarray:
         with self._lock:
             outputs = network([np.ascontiguousarray(array) for array in arrays])
             return np.array(outputs[0], dtype=np.float32)
+
+
+def _pooled(answer: Any) -> Any | None:
+    """The output of a graph that its answer is the mean of, over height and width; None if none."""
+    place = answer.get_node().input_value(0)
+    while place.get_node().get_type_name() in _SHAPING:
+        place = place.get_node().input_value(0)
+    mean = place.get_node()
+    if not mean.get_input_size() or mean.input(0).get_partial_shape().rank != 4:
+        return None
+    if mean.get_type_name() == "AdaptiveAvgPool":
+        cells = mean.output(0).get_partial_shape()
+        return mean.input_value(0) if cells[2] == 1 and cells[3] == 1 else None
+    if mean.get_type_name() != "ReduceMean":
+        return None
+    axes = mean.input_value(1).get_node()
+    is_constant = axes.get_type_name() == "Constant"
+    over_places = is_constant and sorted(axis % 4 for axis in axes.data.ravel().tolist()) == [2, 3]
+    return mean.input_value(0) if over_places else None
