@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-
-if TYPE_CHECKING:  # so that a saved model answers without torch
-    from torch import Tensor
 
 CLASSES, NUMBERS, LABEL_SETS, BOXES = "classes", "numbers", "label sets", "boxes"
 SEQUENCES = "sequences"
@@ -46,10 +43,11 @@ class Metric(ABC):
         """What of each item the number is made of, (N, K)."""
 
     @abstractmethod
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """The number (R,) of R samples in which item n is held `weights[r, n]` times.
 
-        `statistics` (N, K) and `weights` (R, N) are float64. It must not change where all weights
+        `statistics` (N, K) and `weights` (R, N) are tensors of float64, or arrays where it computes
+        `in_arrays`. It must not change where all weights
         of a sample are multiplied by one number, and have a slope in them; it is not a number where
         a sample can't tell.
         """

@@ -138,7 +138,8 @@ class EngineForm:
         kinds = {operation.get_type_name() for operation in self.graphs[1].get_ops()}
         if not kinds <= _LINEAR:
             return None
-        return (self.outputs(np.eye(self.width, dtype=np.float32)) - self._at_zero()).T
+        answers = self.outputs(np.eye(self.width, dtype=np.float32))
+        return np.asarray((answers - self._at_zero()).T)
 
     def pooled(self) -> Callable[[Any], np.ndarray] | None:
         """What makes of a batch the maps (N, C, h, w) whose means over all places are the features.

@@ -86,7 +86,7 @@ class _Weights:
     @property
     def columns(self) -> int:
         """How many numbers of a line one thread multiplies with a block."""
-        return max(1, min(_COLUMNS, _ALONE // self.shares[0].size))
+        return int(max(1, min(_COLUMNS, _ALONE // self.shares[0].size)))
 
     def levels(self, sums: np.ndarray) -> np.ndarray:
         """Sums, which are whole numbers, rounded to levels."""
