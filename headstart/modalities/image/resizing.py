@@ -45,17 +45,17 @@ def resized(
     else:  # Pillow turns a picture in a fraction of the time that NumPy takes
         columns = np.asarray(picture.transpose(pil.Transpose.TRANSPOSE))
         colours = columns.shape[2:]
-        first, stop = down.taken if down else (0, high)
+        first, stop = down.old_lines if down else (0, high)
         bands = colours[0] if colours else 1
         lines = columns.reshape(wide, -1)[:, first * bands : stop * bands]
-        found = _computed(lines, across).reshape(-1, stop - first, *colours)
+        new = _computed(lines, across).reshape(-1, stop - first, *colours)
         pixels = np.zeros((high, width, *colours), np.uint8)
-        pixels[first:stop, slice(*across.new)] = _turned(found)
+        pixels[first:stop, slice(*across.new_lines)] = _turned(new)
     if down is not None:
         lines = pixels.reshape(high, -1)
-        found = np.zeros((height, lines.shape[1]), np.uint8)
-        found[slice(*down.new)] = _computed(lines, down)
-        pixels = found.reshape(height, -1, *pixels.shape[2:])
+        whole = np.zeros((height, lines.shape[1]), np.uint8)
+        whole[slice(*down.new_lines)] = _computed(lines, down)
+        pixels = whole.reshape(height, -1, *pixels.shape[2:])
     return pixels[:height, :width]
 
 
@@ -70,16 +70,16 @@ class _Weights:
     """How many digits weights have, and for some new lines at a time what they take of old ones.
 
     `shares` (B, new, old) are those of each block, in single precision where that holds all their
-    sums exactly; `sources` (B, old) are the old lines, `new` from where to where the new ones are.
+    sums exactly; `sources` (B, old) are the old lines, `new_lines` from where to where the new ones are.
     """
 
     digits: int
     shares: np.ndarray
     sources: np.ndarray
-    new: tuple[int, int]
+    new_lines: tuple[int, int]
 
     @property
-    def taken(self) -> tuple[int, int]:
+    def old_lines(self) -> tuple[int, int]:
         """The old lines that these are computed from."""
         return int(self.sources.min()), int(self.sources.max()) + 1
 
@@ -98,13 +98,13 @@ class _Weights:
 
 def _computed(lines: np.ndarray, weights: _Weights) -> np.ndarray:
     """New lines (M, K) uint8, each of some neighbouring ones among (N, K)."""
-    blocks, taken = weights.sources.shape
-    count = weights.new[1] - weights.new[0]
+    blocks, width = weights.sources.shape
+    count = weights.new_lines[1] - weights.new_lines[0]
     levels = np.empty((count, lines.shape[1]), np.uint8)
     for start in range(0, lines.shape[1], weights.columns):
         part = slice(start, start + weights.columns)
         exact = lines[weights.sources.ravel(), part].astype(weights.shares.dtype)
-        sums = weights.shares @ exact.reshape(blocks, taken, -1)
+        sums = weights.shares @ exact.reshape(blocks, width, -1)
         levels[:, part] = weights.levels(sums.reshape(-1, exact.shape[1])[:count])
     return levels
 
