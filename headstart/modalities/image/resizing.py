@@ -70,7 +70,7 @@ class _Weights:
     """How many digits weights have, and for some new lines at a time what they take of old ones.
 
     `shares` (B, new, old) are those of each block, in single precision where that holds all their
-    sums exactly; `sources` (B, old) are the old lines, `new_lines` from where to where the new ones are.
+    sums exactly; `sources` (B, old) are the old lines, `new_lines` the first new one and the end.
     """
 
     digits: int
