@@ -214,9 +214,8 @@ def test_metrics_of_arrays_are_those_of_tensors(
 ) -> None:
     rng = np.random.default_rng(seed)
     predictions = np.round(rng.random((count, 3)), 1)  # with values that are equal
-    several = {"classes": 3, "numbers": 1, "label sets": 2}[kind]
-    targets = rng.integers(0, several, (count, 3)).astype(np.float64)
-    targets = rng.integers(0, 3, count) if kind == "classes" else targets
+    shape = (count,) if kind == "classes" else (count, 3)
+    targets = rng.integers(0, 2 if kind == "label sets" else 3, shape)
     weights = rng.integers(0, 4, (resamples, count)).astype(np.float64)
     weights[:, 0] += 1
     names = [n for n, own in catalog.metrics_for(kind).items() if own.in_arrays]

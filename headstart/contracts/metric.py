@@ -77,7 +77,7 @@ class Metric(ABC):
 
         with torch.inference_mode():
             numbers = (torch.from_numpy(each.astype(np.float64)) for each in (statistics, weights))
-            return self.value(*numbers).numpy()
+            return np.asarray(self.value(*numbers).numpy())
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """One number an item (N,), more is better: their mean is the metric's, or minus that.
