@@ -1,4 +1,4 @@
-"""Why a model answers what it answers, for one input at a time, through Captum."""
+"""Why a model answers what it answers, for one input at a time: by what is pooled, or Captum."""
 
 from __future__ import annotations
 
