@@ -63,6 +63,15 @@ COMMANDS: Final = {
         commands.small_sets,
         (place("--work", WORK / "small"),),
     ),
+    "seen": Command(
+        "ranking and extraction with sources seen before, beside the work in them",
+        commands.seen_sources,
+        (
+            count("--ranked", 398, "photos to rank sources on"),
+            count("--extracted", 4000, "photos to extract features of"),
+            place("--work", WORK / "seen"),
+        ),
+    ),
     "text": Command(
         "encode texts next to sentence-transformers",
         commands.text_encoding,

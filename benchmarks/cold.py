@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import resource
 import shutil
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.measuring import measure
+from benchmarks.measuring import spent
 from benchmarks.registry import ROOT
 
 EACH: Final = 12  # photos or texts of a class, to fit a head on
@@ -76,22 +73,8 @@ class Cold:
         return self.work / "texts.csv"
 
     def _spent(self, arguments: Sequence[str]) -> dict[str, float]:
-        """CPU-seconds, seconds and MiB of a process. Raises RuntimeError where it fails."""
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        own = {"PYTHONPATH": path, "HEADSTART_CACHE": str(self.work / "cache")}
-        command, environment = [sys.executable, *arguments], {**os.environ, **own}
-        before = _children()
-        log = self.work / "log.txt"
-        spent = measure(command, log, ROOT, environment | {"HF_HUB_OFFLINE": "1"})
-        if spent.code:
-            raise RuntimeError(f"{' '.join(arguments)} failed; see {log}")
-        return {"cpu": _children() - before, "wall": spent.seconds, "MiB": spent.peak}
-
-
-def _children() -> float:
-    """CPU-seconds of all processes that this one has waited for."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+        """What a process takes. Raises RuntimeError where it fails."""
+        return spent(arguments, self.work / "log.txt", HEADSTART_CACHE=self.work / "cache")
 
 
 def _median(rows: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -27,6 +27,24 @@ def small_sets(args: argparse.Namespace) -> int:
     return 0
 
 
+def seen_sources(args: argparse.Namespace) -> int:
+    """Rank six sources and extract features, all of them seen before on other photos."""
+    from benchmarks.seen import Seen, compare
+
+    demand(SHARED, "which holds the photos and the weights.")
+    weights, images = SHARED / "weights", SHARED / "images"
+    mobilenet = f"timm:mobilenetv2_100@{weights}/mobilenetv2_100"
+    sources = [
+        *(f"{mobilenet}.{name}.safetensors" for name in ("imagenet", "inat_insect")),
+        *(f"{mobilenet}.{name}.safetensors?size=160" for name in ("imagenet", "inat_insect")),
+        f"torchvision:squeezenet1_1@{weights}/squeezenet1_1.imagenet.safetensors",
+        f"graph:{weights}/mobilenet_v1_0.25_128_quant.tflite",
+    ]
+    seen = Seen(images / "hymenoptera", images / "flowers", sources, args.work.resolve())
+    compare(seen, args.ranked, args.extracted, args.work.resolve().parent / "seen.json")
+    return 0
+
+
 def detection(args: argparse.Namespace) -> int:
     """Fit a detector on few pictures and judge it on fifty others."""
     from benchmarks.detection import Raccoons, compare, compare_paces

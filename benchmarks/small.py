@@ -8,18 +8,14 @@ machine, so what counts is what each process and its children computed.
 from __future__ import annotations
 
 import json
-import os
-import resource
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.registry import PEERS, ROOT
+from benchmarks.measuring import spent
+from benchmarks.registry import PEERS
 
 SETTINGS: Final = {
     "unseen": "backbone never seen",
@@ -49,14 +45,14 @@ class Small:
         data, cache = _laid_out(self.photos, self.work / "photos"), self.work / "cache"
         plain = self._plain(data)
         yield {"setting": "plain script", "who": "timm, torch, scikit-learn", **plain}
-        start = _cpu([sys.executable, "-c", _STARTS], self.work, {})
+        start = self._spent(["-c", _STARTS])
         yield {"setting": "start", "who": "Python, NumPy and OpenVINO", **start}
         for name, about in SETTINGS.items():
             if name == "more":
                 first = sorted((data / "train").iterdir())[0]
                 shutil.copy(self.more, first / f"one-more{self.more.suffix}")
             elif name != "unseen":
-                _forget(cache)
+                forget(cache)
             evidence = "full" if name == "full" else "none"
             row = self._ours(data, cache, evidence)
             ratio = round(row["cpu"] / plain["cpu"], 2)
@@ -65,20 +61,22 @@ class Small:
     def _plain(self, data: Path) -> dict[str, float]:
         script = str(PEERS["sklearn"].path)
         options = ["--data", str(data), "--weights", str(self.weights), "--work", "frozen"]
-        command = [sys.executable, script, *options, "--out", str(self.work / "plain.json")]
-        row = _cpu(command, self.work, {})
+        row = self._spent([script, *options, "--out", str(self.work / "plain.json")])
         answer = json.loads((self.work / "plain.json").read_text(encoding="utf-8"))
         return {**row, "accuracy": round(answer["accuracy"], 3)}
 
     def _ours(self, data: Path, cache: Path, evidence: str) -> dict[str, float]:
         out = self.work / "model"
         shutil.rmtree(out, ignore_errors=True)
-        command = [sys.executable, "-m", "headstart", "fit", str(data)]
+        command = ["-m", "headstart", "fit", str(data)]
         command += ["-b", f"timm:mobilenetv2_100@{self.weights}", "-o", str(out)]
         command += ["-s", "feature-extraction", "--no-scratch", "--evidence", evidence, "--offline"]
-        row = _cpu(command, self.work, {"HEADSTART_CACHE": str(cache)})
+        row = self._spent(command, HEADSTART_CACHE=cache)
         answer = json.loads((out / "evidence.json").read_text(encoding="utf-8"))
         return {**row, "accuracy": round(answer["arms"]["chosen"]["value"], 3)}
+
+    def _spent(self, arguments: Sequence[str], **environment: Path) -> dict[str, float]:
+        return spent(arguments, self.work / "log.txt", **environment)
 
 
 def compare(small: Small, out: Path) -> list[dict[str, Any]]:
@@ -97,10 +95,10 @@ def compare(small: Small, out: Path) -> list[dict[str, Any]]:
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a table."""
-    names = ("setting", "who", "cpu", "of plain", "wall", "accuracy")
+    names = ("setting", "who", "cpu", "of plain", "wall", "MiB", "accuracy")
     lines = [
-        "| work | who | CPU-seconds | × plain | wall, s | accuracy |",
-        "|---|---|--:|--:|--:|--:|",
+        "| work | who | CPU-seconds | × plain | wall, s | peak MiB | accuracy |",
+        "|---|---|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         lines.append(f"| {' | '.join(str(row.get(name, '')) for name in names)} |")
@@ -114,7 +112,7 @@ def _laid_out(photos: Path, folder: Path) -> Path:
     return folder
 
 
-def _forget(cache: Path) -> None:
+def forget(cache: Path) -> None:
     """Leave in a cache what belongs to a backbone alone."""
     for name in _OF_DATA:
         path = cache / name
@@ -122,24 +120,3 @@ def _forget(cache: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def _cpu(command: Sequence[str], work: Path, environment: dict[str, str]) -> dict[str, float]:
-    """What a process and its children took, in seconds. Raises CalledProcessError."""
-    before, started = _spent(), time.perf_counter()
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    with (work / "log.txt").open("ab") as log:
-        subprocess.run(
-            command,
-            check=True,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path, **environment},
-        )
-    wall = time.perf_counter() - started
-    return {"cpu": round(_spent() - before, 2), "wall": round(wall, 2)}
-
-
-def _spent() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime

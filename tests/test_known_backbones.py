@@ -107,6 +107,23 @@ def test_a_known_backbone_needs_no_network(
     assert {path.name for path in (tmp_path / "second").iterdir()} == kept
 
 
+@pytest.mark.slow
+def test_all_evidence_of_a_known_backbone_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = draw(tmp_path / "weights").replace("size=32", "size=96")
+    fit(hold_out(tmp_path / "one", 0), reference, tmp_path / "first")
+    data = hold_out(tmp_path / "two", 5)
+    monkeypatch.setattr(catalog, "load_backbone", refuse)
+    settings = hs.Settings(scratch=False, evidence="full")
+    result = fit(data, reference, tmp_path / "second", settings=settings)
+    findings = result.to_json()
+    assert {row["corruption"] for row in findings["robustness"]} >= {"none", "blur"}
+    assert {row["metric"] for row in findings["metrics"]} >= {"AUROC", "macro F1", "log loss"}
+    page = (tmp_path / "second" / "report.html").read_text(encoding="utf-8")
+    assert ("Why the model says so" in page) == bool(findings["items"]["mistakes"])
+
+
 def test_the_same_data_give_the_same_model_with_and_without_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

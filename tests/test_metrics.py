@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 import headstart as hs
@@ -201,3 +204,37 @@ def test_a_gain_is_in_points_or_in_units() -> None:
     gain = Interval(0.125, -0.5, 0.25)
     assert gained(gain, "accuracy") == ("+12.5 points of accuracy", "-50.0", "+25.0")
     assert gained(gain, "MAE", True) == ("+0.125 of MAE (plus is better)", "-0.5", "+0.25")
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers", "label sets"])
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 30), resamples=st.integers(1, 4))
+@settings(max_examples=15, deadline=None)
+def test_metrics_of_arrays_are_those_of_tensors(
+    kind: str, seed: int, count: int, resamples: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    predictions = np.round(rng.random((count, 3)), 1)  # with values that are equal
+    shape = (count,) if kind == "classes" else (count, 3)
+    targets = rng.integers(0, 2 if kind == "label sets" else 3, shape)
+    weights = rng.integers(0, 4, (resamples, count)).astype(np.float64)
+    weights[:, 0] += 1
+    names = [n for n, own in catalog.metrics_for(kind).items() if own.in_arrays]
+    assert names
+    for name in names:
+        metric = catalog.metric_named(name)
+        statistics = metric.statistics(predictions, targets).astype(np.float64)
+        ours = metric.values(statistics, weights)
+        theirs = metric.value(torch.from_numpy(statistics), torch.from_numpy(weights))
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 30))
+@settings(max_examples=20, deadline=None)
+def test_balanced_accuracy_scores_items_by_their_influence(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    predictions, targets = rng.random((count, 4)), rng.integers(0, 4, count)
+    metric = catalog.metric_named("balanced-accuracy")
+    scores = metric.scores(predictions, targets)
+    by_slope = hs.contracts.Metric.scores(metric, predictions, targets)
+    np.testing.assert_allclose(scores, by_slope, atol=1e-9)
+    assert scores.mean() == pytest.approx(metric.of(predictions, targets))

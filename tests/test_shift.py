@@ -13,6 +13,7 @@ from conftest import Fitted, write_pictures
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
+from scipy.stats import rankdata
 from test_familiarity import blobs, shares
 from typer.testing import CliRunner
 
@@ -272,3 +273,12 @@ def test_few_labelled_items_are_told_by_how_many_are_held_out(tmp_path: Path) ->
     (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
     with pytest.raises(DataError, match=r"12 held-out items are too few.*Give 67 or more labelled"):
         hs.shift(tmp_path / "a.csv", tmp_path / "a.csv", backbone="seeded:bag")
+
+
+@given(values=st.lists(st.lists(st.integers(0, 4), min_size=6, max_size=6), min_size=1, max_size=4))
+def test_ranks_are_those_of_scipy(values: list[list[int]]) -> None:
+    scores = np.array(values, np.float64)
+    second = np.tile([True, False, False, True, False, True], (len(scores), 1))
+    ranks = rankdata(scores, axis=1)
+    wins = (ranks * second).sum(axis=1) - 6
+    np.testing.assert_allclose(two_sample.auc(scores, second), wins / 9)

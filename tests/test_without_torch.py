@@ -23,6 +23,7 @@ import torch
 from conftest import Fitted
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL.Image import fromarray
 from torch import nn
 from torch.nn import functional
 
@@ -384,10 +385,11 @@ def test_pictures_are_resized_as_torch_resizes_them(
         planes, scale_factor=factors, mode=mode, antialias=True, recompute_scale_factor=False
     )[0, :, :height, :width].permute(1, 2, 0)
     old = 1 / factors[1], 1 / factors[0]
-    ours = resized(pixels, (width, height), old, mode).reshape(height, width, -1)
+    picture = fromarray(pixels)
+    ours = resized(picture, (width, height), old, mode).reshape(height, width, -1)
     assert np.array_equal(ours, theirs.numpy())
     middle = 1 + seed % width, 1 + seed % height
-    part = resized(pixels, (width, height), old, mode, middle).reshape(height, width, -1)
+    part = resized(picture, (width, height), old, mode, middle).reshape(height, width, -1)
     for whole in (math.floor, math.ceil):
         left, top = (
             whole((all_of - some) / 2) for all_of, some in zip((width, height), middle, strict=True)

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields, replace
-from functools import wraps
+from functools import cache, wraps
 from inspect import Parameter, signature
 from typing import Annotated, Any, get_type_hints
 
@@ -246,8 +246,14 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
     return {name: readers.get(name, lambda value: value)(value) for name, value in values.items()}
 
 
+@cache
+def _kinds() -> dict[str, Any]:
+    """The types of all settings, read once for all commands, as reading them is slow."""
+    return get_type_hints(Settings)
+
+
 def _flag(field: Field[Any]) -> Parameter:
-    kind = READ_AS.get(field.name) or get_type_hints(Settings)[field.name]
+    kind = READ_AS.get(field.name) or _kinds()[field.name]
     flag = flag_of(field.name)
     if kind is bool:
         flag = f"{flag}/--no-{field.name}" if field.default else flag

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-
-if TYPE_CHECKING:  # so that a saved model answers without torch
-    from torch import Tensor
 
 CLASSES, NUMBERS, LABEL_SETS, BOXES = "classes", "numbers", "label sets", "boxes"
 SEQUENCES = "sequences"
@@ -21,7 +19,9 @@ class Metric(ABC):
     `name` is how it is shown; `kinds` are the kinds of target that it judges; `bounds` what it can
     be; `undefined` stands where items can't tell, such as an AUROC over items of one class.
     `each_class_alike` says that rare classes count as much as frequent ones, so that fitting may
-    weigh them; `resampled`, that intervals come from resampling items, not from `scores`.
+    weigh them; `resampled`, that intervals come from resampling items, not from `scores`;
+    `in_arrays`, that `value` computes with NumPy's arrays as with tensors, so that numbers and
+    intervals need no torch.
 
     Predictions are what the task says: for classes and label sets the probabilities (N, labels),
     for numbers the values (N, numbers) in the user's units. Targets are class numbers (N,),
@@ -34,6 +34,7 @@ class Metric(ABC):
     less_is_better: ClassVar[bool] = False
     each_class_alike: ClassVar[bool] = False
     resampled: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     undefined: ClassVar[float] = 0.0
 
@@ -42,10 +43,11 @@ class Metric(ABC):
         """What of each item the number is made of, (N, K)."""
 
     @abstractmethod
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """The number (R,) of R samples in which item n is held `weights[r, n]` times.
 
-        `statistics` (N, K) and `weights` (R, N) are float64. It must not change where all weights
+        `statistics` (N, K) and `weights` (R, N) are tensors of float64, or arrays where it computes
+        `in_arrays`. It must not change where all weights
         of a sample are multiplied by one number, and have a slope in them; it is not a number where
         a sample can't tell.
         """
@@ -68,11 +70,14 @@ class Metric(ABC):
 
     def values(self, statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The same from what items add to it, (N, K)."""
+        if self.in_arrays:
+            plain = (np.asarray(each, np.float64) for each in (statistics, weights))
+            return np.asarray(self.value(*plain))
         import torch
 
         with torch.inference_mode():
             numbers = (torch.from_numpy(each.astype(np.float64)) for each in (statistics, weights))
-            return self.value(*numbers).numpy()
+            return np.asarray(self.value(*numbers).numpy())
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """One number an item (N,), more is better: their mean is the metric's, or minus that.
@@ -96,10 +101,24 @@ class Metric(ABC):
         return np.asarray(sign * np.round(middle + influence - influence.mean(), _DIGITS))
 
 
+def library_of(values: Any) -> Any:
+    """NumPy for its arrays, torch for its tensors: both know most functions by one name."""
+    return np if isinstance(values, np.ndarray) else sys.modules["torch"]
+
+
+def summed(weights: Any, groups: np.ndarray, count: int) -> Any:
+    """The weights (R, N) of the items in each of so many groups, (R, count); `groups` is (N,)."""
+    if isinstance(weights, np.ndarray):
+        return np.stack([np.bincount(groups, row, count) for row in weights])
+    places = library_of(weights).from_numpy(groups)
+    return weights.new_zeros(len(weights), count).index_add(1, places, weights)
+
+
 class Mean(Metric):
     """A metric that is the mean of one number an item."""
 
     resampled: ClassVar[bool] = False
+    in_arrays: ClassVar[bool] = True
 
     @abstractmethod
     def each(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -109,9 +128,9 @@ class Mean(Metric):
         """The number of each item, (N, 1)."""
         return self.each(predictions, targets)[:, None]
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """The mean."""
-        return weights @ statistics[:, 0] / weights.sum(dim=1)
+        return weights @ statistics[:, 0] / weights.sum(1)
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The number of each item, or minus that where less is better."""

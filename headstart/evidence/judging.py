@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.contracts import Backbone
-from headstart.contracts.frozen import as_module
+from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model, as_module
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.evidence.experiment import Experiment
@@ -38,27 +38,32 @@ def judge(experiment: Experiment, model: Model) -> dict[str, np.ndarray]:
 
 
 def outputs_of(
-    experiment: Experiment, model: Model, backbone: Backbone | None = None
+    experiment: Experiment, model: Network, backbone: Backbone | None = None
 ) -> Callable[[Sequence[Item]], np.ndarray]:
     """What answers a model's outputs (N, labels) for items, in bf16 where that is what trains.
 
     Made for comparing answers of one model to many variants of the same items. Where its stages
-    are those of the `backbone` they run on the engine that features were extracted on.
+    are those of the `backbone` they run on the engine that features were extracted on, which may
+    be without torch.
     """
     engines: list[Engine] = []
-    precision = experiment.precision if experiment.precision == "bf16" else None
     rows = backbone if not experiment.task.reads_maps else None
     frozen = rows if rows and _is_frozen(model, rows) else None
+    reader = experiment.reader.in_arrays() if frozen else experiment.reader
 
     def outputs(items: Sequence[Item]) -> np.ndarray:
-        groups = alike(np.arange(len(items)), _BATCH, experiment.reader.sizes(items))
+        groups = alike(np.arange(len(items)), _BATCH, reader.sizes(items))
         if not engines:
-            (sample,) = experiment.reader.batches(items, groups[:1])
+            (sample,) = reader.batches(items, groups[:1])
             if frozen:
-                engines.append(_extracting(experiment, model.head, frozen, sample))
+                engines.append(
+                    _extracting(replace(experiment, reader=reader), model.head, frozen, sample)
+                )
             else:
-                engines.append(_looking(experiment, model, sample, WORTH_CONVERTING, precision))
-        return in_order(groups, list(engines[0].stream(experiment.reader.batches(items, groups))))
+                precision = experiment.precision if experiment.precision == "bf16" else None
+                own = as_model(model)
+                engines.append(_looking(experiment, own, sample, WORTH_CONVERTING, precision))
+        return in_order(groups, list(engines[0].stream(reader.batches(items, groups))))
 
     return outputs
 
@@ -98,8 +103,10 @@ def _outputs(experiment: Experiment, network: Model, items: Sequence[Item]) -> n
     return in_order(groups, list(engine.stream(experiment.reader.batches(items, groups))))
 
 
-def _is_frozen(model: Model, backbone: Backbone) -> bool:
+def _is_frozen(model: Network, backbone: Backbone) -> bool:
     """Whether a model is the backbone itself under a head, not a copy that was trained."""
+    if isinstance(model, FrozenModel):
+        return model.backbone is backbone
     stages = list(backbone.unpooled().values())
     return (
         model.pool is backbone.pool
@@ -109,16 +116,15 @@ def _is_frozen(model: Model, backbone: Backbone) -> bool:
 
 
 def _extracting(
-    experiment: Experiment, head: nn.Module, backbone: Backbone, sample: object
+    experiment: Experiment, head: nn.Module | LinearHead, backbone: Backbone, sample: object
 ) -> Engine:
     """A head behind the engine that extracts the backbone's features, over all looks."""
     prefix, reader = experiment.prefix(backbone, len(backbone.stages)), experiment.reader
-    precision = "auto" if experiment.precision == "bf16" else "fp32"
     bodies: dict[str, Engine] = {}
     for name in reader.looks:
         own = replace(reader, look=name)
         inputs = reader.modality.look(sample, name) if name else sample
-        bodies[name] = prefix.engine_for(own, inputs, Silent(), precision, WORTH_CONVERTING)
+        bodies[name] = prefix.engine_for(own, inputs, Silent(), prefix.precision, WORTH_CONVERTING)
     return Averaged(bodies, head, reader.modality.look)
 
 

@@ -1,18 +1,14 @@
-"""Why a model answers what it answers, for one input at a time, through Captum."""
+"""Why a model answers what it answers, for one input at a time: by what is pooled, or Captum."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from headstart.contracts import Modality
 from headstart.data import Item
 from headstart.errors import HeadstartError
 from headstart.explain.answers import Explanation, PictureExplanation, TextExplanation, Weight
-from headstart.explain.pictures import explain_picture
-from headstart.explain.sounds import explain_sound
-from headstart.explain.texts import explain_text
-from headstart.features.engine import on_device
+from headstart.explain.pooled import PooledMap
 from headstart.serve import Predictor
 
 __all__ = ["Explanation", "PictureExplanation", "TextExplanation", "Weight", "explain", "explainer"]
@@ -31,13 +27,35 @@ def explain(predictor: Predictor, data: Any) -> list[Explanation]:
             "Leave --explain out, or draw them with --draw."
         )
     names, items = predictor.find(data)
-    on_device(predictor.model.eval(), predictor.device)
-    one = explainer(predictor.reader.modality)
-    return [one(predictor, name, item) for name, item in zip(names, items, strict=True)]
+    one = explainer(predictor)
+    return [one(name, item) for name, item in zip(names, items, strict=True)]
 
 
-def explainer(modality: Modality) -> Callable[[Predictor, str, Item], Explanation]:
-    """What explains one item of a modality, as its network is fed with it."""
-    if not modality.ragged:
-        return explain_picture
-    return explain_text if modality.compact else explain_sound
+def explainer(predictor: Predictor) -> Callable[[str, Item], Explanation]:
+    """What explains a model's answer to one item, named so, as its network is fed with it.
+
+    Without torch where its answers come without it, and say themselves what spoke for them.
+    """
+    ragged, compact = predictor.reader.modality.ragged, predictor.reader.modality.compact
+    pooled = None if ragged else PooledMap.of(predictor)
+
+    def explained(name: str, item: Item) -> Explanation:
+        own = None if pooled is None else pooled.explain(name, item)
+        return own or _through_torch(ragged, compact)(predictor, name, item)
+
+    return explained
+
+
+def _through_torch(ragged: bool, compact: bool) -> Callable[[Predictor, str, Item], Explanation]:
+    from headstart.explain.pictures import explain_picture
+    from headstart.explain.sounds import explain_sound
+    from headstart.explain.texts import explain_text
+    from headstart.features.engine import on_device
+
+    explain_one = explain_picture if not ragged else explain_text if compact else explain_sound
+
+    def explained(predictor: Predictor, name: str, item: Item) -> Explanation:
+        on_device(predictor.model.eval(), predictor.device)
+        return explain_one(predictor, name, item)
+
+    return explained

@@ -6,15 +6,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from headstart.contracts.targets import Encoding
 from headstart.data.targets import kind_named
 from headstart.serve import Predictor
+
+if TYPE_CHECKING:  # so that some models are explained without torch
+    from torch import Tensor
 
 _SMALLEST = 224  # px of an overlay's shorter side: smaller pictures are enlarged
 _OPAQUE = 0.65  # of the picture is covered where the heat is 1
@@ -29,9 +31,11 @@ class Output:
     value: float
 
     @classmethod
-    def of(cls, predictor: Predictor, outputs: Tensor) -> Output:
+    def of(cls, predictor: Predictor, outputs: Tensor | np.ndarray) -> Output:
         """The largest output for labels, the first for numbers. `outputs` is (1, labels)."""
-        row = outputs[0].detach().float().cpu()
+        row = outputs[0]
+        if not isinstance(row, np.ndarray):
+            row = row.detach().float().cpu().numpy()
         amounts = kind_named(predictor.task.kind).encoding is Encoding.AMOUNTS
         place = 0 if amounts else int(row.argmax())
         return cls(place, predictor.labels[place], float(row[place]))

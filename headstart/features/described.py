@@ -13,6 +13,7 @@ from headstart.features.reading import Reader
 from headstart.features.store import FeatureStore, Shape
 from headstart.runtime import known
 
+_EDITION: Final = 2  # of the numbers that modalities have for items: raise it where these change
 _OWN: Final = "headstart."  # modalities whose version says what their numbers are
 
 
@@ -28,6 +29,7 @@ def described(reader: Reader, items: Sequence[Item]) -> list[Any]:
     key = {
         DESCRIBED: f"{modality.__module__}.{modality.__qualname__}",
         "decoding": modality.version,
+        "edition": _EDITION,
         "headstart": known.versions().get("headstart"),
     }
     store = FeatureStore(key, Shape.of(_stacked(first)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -30,6 +30,8 @@ FOLDER: Final = "engine"
 BODY, HEAD, CONSTANTS = "body.xml", "head.xml", "constants.bin"
 NAMES: Final = frozenset({BODY, HEAD, CONSTANTS})
 BELONGS: Final = "belongs"  # what a hash of all that the form was made for stands under
+_LINEAR: Final = frozenset({"Parameter", "Constant", "MatMul", "Add", "Result"})
+_SHAPING: Final = ("Reshape", "Squeeze")
 _LARGEST: Final = 64 * 2**20  # bytes of a graph's text
 # one item at a time mostly: streams and their threads cost more to start than they save
 _SETTINGS: Final = EXACT | {"NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
@@ -105,6 +107,7 @@ class EngineForm:
     body: Any
     head: Any
     constants: np.ndarray  # which the networks go on reading
+    graphs: tuple[Any, Any]  # the body and the head as they were read
     streams: int = 1  # pieces of a batch that the body computes at once
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
@@ -122,7 +125,7 @@ class EngineForm:
             weights.clear()
             content = openvino.Tensor(constants, shared_memory=True)
             core = openvino.Core()
-            streams, compiled = _STREAMS.get(), []
+            compiled, graphs, streams = [], [], _STREAMS.get()
             for name, count in ((BODY, streams), (HEAD, 1)):
                 graph = files[name].decode()
                 if operation := operations.foreign(graph):
@@ -130,12 +133,13 @@ class EngineForm:
                 model = core.read_model(graph, content)
                 settings = _SETTINGS | {"NUM_STREAMS": count}
                 compiled.append(core.compile_model(model, "CPU", settings))
+                graphs.append(model)
         except UnusableError:
             raise
         except Exception as error:  # absent, or its readers and compilers raise nearly anything
             raise UnusableError(reason(error)) from error
         body, head = compiled
-        return cls(body, head, constants, streams)
+        return cls(body, head, constants, (graphs[0], graphs[1]), streams)
 
     @property
     def width(self) -> int:
@@ -155,6 +159,35 @@ class EngineForm:
         """Features (N, D) float32 -> outputs (N, labels) float32."""
         with self._lock:
             return _run(self.head, [np.ascontiguousarray(features)])
+
+    def slopes(self) -> np.ndarray | None:
+        """How each output changes with each feature, (labels, D); None where it isn't linear."""
+        kinds = {operation.get_type_name() for operation in self.graphs[1].get_ops()}
+        if not kinds <= _LINEAR:
+            return None
+        answers = self.outputs(np.eye(self.width, dtype=np.float32))
+        return np.asarray((answers - self._at_zero()).T)
+
+    def pooled(self) -> Callable[[Any], np.ndarray] | None:
+        """What makes of a batch the maps (N, C, h, w) whose means over all places are the features.
+
+        None where features are made in another way. It is compiled when it is asked for.
+        """
+        openvino = library()
+        source = _pooled(self.graphs[0].outputs[0])
+        if source is None or len(self.graphs[0].inputs) != 1:
+            return None
+        part = openvino.Model([source], [each.get_node() for each in self.graphs[0].inputs])
+        network = openvino.Core().compile_model(part, "CPU", _SETTINGS)
+
+        def maps(inputs: Any) -> np.ndarray:
+            with self._lock:
+                return _run(network, [np.ascontiguousarray(inputs)])
+
+        return maps
+
+    def _at_zero(self) -> np.ndarray:
+        return self.outputs(np.zeros((1, self.width), np.float32))
 
     def _in_pieces(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """The body on a batch whose pieces run at once."""
@@ -181,3 +214,22 @@ class EngineForm:
 
 def _run(network: Any, arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(network(list(arrays))[0], dtype=np.float32)
+
+
+def _pooled(answer: Any) -> Any | None:
+    """The output of a graph that its answer is the mean of, over height and width; None if none."""
+    place = answer.get_node().input_value(0)
+    while place.get_node().get_type_name() in _SHAPING:
+        place = place.get_node().input_value(0)
+    mean = place.get_node()
+    if not mean.get_input_size() or mean.input(0).get_partial_shape().rank != 4:
+        return None
+    if mean.get_type_name() == "AdaptiveAvgPool":
+        cells = mean.output(0).get_partial_shape()
+        return mean.input_value(0) if cells[2] == 1 and cells[3] == 1 else None
+    if mean.get_type_name() != "ReduceMean":
+        return None
+    axes = mean.input_value(1).get_node()
+    is_constant = axes.get_type_name() == "Constant"
+    over_places = is_constant and sorted(axis % 4 for axis in axes.data.ravel().tolist()) == [2, 3]
+    return mean.input_value(0) if over_places else None

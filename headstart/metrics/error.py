@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from headstart.contracts.metric import NUMBERS, Mean, Metric
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    from torch import Tensor
+from headstart.contracts.metric import NUMBERS, Mean, Metric, library_of
 
 _STILL = 1e-10  # of its mean: the spread of a number that never changes
 _EXACT = 1e-6  # of its mean, or of 1: the error of such a number that is met exactly
@@ -38,15 +35,16 @@ class RMSE(Metric):
     kinds: ClassVar[tuple[str, ...]] = (NUMBERS,)
     less_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
+    in_arrays: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The squared error of each number, (N, M)."""
         return np.asarray((predictions.astype(np.float64) - targets) ** 2)
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """The root of the mean of each number's, and their mean."""
-        squares = weights @ statistics / weights.sum(dim=1, keepdim=True)
-        return squares.clamp_min(1e-200).sqrt().mean(dim=1)
+        squares = weights @ statistics / weights.sum(1)[:, None]
+        return (library_of(squares).clip(squares, min=1e-200) ** 0.5).mean(1)
 
 
 @final
@@ -60,6 +58,7 @@ class R2(Metric):
     kinds: ClassVar[tuple[str, ...]] = (NUMBERS,)
     resampled: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (-inf, 1.0)
+    in_arrays: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Squared errors and targets of each number, (N, 2 M), the targets less their mean."""
@@ -68,19 +67,18 @@ class R2(Metric):
         still = (truth == truth[:1]).all(axis=0)
         return np.hstack([errors, np.where(still, 0.0, truth - truth.mean(axis=0))])
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """One minus the squared error over that of the mean."""
-        import torch
-
-        errors, truth = statistics.chunk(2, dim=1)
-        total = weights.sum(dim=1, keepdim=True)
+        half, library = statistics.shape[1] // 2, library_of(statistics)
+        errors, truth = statistics[:, :half], statistics[:, half:]
+        total = weights.sum(1)[:, None]
         mean = weights @ truth / total
-        variance = (weights @ truth**2 / total - mean**2).clamp_min(0.0)
+        variance = library.clip(weights @ truth**2 / total - mean**2, min=0.0)
         error = weights @ errors / total
-        varies = variance > 1e-12 * (truth**2).amax(dim=0)
-        explained = 1 - error / torch.where(varies, variance, 1.0)
-        exact = (error <= _EXACT**2).to(error.dtype)
-        return torch.where(varies, explained, exact).mean(dim=1)
+        varies = variance > 1e-12 * library.amax(truth**2, 0)
+        explained = 1 - error / library.where(varies, variance, 1.0)
+        exact = library.where(error <= _EXACT**2, 1.0, 0.0 * error)
+        return library.where(varies, explained, exact).mean(1)
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """One minus the squared error over the given targets' variance, (N,), mean R²."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from headstart.contracts.metric import CLASSES, LABEL_SETS, Mean, Metric
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    from torch import Tensor
+from headstart.contracts.metric import (
+    CLASSES,
+    LABEL_SETS,
+    Mean,
+    Metric,
+    library_of,
+    summed,
+)
 
 
 @final
@@ -19,6 +23,7 @@ class MacroF1(Metric):
     name: ClassVar[str] = "macro F1"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABEL_SETS)
     each_class_alike: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """True and predicted class, and whether they are one, (N, 3); or both sets, (N, 2 L)."""
@@ -27,30 +32,25 @@ class MacroF1(Metric):
         answers = predictions.argmax(axis=-1)
         return np.stack([targets, answers, answers == targets], axis=1)
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """Twice what is both over the sum of what is true and what is predicted, a label each."""
-        import torch
-
         if statistics.shape[1] % 2:
             both, sizes = _of_classes(statistics, weights)
         else:
-            true, predicted = statistics.chunk(2, dim=1)
+            half = statistics.shape[1] // 2
+            true, predicted = statistics[:, :half], statistics[:, half:]
             both, sizes = weights @ (true * predicted), weights @ (true + predicted)
-        occurring = (sizes > 0).sum(dim=1)
-        return (2 * both / sizes.clamp_min(1e-12)).sum(dim=1) / torch.where(
-            occurring > 0, occurring, 1
-        )
+        library = library_of(sizes)
+        each = 2 * both / library.clip(sizes, min=1e-12)
+        return each.sum(1) / library.clip((sizes > 0).sum(1), min=1)
 
 
-def _of_classes(statistics: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def _of_classes(statistics: Any, weights: Any) -> tuple[Any, Any]:
     """Of each class (R, classes) how many are right, and how many are true or predicted."""
-    import torch
-
-    true, predicted = statistics[:, 0].long(), statistics[:, 1].long()
-    labels = int(torch.maximum(true, predicted).max()) + 1
-    zeros = torch.zeros(len(weights), labels, dtype=weights.dtype)
-    both = zeros.index_add(1, true, weights * statistics[:, 2])
-    return both, zeros.index_add(1, true, weights).index_add(1, predicted, weights)
+    true, predicted = np.asarray(statistics[:, :2]).astype(np.int64).T
+    labels = int(np.maximum(true, predicted).max()) + 1
+    both = summed(weights * statistics[:, 2], true, labels)
+    return both, summed(weights, true, labels) + summed(weights, predicted, labels)
 
 
 @final
@@ -59,6 +59,7 @@ class MicroF1(Metric):
 
     name: ClassVar[str] = "micro F1"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABEL_SETS)
+    in_arrays: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Labels of an item that are true and predicted, and the sum of either, (N, 2)."""
@@ -69,12 +70,11 @@ class MicroF1(Metric):
         both = (true & predicted).sum(axis=1)
         return np.stack([both, true.sum(axis=1) + predicted.sum(axis=1)], axis=1)
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """Twice what is both over the sum of either; 1 where no item has or is given a label."""
-        import torch
-
-        both, sizes = (weights @ statistics).unbind(dim=1)
-        return torch.where(sizes > 0, 2 * both / sizes.clamp_min(1e-12), 1.0)
+        both, sizes = (weights @ statistics).T
+        library = library_of(sizes)
+        return library.where(sizes > 0, 2 * both / library.clip(sizes, min=1e-12), 1.0)
 
 
 @final

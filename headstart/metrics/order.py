@@ -3,56 +3,49 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
+from typing import Any, ClassVar, Final, Literal, NamedTuple, final
 
 import numpy as np
 
-from headstart.contracts.metric import CLASSES, LABEL_SETS, NUMBERS, Metric
+from headstart.contracts.metric import CLASSES, LABEL_SETS, NUMBERS, Metric, library_of
 
-if TYPE_CHECKING:  # so that frozen features need no torch
-    from torch import Tensor
+_SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 
 
 class _Sorted(NamedTuple):
     """Items from the lowest value to the highest; equal ones form a run with a start and an end."""
 
-    order: Tensor
-    starts: Tensor
-    ends: Tensor
+    order: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
 
     @classmethod
-    def by(cls, values: Tensor) -> _Sorted:
+    def by(cls, values: Any) -> _Sorted:
         """The order of values (N,)."""
-        import torch
+        plain = np.asarray(values)
+        order = np.argsort(plain, kind="stable")
+        starts, ends = (np.searchsorted(plain[order], plain[order], side) for side in _SIDES)
+        return cls(order, starts, ends)
 
-        ordered, order = torch.sort(values)
-        starts = torch.searchsorted(ordered, ordered, right=False)
-        return cls(order, starts, torch.searchsorted(ordered, ordered, right=True))
-
-    def below(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def below(self, weights: Any) -> tuple[Any, Any]:
         """The weight (R, N) of what is lower than each, and of what is not higher, in order."""
-        from torch.nn import functional
-
-        sums = functional.pad(weights.cumsum(dim=1), (1, 0))
+        sums = library_of(weights).concatenate([0.0 * weights[:, :1], weights.cumsum(1)], axis=1)
         return sums[:, self.starts], sums[:, self.ends]
 
 
-def _averaged(columns: list[Tensor]) -> Tensor:
+def _averaged(columns: list[Any]) -> Any:
     """The mean (R,) over columns (R,) that are numbers; not a number where none is."""
-    import torch
+    library = library_of(columns[0])
+    values = library.stack(columns)
+    defined = ~library.isnan(values)
+    total, count = library.where(defined, values, 0.0).sum(0), defined.sum(0)
+    return library.where(count > 0, total / library.clip(count, min=1), np.nan)
 
-    values = torch.stack(columns)
-    defined = ~torch.isnan(values)
-    total = torch.where(defined, values, 0.0).sum(dim=0)
-    return torch.where(defined.any(dim=0), total / defined.sum(dim=0).clamp_min(1), torch.nan)
 
-
-def _ratio(above: Tensor, below: Tensor) -> Tensor:
+def _ratio(above: Any, below: Any) -> Any:
     """The ratio, not a number where there is nothing to divide by."""
-    import torch
-
-    sound = below > 0
-    return torch.where(sound, above / torch.where(sound, below, 1.0), torch.nan)
+    library, sound = library_of(below), below > 0
+    return library.where(sound, above / library.where(sound, below, 1.0), np.nan)
 
 
 class _ByClass(Metric):
@@ -60,9 +53,10 @@ class _ByClass(Metric):
 
     kinds: ClassVar[tuple[str, ...]] = (CLASSES, LABEL_SETS)
     each_class_alike: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = True
 
     @abstractmethod
-    def of_class(self, values: Tensor, members: Tensor, weights: Tensor) -> Tensor:
+    def of_class(self, values: Any, members: Any, weights: Any) -> Any:
         """That of one class (R,), by the values and memberships (N,) of items weighed (R, N)."""
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -75,10 +69,10 @@ class _ByClass(Metric):
         columns = np.arange(predictions.shape[1])[1 if predictions.shape[1] == 2 else 0 :]
         return np.hstack([predictions[:, columns], targets[:, None] == columns])
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """The mean over the classes."""
-        values, members = statistics.chunk(2, dim=1)
-        pairs = zip(values.T, members.T, strict=True)
+        half = statistics.shape[1] // 2
+        pairs = zip(statistics[:, :half].T, statistics[:, half:].T, strict=True)
         return _averaged([self.of_class(*pair, weights) for pair in pairs])
 
 
@@ -93,14 +87,14 @@ class AUROC(_ByClass):
     name: ClassVar[str] = "AUROC"
     undefined: ClassVar[float] = 0.5
 
-    def of_class(self, values: Tensor, members: Tensor, weights: Tensor) -> Tensor:
+    def of_class(self, values: Any, members: Any, weights: Any) -> Any:
         """The share of pairs of an item and another one that are in order."""
         place = _Sorted.by(values)
         own = weights[:, place.order] * members[place.order]
         others = weights[:, place.order] * (1 - members[place.order])
         lower, not_higher = place.below(others)
-        pairs = own.sum(dim=1) * others.sum(dim=1)
-        return _ratio((own * (lower + not_higher)).sum(dim=1) / 2, pairs)
+        pairs = own.sum(1) * others.sum(1)
+        return _ratio((own * (lower + not_higher)).sum(1) / 2, pairs)
 
 
 @final
@@ -112,13 +106,14 @@ class AveragePrecision(_ByClass):
 
     name: ClassVar[str] = "average precision"
 
-    def of_class(self, values: Tensor, members: Tensor, weights: Tensor) -> Tensor:
+    def of_class(self, values: Any, members: Any, weights: Any) -> Any:
         """The mean over the class's items of the precision down to each."""
         place = _Sorted.by(-values)
         every = weights[:, place.order]
         own = every * members[place.order]
-        precision = place.below(own)[1] / place.below(every)[1].clamp_min(1e-12)
-        return _ratio((own * precision).sum(dim=1), own.sum(dim=1))
+        down_to = library_of(every).clip(place.below(every)[1], min=1e-12)
+        precision = place.below(own)[1] / down_to
+        return _ratio((own * precision).sum(1), own.sum(1))
 
 
 @final
@@ -131,29 +126,29 @@ class Spearman(Metric):
     name: ClassVar[str] = "Spearman correlation"
     kinds: ClassVar[tuple[str, ...]] = (NUMBERS,)
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    in_arrays: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Predicted and true numbers side by side, (N, 2 M)."""
         return np.hstack([predictions, targets])
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """The mean over the numbers."""
-        answers, truth = statistics.chunk(2, dim=1)
-        pairs = zip(answers.T, truth.T, strict=True)
+        half, library = statistics.shape[1] // 2, library_of(statistics)
+        pairs = zip(statistics[:, :half].T, statistics[:, half:].T, strict=True)
         columns = []
         for pair in pairs:
             first, second = (self._ranks(values, weights) for values in pair)
-            product = (weights * first * second).sum(dim=1)
-            squares = (weights * first**2).sum(dim=1) * (weights * second**2).sum(dim=1)
-            columns.append(_ratio(product, squares.clamp_min(1e-18).sqrt() * (squares > 1e-9)))
+            product = (weights * first * second).sum(1)
+            squares = (weights * first**2).sum(1) * (weights * second**2).sum(1)
+            root = library.clip(squares, min=1e-18) ** 0.5
+            columns.append(_ratio(product, root * (squares > 1e-9)))
         return _averaged(columns)
 
-    def _ranks(self, values: Tensor, weights: Tensor) -> Tensor:
+    def _ranks(self, values: Any, weights: Any) -> Any:
         """Mid-ranks (R, N) of values (N,) as shares of all, less their mean."""
-        import torch
-
         place = _Sorted.by(values)
         lower, not_higher = place.below(weights[:, place.order])
-        total = weights.sum(dim=1, keepdim=True)
-        ranks = ((lower + not_higher) / (2 * total))[:, torch.argsort(place.order)]
-        return ranks - (weights * ranks).sum(dim=1, keepdim=True) / total
+        total = weights.sum(1)[:, None]
+        ranks = ((lower + not_higher) / (2 * total))[:, np.argsort(place.order)]
+        return ranks - (weights * ranks).sum(1)[:, None] / total

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from headstart.contracts.metric import CLASSES, Mean, Metric
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    from torch import Tensor
+from headstart.contracts.metric import CLASSES, Mean, Metric, library_of, summed
 
 
 @final
@@ -35,17 +32,28 @@ class BalancedAccuracy(Metric):
     kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
     each_class_alike: ClassVar[bool] = True
     resampled: ClassVar[bool] = False
+    in_arrays: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The class of each item, and whether it is answered, (N, 2)."""
         return np.stack([targets, predictions.argmax(axis=-1) == targets], axis=1)
 
-    def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
+    def value(self, statistics: Any, weights: Any) -> Any:
         """The mean of the recalls of the classes that have items."""
-        import torch
+        own = np.asarray(statistics[:, 0]).astype(np.int64)
+        count = int(own.max()) + 1
+        items = summed(weights, own, count)
+        right = summed(weights * statistics[:, 1], own, count)
+        recalls = right / library_of(items).clip(items, min=1e-12)
+        return recalls.sum(1) / (items > 0).sum(1)
 
-        own = statistics[:, 0].long()
-        zeros = torch.zeros(len(weights), int(own.max()) + 1, dtype=weights.dtype)
-        items = zeros.index_add(1, own, weights)
-        right = zeros.index_add(1, own, weights * statistics[:, 1])
-        return (right / items.clamp_min(1e-12)).sum(dim=1) / (items > 0).sum(dim=1)
+    def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The number plus each item's influence: how far it is from its class's recall, (N,)."""
+        if not len(targets):
+            return np.empty(0)
+        own, right = self.statistics(predictions, targets).astype(np.int64).T
+        items = np.bincount(own)
+        recalls = np.bincount(own, right) / np.maximum(items, 1)
+        classes = int((items > 0).sum())
+        influence = len(own) * (right - recalls[own]) / (classes * items[own])
+        return np.asarray(recalls.sum() / classes + influence)

@@ -267,7 +267,7 @@ class Proof:
         if not self._has_time_for(CORRUPTED):
             return None
         names = dict.fromkeys((self.chosen, "scratch"))  # one, where scratch is handed over
-        models = [self.arms[name].model for name in names if name in self.arms]
+        models = [self.arms[name].network for name in names if name in self.arms]
         judges = [outputs_of(experiment, model, self.search.backbone) for model in models]
         items, truth = experiment.dataset.split("test"), experiment.dataset.targets("test")
         scratch = judges[1] if len(judges) > 1 else None

@@ -10,7 +10,7 @@ from typing import Any
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone
-from headstart.contracts.frozen import Network, as_model, is_linear, is_native
+from headstart.contracts.frozen import FrozenModel, Network, is_linear, is_native
 from headstart.evidence import Arm, Evidence, Experiment
 from headstart.evidence.calibration import folded, settled
 from headstart.evidence.doubt import OF_COLUMNS
@@ -20,6 +20,7 @@ from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
 from headstart.pipeline.making import made, plan_of
 from headstart.pipeline.metrics import families
+from headstart.pipeline.opening import load
 from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
 from headstart.pipeline.seeds import over_seeds
@@ -76,8 +77,8 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     same, fresh = record == stage.there, stage.ended and not workspace.shares
     if same:
         folder = workspace.draft()
+    place = workspace.out if same else folder
     if stage.ended or not same:
-        place = workspace.out if same else folder
         check(place, search.experiment, model, fresh=fresh)
         how = "in a fresh process" if fresh else "when opened again"
         evidence.checks[f"equal {how}"] = True
@@ -86,7 +87,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     artifact.describe(folder, record, content, backbone.library)
     plan_of(proof).write(folder)
     if stage.level != FIRST:
-        page(folder, proof, content, model, fresh)
+        page(folder, proof, content, model, place if fresh else None)
     workspace.renew() if same else workspace.hand_over()
     if stage.ended:
         workspace.end()
@@ -111,14 +112,21 @@ def measured(proof: Proof, stage: Stage = ENDED) -> Evidence:
 
 
 def page(
-    folder: Path, proof: Proof, content: Mapping[str, Any], model: Network, explains: bool = True
+    folder: Path,
+    proof: Proof,
+    content: Mapping[str, Any],
+    model: Network,
+    saved: Path | None = None,
 ) -> None:
-    """Write the page of an evidence record, where one is wanted, with what `explains` mistakes."""
+    """Write the page of an evidence record, where one is wanted.
+
+    It explains mistakes where the model lies `saved`.
+    """
     settings = proof.search.experiment.settings
     if settings.evidence == "none":
         return
     facts = {"seed": settings.seed, "versions": installed.versions()}
-    why = _why(proof.search.experiment, model, content) if explains else {}
+    why = _why(proof.search.experiment, model, content, saved) if saved else {}
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
@@ -215,18 +223,23 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
     )
 
 
-def _why(experiment: Experiment, model: Network, content: Mapping[str, Any]) -> dict[str, str]:
+def _why(
+    experiment: Experiment, model: Network, content: Mapping[str, Any], saved: Path
+) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
     if experiment.reader.modality.whole_rows:
         return {}
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
-    here = Predictor(
-        as_model(model),
-        experiment.task,
-        experiment.reader,
-        experiment.labels,
-        experiment.accelerator.device,
-    )
+    if isinstance(model, FrozenModel):  # which the saved one is, and may answer without torch
+        here = load(saved, experiment.compute.device)
+    else:
+        here = Predictor(
+            model,
+            experiment.task,
+            experiment.reader,
+            experiment.labels,
+            experiment.accelerator.device,
+        )
     return explanations(here, items, content, experiment.progress)

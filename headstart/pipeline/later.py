@@ -209,7 +209,7 @@ def _proved(transfer: Transfer, saved: _Saved, workspace: Workspace, run: Follow
     content = before | result.record()
     draft = workspace.draft()
     artifact.describe(draft, saved.record, content, backbone.library)
-    page(draft, proof, content, model.model)
+    page(draft, proof, content, model.network, workspace.out)
     workspace.renew()
     workspace.end()
     run.result(result.to_json)

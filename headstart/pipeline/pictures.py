@@ -98,13 +98,14 @@ def explanations(
 
     rows = (findings.get("items") or {}).get("mistakes") or []
     item_of = {item.id: item for item in items}
-    explain = explainer(predictor.reader.modality)
     shown: dict[str, str] = {}
-    predictor.model.eval()
+    if not rows:
+        return shown
+    explain = explainer(predictor)
     for row in rows[:COUNT]:
         item = item_of[row["id"]]
         try:
-            shown[explained(item.id)] = _shown(explain(predictor, item.id, item))
+            shown[explained(item.id)] = _shown(explain(item.id, item))
         except (ImportError, HeadstartError, RuntimeError, NotImplementedError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             progress.say(f"The mistakes are shown without an explanation ({reason}).")

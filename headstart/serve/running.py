@@ -94,7 +94,7 @@ class WithoutTorch(Running):
     def __init__(self, form: EngineForm, reader: Reader, opened: Callable[[], Model]) -> None:
         self.reader = reader
         self._opened = opened
-        self._form = form
+        self.form = form
 
     def opened(self) -> Model:
         """The network in torch, made when it is asked for."""
@@ -106,11 +106,11 @@ class WithoutTorch(Running):
 
     def headed(self, features: np.ndarray) -> np.ndarray:
         """Head outputs (N, labels) float32."""
-        return self._form.outputs(features)
+        return self.form.outputs(features)
 
     def features(self, inputs: Any) -> np.ndarray:
         """Pooled features (N, D) float32."""
         look = self.reader.modality.look
         views = [look(inputs, name) if name else inputs for name in self.reader.looks]
-        each = [self._form.features(view) for view in views]
+        each = [self.form.features(view) for view in views]
         return each[0] if len(each) == 1 else np.asarray(np.mean(each, axis=0, dtype=np.float32))

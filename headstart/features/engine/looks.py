@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from headstart.contracts.frozen import LinearHead
 from headstart.features.engine.interface import Engine
 
 if TYPE_CHECKING:  # so that frozen features need no torch
-    import torch
     from torch import nn
 
 Look = Callable[[Any, str], Any]  # a batch of model inputs, looked at in the way of a name
@@ -24,7 +24,9 @@ class Averaged(Engine):
     Krizhevsky et al. 2012). `bodies` run each look, by its name; "" is the inputs as they are.
     """
 
-    def __init__(self, bodies: Mapping[str, Engine], head: nn.Module, look: Look) -> None:
+    def __init__(
+        self, bodies: Mapping[str, Engine], head: nn.Module | LinearHead, look: Look
+    ) -> None:
         first = next(iter(bodies.values()))
         self.name, self.precision = first.name, first.precision
         self._bodies, self._head, self._look = bodies, head, look
@@ -45,15 +47,15 @@ class Averaged(Engine):
         return (self._headed([features]) for features in body.stream(batches))
 
     def _headed(self, each: list[np.ndarray]) -> np.ndarray:
+        if isinstance(self._head, LinearHead):
+            return self._head(mean(each))
         import torch
 
         with torch.inference_mode():
-            rows: np.ndarray = self._head.cpu().eval()(mean(each)).numpy()
+            rows: np.ndarray = self._head.cpu().eval()(torch.from_numpy(mean(each))).numpy()
         return rows
 
 
-def mean(features: list[np.ndarray]) -> torch.Tensor:
+def mean(features: list[np.ndarray]) -> np.ndarray:
     """The mean of several looks' features, (N, D) float32."""
-    import torch
-
-    return torch.from_numpy(np.mean(features, axis=0, dtype=np.float32))
+    return np.asarray(np.mean(features, axis=0, dtype=np.float32))

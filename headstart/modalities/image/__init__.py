@@ -14,16 +14,12 @@ from headstart.modalities.image.letterbox import letterbox_motion, letterboxed
 from headstart.modalities.image.opened import TURNS
 from headstart.modalities.image.opening import SUFFIXES, is_picture, open_picture
 from headstart.modalities.image.resizing import stretched
-from headstart.modalities.image.sketch import sketch
-from headstart.modalities.image.statistics import SIDE, colours, edges
+from headstart.modalities.image.sketch import sketch, squashed
+from headstart.modalities.image.statistics import colours, edges
 from headstart.modalities.image.views import accepted, random_view, whole_view
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor
-
-_SQUASHED = {"channels": 3, "height": SIDE, "width": SIDE, "crop": 1.0, "crop_mode": "squash"}
-_SMALL = _SQUASHED | {"interpolation": "bilinear", "mean": (), "std": ()}
-
 
 _AS_SEEN = {"channels": 3, "crop": 1.0, "crop_mode": "whole"}  # as people see a picture
 _AS_SEEN |= {"interpolation": "bilinear", "mean": (), "std": ()}
@@ -131,7 +127,7 @@ class Image(Modality):
 
     def statistics(self, raw: bytes) -> dict[str, np.ndarray]:
         """Numbers on the colours (160,) and the edges (576,) of the picture at 64 by 64 pixels."""
-        pixels = self.decode(raw, _SMALL)
+        pixels = np.asarray(squashed(open_picture(raw)).convert("RGB")).transpose(2, 0, 1)
         return {"colour": colours(pixels), "edges": edges(pixels)}
 
     def shown(self, raw: bytes, side: int) -> np.ndarray:

@@ -6,15 +6,16 @@ fit, and round to a level after each (`interpolate` of uint8 in torch, after Pil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, final
 
 import numpy as np
+from PIL import Image as pil
 
 _SHARP: Final = -0.5  # the free number of cubic convolution (Keys 1981), as Pillow has it
-_ROWS: Final = 256  # of a picture that are turned at a time
+_COLUMNS: Final = 192  # numbers of a line that are computed at a time, to stay in the cache
 # Multiplications up to which OpenBLAS takes one thread: pictures are decoded by several at once,
 # whose threads would wait for one another ten times as long as they compute.
 _ALONE: Final = 1 << 18
@@ -24,37 +25,37 @@ _SINGLE: Final = 1 << 24  # whole numbers up to which single precision holds eac
 
 
 def resized(
-    pixels: np.ndarray,
+    picture: pil.Image,
     size: tuple[int, int],
     scale: tuple[float, float],
     mode: str,
     middle: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """Pixels (H, W) or (H, W, C) uint8 at a size (width, height), uint8.
+    """A picture in grey or RGB at a size (width, height): (height, width) or with colours, uint8.
 
     `scale` is how many of the old pixels a new one takes, across and down; `mode` is bilinear or
     bicubic. Where no more than the `middle` (width, height) is looked at, the rest may stay black.
     """
-    (width, height), channels = size, pixels.shape[2:]
-    down = rows = None
-    if _changes(len(pixels), scale[1]):
-        down = _weights(len(pixels), height, scale[1], mode).around(middle[1] if middle else height)
-        rows = down.old_lines
-    if _changes(pixels.shape[1], scale[0]):
-        across = _weights(pixels.shape[1], width, scale[0], mode, channels[0] if channels else 1)
-        across = across.around(middle[0] if middle else width)
-        lines = pixels.reshape(len(pixels), -1)
-        sums = np.zeros((len(pixels), across.count), np.uint8)
-        first, stop = rows or (0, len(pixels))
-        for start in range(first, stop, _ROWS):
-            part = slice(start, min(start + _ROWS, stop))
-            sums[part, slice(*across.new_lines)] = _across(lines[part], across)
-        pixels = sums.reshape(len(pixels), width, *channels)
+    (width, height), (wide, high) = size, picture.size
+    window = middle or size
+    across = _weights(wide, width, scale[0], mode, window[0]) if _changes(wide, scale[0]) else None
+    down = _weights(high, height, scale[1], mode, window[1]) if _changes(high, scale[1]) else None
+    if across is None:
+        pixels = np.asarray(picture)
+    else:  # Pillow turns a picture in a fraction of the time that NumPy takes
+        columns = np.asarray(picture.transpose(pil.Transpose.TRANSPOSE))
+        colours = columns.shape[2:]
+        first, stop = down.old_lines if down else (0, high)
+        bands = colours[0] if colours else 1
+        lines = columns.reshape(wide, -1)[:, first * bands : stop * bands]
+        new = _computed(lines, across).reshape(-1, stop - first, *colours)
+        pixels = np.zeros((high, width, *colours), np.uint8)
+        pixels[first:stop, slice(*across.new_lines)] = _turned(new)
     if down is not None:
-        lines = pixels.reshape(len(pixels), -1)
-        sums = np.zeros((down.count, lines.shape[1]), np.uint8)
-        sums[slice(*down.new_lines)] = _down(lines, down)
-        pixels = sums.reshape(height, -1, *channels)
+        lines = pixels.reshape(high, -1)
+        whole = np.zeros((height, lines.shape[1]), np.uint8)
+        whole[slice(*down.new_lines)] = _computed(lines, down)
+        pixels = whole.reshape(height, -1, *pixels.shape[2:])
     return pixels[:height, :width]
 
 
@@ -68,40 +69,24 @@ def _changes(length: int, scale: float) -> bool:
 class _Weights:
     """How many digits weights have, and for some new lines at a time what they take of old ones.
 
-    Each block is where the new ones begin, where the old ones do, and (new, old) weights; in single
-    precision where that holds all their sums exactly.
+    `shares` (B, new, old) are those of each block, in single precision where that holds all their
+    sums exactly; `sources` (B, old) are the old lines, `new_lines` the first new one and the end.
     """
 
     digits: int
-    count: int  # of new lines
-    channels: int  # of which each has so many beside one another
-    blocks: tuple[tuple[int, int, np.ndarray], ...]
-
-    @property
-    def kind(self) -> np.dtype:
-        """What they are computed in."""
-        return self.blocks[0][2].dtype
-
-    @property
-    def new_lines(self) -> tuple[int, int]:
-        """The new lines that blocks are there for."""
-        place, _, last = self.blocks[-1]
-        return self.blocks[0][0], place + len(last)
+    shares: np.ndarray
+    sources: np.ndarray
+    new_lines: tuple[int, int]
 
     @property
     def old_lines(self) -> tuple[int, int]:
-        """The old lines that these are made of."""
-        stop = max(first + each.shape[1] for _, first, each in self.blocks)
-        return self.blocks[0][1], stop
+        """The old lines that these are computed from."""
+        return int(self.sources.min()), int(self.sources.max()) + 1
 
-    def around(self, middle: int) -> _Weights:
-        """Those of the middle lines, so many, and of one or more beside them on either side."""
-        margin = (self.count // self.channels - middle) // 2 - 1
-        if margin <= 0:
-            return self
-        start, stop = margin * self.channels, self.count - margin * self.channels
-        inside = (b for b in self.blocks if b[0] < stop and b[0] + len(b[2]) > start)
-        return replace(self, blocks=tuple(inside))
+    @property
+    def columns(self) -> int:
+        """How many numbers of a line one thread multiplies with a block."""
+        return int(max(1, min(_COLUMNS, _ALONE // self.shares[0].size)))
 
     def levels(self, sums: np.ndarray) -> np.ndarray:
         """Sums, which are whole numbers, rounded to levels."""
@@ -111,41 +96,29 @@ class _Weights:
         return np.clip(whole, 0, 255, out=whole).astype(np.uint8)
 
 
-def _down(lines: np.ndarray, weights: _Weights) -> np.ndarray:
+def _computed(lines: np.ndarray, weights: _Weights) -> np.ndarray:
     """New lines (M, K) uint8, each of some neighbouring ones among (N, K)."""
-    (begin, end), (first_taken, stop_taken) = weights.new_lines, weights.old_lines
-    exact = lines[first_taken:stop_taken].astype(weights.kind)
-    sums = np.empty((end - begin, lines.shape[1]), weights.kind)
-    for place, first, own in weights.blocks:
-        start, at = first - first_taken, place - begin
-        old_lines, new = exact[start : start + own.shape[1]], sums[at : at + len(own)]
-        for part in _parts(lines.shape[1], own):
-            new[:, part] = own @ old_lines[:, part]
-    return weights.levels(sums)
+    blocks, width = weights.sources.shape
+    count = weights.new_lines[1] - weights.new_lines[0]
+    levels = np.empty((count, lines.shape[1]), np.uint8)
+    for start in range(0, lines.shape[1], weights.columns):
+        part = slice(start, start + weights.columns)
+        exact = lines[weights.sources.ravel(), part].astype(weights.shares.dtype)
+        sums = weights.shares @ exact.reshape(blocks, width, -1)
+        levels[:, part] = weights.levels(sums.reshape(-1, exact.shape[1])[:count])
+    return levels
 
 
-def _across(rows: np.ndarray, weights: _Weights) -> np.ndarray:
-    """The same along rows: (H, N) to (H, M)."""
-    (begin, end), (first_taken, stop_taken) = weights.new_lines, weights.old_lines
-    exact = rows[:, first_taken:stop_taken].astype(weights.kind)
-    sums = np.empty((len(rows), end - begin), weights.kind)
-    for place, first, own in weights.blocks:
-        start, at = first - first_taken, place - begin
-        old_lines, new = exact[:, start : start + own.shape[1]], sums[:, at : at + len(own)]
-        for part in _parts(len(rows), own):
-            new[part] = old_lines[part] @ own.T
-    return weights.levels(sums)
-
-
-def _parts(length: int, block: np.ndarray) -> Iterator[slice]:
-    """So many lines at a time as one thread multiplies with a block."""
-    step = max(1, _ALONE // block.size)
-    return (slice(start, start + step) for start in range(0, length, step))
+def _turned(pixels: np.ndarray) -> np.ndarray:
+    """Rows as columns: (H, W) or (H, W, C) uint8 to (W, H) or (W, H, C), each pixel as it is."""
+    whole = np.dtype((np.void, pixels[0, 0].nbytes))  # NumPy turns single bytes at half the speed
+    turned = np.ascontiguousarray(pixels.view(whole).reshape(pixels.shape[:2]).T)
+    return turned.view(np.uint8).reshape(*turned.shape, *pixels.shape[2:])
 
 
 @lru_cache(maxsize=64)  # photos of one camera are of one size
-def _weights(length: int, target: int, scale: float, mode: str, channels: int = 1) -> _Weights:
-    """Those of new lines, each of so many channels that lie beside one another."""
+def _weights(length: int, target: int, scale: float, mode: str, middle: int) -> _Weights:
+    """Those of the middle new lines, so many, and of one or more beside them on either side."""
     filter_of, reach = _FILTERS[mode]
     support = reach * max(scale, 1.0)
     shrink = 1 / scale if scale >= 1 else 1.0
@@ -163,17 +136,17 @@ def _weights(length: int, target: int, scale: float, mode: str, channels: int = 
     whole = np.trunc(shares * (1 << digits) + np.copysign(0.5, shares))
     is_single = 255 * float(np.abs(whole).sum(axis=1).max()) < _SINGLE
     whole = whole.astype(np.float32 if is_single else np.float64)
-    lines = np.zeros((target, length + len(places)), whole.dtype)  # what lies beyond weighs nothing
-    np.put_along_axis(lines, firsts[:, None] + places, whole, axis=1)
-    blocks = []
-    for place in range(0, target, _BLOCK):
-        first, stop = int(firsts[place]), int((firsts + counts)[place : place + _BLOCK].max())
-        block = lines[place : place + _BLOCK, first:stop]
-        each = np.zeros((len(block) * channels, block.shape[1] * channels), whole.dtype)
-        for channel in range(channels):
-            each[channel::channels, channel::channels] = block
-        blocks.append((place * channels, first * channels, each))
-    return _Weights(digits, target * channels, channels, tuple(blocks))
+    begin = max(0, (target - middle) // 2 - 1)
+    end = target - begin
+    starts = np.arange(begin, end, _BLOCK)
+    rows = np.minimum(starts[:, None] + np.arange(_BLOCK), end - 1)  # the last ones twice
+    reached = (firsts + counts)[rows].max(axis=1) - firsts[starts]
+    own = firsts[rows][:, :, None] - firsts[starts][:, None, None] + places
+    blocks = np.zeros((len(starts), _BLOCK, reached.max() + len(places)), whole.dtype)
+    np.put_along_axis(blocks, own, whole[rows], axis=2)
+    blocks = np.ascontiguousarray(blocks[:, :, : reached.max()])  # what lies beyond weighs nothing
+    sources = firsts[starts][:, None] + np.arange(blocks.shape[2])
+    return _Weights(digits, blocks, np.minimum(sources, length - 1), (begin, end))
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:

@@ -9,11 +9,22 @@ import numpy as np
 from PIL import Image as pil
 
 from headstart.modalities.image.opened import Opened
+from headstart.modalities.image.statistics import SIDE
 
-_SIDE, _KEPT = 64, 16  # px of the small picture, and the lowest frequencies in each direction
+_KEPT = 16  # lowest frequencies in each direction
 _FAINT = 4.0  # grey levels of standard deviation, below which there is nothing to recognise
 _EVEN, _MOSTLY = 1.0, 0.5  # levels between neighbours in a flat area; its share of a drawing
 _COLOURED, _HUES = 4.0, 12  # levels of chroma, and parts of the circle
+
+
+def squashed(picture: Opened) -> pil.Image:
+    """The whole picture, upright, at 64 by 64 pixels in grey or RGB.
+
+    A JPEG is decoded no larger than that takes. Raises DataError saying why it can't be decoded.
+    """
+    stored, extent = picture.small()
+    small = stored.resize((SIDE, SIDE), pil.Resampling.BILINEAR, (0, 0, *extent))
+    return picture.upright(small)
 
 
 def sketch(picture: Opened) -> str:
@@ -24,9 +35,7 @@ def sketch(picture: Opened) -> str:
     JPEG of quality 30, or in grey, differ in hardly more than 6 bits. What is flat for the most
     part, as drawings are, is told apart by its hue too, as there is little else to tell it by.
     """
-    stored, extent = picture.small()
-    small = stored.resize((_SIDE, _SIDE), pil.Resampling.BILINEAR, (0, 0, *extent))
-    small = picture.upright(small)
+    small = squashed(picture)
     grey = np.asarray(small.convert("L"), np.float32)
     if grey.std() < _FAINT:
         return ""

@@ -191,10 +191,9 @@ def _resize(
         return np.array(picture.resize(size, _FILTERS[mode], (0, 0, *extent)))
     # torch rounds the sides it finds down, hence the millionth
     factors = [(side + 1e-6) / length for side, length in zip(size, extent, strict=True)]
-    pixels = np.array(picture)
     if "torch" not in sys.modules:
-        return resized(pixels, size, (1 / factors[0], 1 / factors[1]), mode, middle)
-    return _resized_by_torch(pixels, size, factors, mode)
+        return resized(picture, size, (1 / factors[0], 1 / factors[1]), mode, middle)
+    return _resized_by_torch(np.array(picture), size, factors, mode)
 
 
 def _resized_by_torch(
