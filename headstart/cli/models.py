@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,17 @@ from headstart.cli.flags import (
     Explain,
     File,
     GroupedColumns,
+    Hop,
     Inputs,
+    Least,
     MovedData,
     OtherData,
     PageOut,
     Proof,
     SavedModel,
+    Tagged,
     TextColumns,
+    Window,
 )
 from headstart.cli.options import Offline
 from headstart.defaults import Settings
@@ -68,6 +72,10 @@ def predict(  # noqa: PLR0913  # a flag each
     explain: Explain = False,
     abstain: Abstain = False,
     draw: Draw = None,
+    events: Tagged = False,
+    window: Window = None,
+    hop: Hop = None,
+    least: Least = None,
     out: Answers = None,
     progress: Progress,
 ) -> Answer | Incomplete:
@@ -76,16 +84,19 @@ def predict(  # noqa: PLR0913  # a flag each
     What can't be read is listed with its reason among the answers, and the exit code is then 2.
     """
     from headstart.cli.drawing import demand_boxes, draw_into
-    from headstart.cli.predicting import arguments, demand_place, notice
+    from headstart.cli.predicting import arguments, demand_place, notice, windows
     from headstart.pipeline.several import opening
     from headstart.serve.written import write
 
-    demand_place(out, explain, abstain)
+    windowing = windows(events, {"window": window, "hop": hop, "least": least}, explain or draw)
+    demand_place(out, explain, abstain, events)
     if not (named := (*(inputs or ()), *(file or ()))):
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     predictor = opening.load(model)
     demand_boxes(predictor, draw)
     questions: Any = arguments(inputs or (), file or (), predictor.reader.modality)
+    if windowing is not None:
+        return _events(predictor, questions, windowing, out, abstain)
     if explain or draw is not None:
         questions = list(predictor.inputs(questions, **columns))
     if explain:
@@ -108,6 +119,14 @@ def _explained(
 
     explanations = explained(predictor, inputs, out)
     return _noted(explanations, len(explanations.predictions.failed))
+
+
+def _events(
+    predictor: Predictor, inputs: Iterable[Any], windowing: Mapping[str, float], out: str | None,
+    abstain: bool,
+) -> Answer | Incomplete:
+    events = predictor.events(inputs, abstain, **windowing)
+    return _noted(events if out is None else events.write(out), len(events.failed))
 
 
 def _noted(answer: Answer, failures: int) -> Answer | Incomplete:

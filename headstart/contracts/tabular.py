@@ -32,6 +32,17 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         """
         raise DataError("items of this kind have no parts")
 
+    def length(self, raw: bytes) -> float:
+        """How long an item is, in the numbers of the columns `span`.
+
+        Raises DataError for bytes that are no item.
+        """
+        raise DataError("items of this kind have no length")
+
+    def heard(self, preprocess: Preprocess) -> float | None:
+        """How much of an item a network takes in at a time, likewise; None where that means none."""
+        return None
+
     def columns_of(
         self, table: Mapping[str, Sequence[Any]]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
