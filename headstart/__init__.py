@@ -98,6 +98,8 @@ __all__ = [
     "DataError",
     "Dataset",
     "Evaluation",
+    "Event",
+    "Events",
     "Evidence",
     "Exported",
     "ExportedModel",

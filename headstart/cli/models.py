@@ -122,7 +122,10 @@ def _explained(
 
 
 def _events(
-    predictor: Predictor, inputs: Iterable[Any], windowing: Mapping[str, float], out: str | None,
+    predictor: Predictor,
+    inputs: Iterable[Any],
+    windowing: Mapping[str, float],
+    out: str | None,
     abstain: bool,
 ) -> Answer | Incomplete:
     events = predictor.events(inputs, abstain, **windowing)

@@ -40,7 +40,7 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         raise DataError("items of this kind have no length")
 
     def heard(self, preprocess: Preprocess) -> float | None:
-        """How much of an item a network takes in at a time, likewise; None where that means none."""
+        """How much of an item a network takes in at a time, likewise; None for no such numbers."""
         return None
 
     def columns_of(

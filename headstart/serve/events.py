@@ -1,4 +1,4 @@
-"""What happens when in long recordings: answers about windows, and neighbours of one label joined."""
+"""What happens when in long recordings: windows are answered, and alike neighbours joined."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def destination(path: Path) -> Path:
 def events_of(
     predictor: Predictor, inputs: Iterable[Input], windowing: Windowing, abstain: bool = False
 ) -> Events:
-    """The events in recordings, each read once, by a saved model. With `abstain` only familiar ones.
+    """The events in recordings by a saved model; with `abstain` only those of familiar windows.
 
     Raises HeadstartError for a model of items that have no length, and of several tasks or boxes.
     """

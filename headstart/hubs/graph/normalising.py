@@ -218,7 +218,7 @@ def axis_of(shape: Any, kind: str) -> int:
 
 def _any_number(spec: GraphSpec, model: Any) -> Any:
     """The same network for any number of pictures, if it computes the same for several."""
-    for patches in ((), (_free_reshapes,), (_free_reductions,), (_free_reshapes, _free_reductions)):
+    for patches in ((_free_reductions,), (_free_reductions, _free_reshapes), (_free_reshapes,)):
         trial = model.clone()
         for patch in patches:
             patch(trial)
