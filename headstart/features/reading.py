@@ -15,6 +15,7 @@ import numpy as np
 
 from headstart.contracts import Modality, Preprocess
 from headstart.data import Item
+from headstart.errors import DataError
 
 AHEAD = 3  # batches decoded in advance
 _WINDOW = 16  # training batches within which items of like length meet
@@ -70,7 +71,12 @@ class Reader:
     def decode(self, item: Item, view: View | None = None) -> Any:
         """One item, ready to collate; with a view, that random variant of it."""
         rng = None if view is None else view.generator(item.digest)
-        return self.modality.decode(item.read(), self.preprocess, rng)
+        raw = item.read()
+        try:
+            return self.modality.decode(raw, self.preprocess, rng)
+        except DataError as error:  # which knows the content alone
+            more = "" if ". " in str(error) else ". Leave it out"
+            raise DataError(f"{item.id} can't be used: {error}".rstrip(".") + f"{more}.") from error
 
     def decoded(self, items: Sequence[Item]) -> list[Any]:
         """Compact items of a ragged modality, each content decoded once in this reader's life."""
