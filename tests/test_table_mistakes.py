@@ -109,7 +109,7 @@ def test_a_cell_of_another_kind_in_a_row_that_is_held_out_is_named(tmp_path: Pat
 
 
 def test_numbers_as_labels_that_one_word_makes_classes_are_told(tmp_path: Path) -> None:
-    rows = [f"{10 + n % 7},{1000 + 3.5 * n}\n" for n in range(40)]
+    rows = [f"{10 + n % 7},{1000 + 3 * n}\n" for n in range(40)]
     rows[3] = "12,inf\n"
     path = tmp_path / "rows.csv"
     path.write_text("area,price\n" + "".join(rows))

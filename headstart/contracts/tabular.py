@@ -89,7 +89,7 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         return ()
 
     def giveaways(
-        self, items: Iterable[bytes], targets: Array, preprocess: Preprocess
+        self, rows: Sequence[Array], targets: Array, preprocess: Preprocess
     ) -> Sequence[str]:
-        """Sentences on parts of items that are their targets in disguise."""
+        """Sentences on columns of rows, as numbers (D,), that are their targets in disguise."""
         return ()
