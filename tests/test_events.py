@@ -16,7 +16,8 @@ from sounds import encoded, tone, tones
 
 import headstart as hs
 from headstart.errors import HeadstartError
-from headstart.serve.events import Windowing, _averages, _joined
+from headstart.serve.events import _averages, _joined
+from headstart.serve.windowing import Windowing
 
 QUICK: dict[str, Any] = {"evidence": "none", "scratch": False, "strategy": "feature-extraction"}
 
@@ -53,7 +54,7 @@ def test_windows_are_joined_where_neighbours_say_the_same(model: Path, recording
 def test_events_are_written(model: Path, recording: Path, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"events{suffix}"
     flags = ("--events", "--window", "0.5", "--hop", "0.5", "--out", out)
-    assert told.run("predict", model, recording, *flags).code == 0
+    assert told.run("predict", model, recording, *flags).exit_code == 0
     if suffix == ".txt":
         rows = [line.split("\t") for line in out.read_text().splitlines()]
     elif suffix == ".parquet":
@@ -114,7 +115,7 @@ def test_labels_of_several_recordings_go_in_no_file_of_audacity(
 
 def test_a_model_of_other_items_says_so(tmp_path: Path) -> None:
     rows = {"text": ["good thing", "bad thing"] * 12, "label": ["a", "b"] * 12}
-    hs.fit(rows, "seeded:text", tmp_path / "model", label="label", **QUICK)
+    hs.fit(rows, "seeded:text-encoder", tmp_path / "model", label="label", **QUICK)
     with pytest.raises(HeadstartError, match="answers about texts"):
         hs.load(tmp_path / "model").events("a text")
 

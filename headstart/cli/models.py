@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ from headstart.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from headstart.data import Input
-    from headstart.serve import Predictor
+    from headstart.serve import Predictions, Predictor
 
 
 def prove(  # a flag each
@@ -81,9 +81,9 @@ def predict(  # noqa: PLR0913  # a flag each
 ) -> Answer | Incomplete:
     """Say what new files, texts or rows are, by a saved model.
 
-    What can't be read is listed with its reason among the answers, and the exit code is then 2.
+    What can't be read is listed with its reason, and the exit code is then 2.
     """
-    from headstart.cli.drawing import demand_boxes, draw_into
+    from headstart.cli.drawing import demand_boxes
     from headstart.cli.predicting import arguments, demand_place, notice, windows
     from headstart.pipeline.several import opening
     from headstart.serve.written import write
@@ -97,19 +97,28 @@ def predict(  # noqa: PLR0913  # a flag each
     questions: Any = arguments(inputs or (), file or (), predictor.reader.modality)
     if windowing is not None:
         return _events(predictor, questions, windowing, out, abstain)
-    if explain or draw is not None:
-        questions = list(predictor.inputs(questions, **columns))
     if explain:
-        return _explained(predictor, questions, out)
-    if out is not None and draw is None:
+        return _explained(predictor, list(predictor.inputs(questions, **columns)), out)
+    if draw is not None:
+        answers = _drawn(predictor, list(predictor.inputs(questions, **columns)), draw, progress)
+    elif out is not None:
         table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
         notice(predictor, model, named, progress)
         return _noted(table, table.failures)
-    predictions = predictor.predict(questions, **columns, abstain=abstain)
-    if draw is not None:
-        progress.say(draw_into(predictor, Path(draw), questions, predictions))
+    else:
+        answers = predictor.predict(questions, **columns, abstain=abstain)
     notice(predictor, model, named, progress)
-    return _noted(predictions if out is None else predictions.write(out), len(predictions.failed))
+    return _noted(answers if out is None else answers.write(out), len(answers.failed))
+
+
+def _drawn(
+    predictor: Predictor, inputs: Sequence[Input], folder: str, progress: Progress
+) -> Predictions:
+    from headstart.cli.drawing import draw_into
+
+    answers = predictor.predict(inputs)
+    progress.say(draw_into(predictor, Path(folder), inputs, answers))
+    return answers
 
 
 def _explained(

@@ -90,7 +90,7 @@ def windows(
             "--events is about parts of recordings, and --explain and --draw about whole items. "
             "Leave one of them out."
         )
-    from headstart.serve.events import Windowing
+    from headstart.serve.windowing import Windowing
 
     Windowing(**own)
     return own

@@ -20,10 +20,11 @@ from headstart.features.reading import Reader
 from headstart.report.notebook import Printed
 from headstart.serve.batches import BATCH, Run, over_items, over_values
 from headstart.serve.decoding import Decoded, batch_of, decoded, decoded_ahead
-from headstart.serve.events import Events, Windowing, events_of
+from headstart.serve.events import Events, events_of
 from headstart.serve.places import demand_rows, placed
 from headstart.serve.predictions import Prediction, Predictions, demand_any
 from headstart.serve.running import InTorch, Running
+from headstart.serve.windowing import Windowing
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     import torch
