@@ -114,7 +114,8 @@ def test_labels_of_several_recordings_go_in_no_file_of_audacity(
 
 
 def test_a_model_of_other_items_says_so(tmp_path: Path) -> None:
-    rows = {"text": ["good thing", "bad thing"] * 12, "label": ["a", "b"] * 12}
+    texts = [f"{word} thing {n}" for n in range(12) for word in ("good", "bad")]
+    rows = {"text": texts, "label": ["a", "b"] * 12}
     hs.fit(rows, "seeded:text-encoder", tmp_path / "model", label="label", **QUICK)
     with pytest.raises(HeadstartError, match="answers about texts"):
         hs.load(tmp_path / "model").events("a text")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ from headstart.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from headstart.data import Input
-    from headstart.serve import Predictions, Predictor
+    from headstart.serve import Predictor
 
 
 def prove(  # a flag each
@@ -86,7 +86,6 @@ def predict(  # noqa: PLR0913  # a flag each
     from headstart.cli.drawing import demand_boxes
     from headstart.cli.predicting import arguments, demand_place, notice, windows
     from headstart.pipeline.several import opening
-    from headstart.serve.written import write
 
     windowing = windows(events, {"window": window, "hop": hop, "least": least}, explain or draw)
     demand_place(out, explain, abstain, events)
@@ -99,26 +98,33 @@ def predict(  # noqa: PLR0913  # a flag each
         return _events(predictor, questions, windowing, out, abstain)
     if explain:
         return _explained(predictor, list(predictor.inputs(questions, **columns)), out)
-    if draw is not None:
-        answers = _drawn(predictor, list(predictor.inputs(questions, **columns)), draw, progress)
-    elif out is not None:
-        table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
-        notice(predictor, model, named, progress)
-        return _noted(table, table.failures)
-    else:
-        answers = predictor.predict(questions, **columns, abstain=abstain)
+    more = {**columns, "abstain": abstain}
+    answers, failures = _answered(predictor, questions, (draw, out), more, progress)
     notice(predictor, model, named, progress)
-    return _noted(answers if out is None else answers.write(out), len(answers.failed))
+    return _noted(answers, failures)
 
 
-def _drawn(
-    predictor: Predictor, inputs: Sequence[Input], folder: str, progress: Progress
-) -> Predictions:
+def _answered(
+    predictor: Predictor,
+    inputs: Any,
+    places: tuple[str | None, str | None],
+    more: Mapping[str, Any],
+    progress: Progress,
+) -> tuple[Answer, int]:
+    """The answers, drawn or written at these places if any, and how many inputs have none."""
     from headstart.cli.drawing import draw_into
+    from headstart.serve.written import write
 
-    answers = predictor.predict(inputs)
-    progress.say(draw_into(predictor, Path(folder), inputs, answers))
-    return answers
+    draw, out = places
+    if out is not None and draw is None:
+        table = write(Path(out), predictor.stream(inputs, **more))
+        return table, table.failures
+    if draw is not None:
+        inputs = list(predictor.inputs(inputs, text=more["text"], image=more["image"]))
+    answers = predictor.predict(inputs, **more)
+    if draw is not None:
+        progress.say(draw_into(predictor, Path(draw), inputs, answers))
+    return (answers if out is None else answers.write(out)), len(answers.failed)
 
 
 def _explained(
