@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_a_table_is_fitted_and_answered_by_it(tmp_path: Path) -> None:
         "kind": np.where(area > 99, "a", "b"),
     }
     spec = f"feature-extraction?head=tabicl@{path}"
-    settings = {"evidence": "none", "scratch": False, "label": "kind"}
+    settings: dict[str, Any] = {"evidence": "none", "scratch": False, "label": "kind"}
     hs.fit(rows, "table:columns", tmp_path / "model", strategy=spec, **settings)
     path.unlink()  # the model holds it
     (answer,) = hs.load(tmp_path / "model").predict({"area": 150.0, "other": 0.1})
