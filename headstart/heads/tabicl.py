@@ -130,6 +130,7 @@ class InContext(nn.Module):
         far = rows.abs() - _FAR
         rows = torch.where(far > 0, rows.sign() * (_FAR + far.clamp(min=0).log1p()), rows)
         answers: Tensor = self.network.eval()(rows[None], self.targets[None])[0]
+        answers = answers.float()  # of many rows the package computes in bfloat16
         if self.shape.encoding is Encoding.AMOUNTS:
             return answers.mean(dim=1, keepdim=True)
         return answers[:, : self.shape.labels]
