@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from headstart.results.shift import Shifted
     from headstart.results.watched import Watched
     from headstart.runtime.progress import Progress, Silent, Terminal
-    from headstart.serve import Prediction, Predictions, Predictor
+    from headstart.serve import Event, Events, Prediction, Predictions, Predictor
 
 _FILES = {
     "data": ("Dataset",),
@@ -89,7 +89,7 @@ _FILES = {
     "results.shift": ("Shifted",),
     "results.watched": ("Watched",),
     "runtime.progress": ("Progress", "Silent", "Terminal"),
-    "serve": ("Prediction", "Predictions", "Predictor"),
+    "serve": ("Event", "Events", "Prediction", "Predictions", "Predictor"),
 }
 __all__ = [
     "CardText",
@@ -98,6 +98,8 @@ __all__ = [
     "DataError",
     "Dataset",
     "Evaluation",
+    "Event",
+    "Events",
     "Evidence",
     "Exported",
     "ExportedModel",

@@ -116,6 +116,7 @@ HEADS = {  # besides the task's own probe, which is logistic or, for numbers, ri
     "source-shrinkage": "headstart.heads.related.shrinkage:SourceShrinkage",
     "source-weighting": "headstart.heads.related.weighting:SourceWeighting",
     "svm": "headstart.heads.linear:LinearSupportVectors",
+    "tabicl": "headstart.heads.tabicl:TabICL",
     "xgboost": "headstart.heads.boosting.xgboost:XGBoost",
 }
 ADAPTATIONS = {  # to another domain than that of the labels
@@ -257,9 +258,10 @@ def demand_hooks_of_today(kind: type[Strategy], name: str) -> None:
 
 
 def head(name: str) -> HeadFitter:
-    """A head on frozen features by name."""
+    """A head on frozen features by `name`, or by `name@weights`."""
+    name, _, weights = name.partition("@")
     built: HeadFitter = part("heads", name)()
-    return built
+    return built.from_weights(weights) if weights else built
 
 
 def adaptation(name: str) -> Adaptation:

@@ -89,6 +89,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "transformers": ("hubs/huggingface", "loading/sequences"),
     "uvicorn": "server/serving",
     "wandb": "tracking/wandb",
+    "tabicl": "heads/tabicl",
     "xgboost": "heads/boosting/xgboost",
 }
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

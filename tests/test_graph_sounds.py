@@ -94,6 +94,31 @@ def test_a_graph_behind_another_is_one_with_it(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[0].numpy(), expected, rtol=1e-3, atol=1e-5)
 
 
+def test_a_faint_sound_is_heard_alike_beside_a_loud_one(tmp_path: Path) -> None:
+    """Where a spectrogram is cut off below its loudest, that is each window's own."""
+    openvino = graph.library()
+    operations = openvino.opset13
+    entry = operations.parameter([-1, -1], openvino.Type.f32, "samples")
+    mean = np.full((1, 1, 100), 0.01, np.float32)  # of 100 samples
+    rows = operations.unsqueeze(entry, np.array(1))
+    frames = operations.convolution(rows, mean, [100], [0], [0], [1])
+    loudest = operations.reduce_max(frames, np.array([0, 1, 2]), False)
+    above = operations.maximum(frames, operations.multiply(loudest, np.float32(0.1)))
+    openvino.save_model(openvino.Model([above], [entry]), tmp_path / "front.xml", False)
+    path = written(tmp_path / "net.xml", [1, 20], 20)
+    backbone = catalog.load_backbone(f"graph:{path}?frontend=front.xml")
+    modality = catalog.modality("audio")
+    sounds = [chirps(1)[:2_000] * 1e-2, chirps(2)[:2_000]]
+    items = [
+        modality.decode(encoded(each, subtype="FLOAT"), backbone.preprocess) for each in sounds
+    ]
+    network = Model.of(backbone, nn.Identity()).eval()
+    with torch.no_grad():
+        both = network(modality.collate(items, backbone.preprocess))
+        faint = network(modality.collate(items[:1], backbone.preprocess))
+    np.testing.assert_allclose(both[:1].numpy(), faint.numpy(), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("front", ["", "?frontend=mlperf-tiny"])
 def test_it_is_saved_and_opened_again(front: str, tmp_path: Path) -> None:
     shape, numbers = ([-1, 49, 10, 1], 490) if front else ([-1, 8_000], 8_000)

@@ -11,6 +11,7 @@ import headstart as hs
 from headstart import catalog
 from headstart.contracts.related import Related
 from headstart.errors import DataError
+from headstart.modalities.table.dates import days
 from headstart.pipeline.likeness import warning
 from headstart.report.words import further
 
@@ -80,3 +81,45 @@ def test_a_stopped_run_without_scratch_says_nothing_of_scratch() -> None:
     said = " ".join(further({"proof": "stopped"}))
     assert "stopped" in said and "scratch" not in said
     assert "scratch" in " ".join(further({"proof": "unfinished"}))
+
+
+def test_infinite_cells_count_as_missing_and_are_said(tmp_path: Path) -> None:
+    rows = [f"{10 + n}.5,{n}\n" for n in range(40)]
+    rows[3], rows[5], rows[7] = "inf,3\n", "-inf,5\n", "∞,7\n"
+    path = tmp_path / "rows.csv"
+    path.write_text("area,price\n" + "".join(rows), encoding="utf-8")
+    cells = [row.partition(",")[0] for row in rows]
+    used, said = catalog.modality("table").columns_of({"area": cells})
+    assert used == ("area",)
+    assert "`area` holds 3 infinite values, which count as missing" in said
+    settings: dict[str, Any] = {"evidence": "none", "scratch": False, "label": "price"}
+    hs.fit(path, "table:columns", tmp_path / "model", **settings)
+    model = hs.load(tmp_path / "model")
+    (endless,), (half,) = model.predict({"area": "inf"}), model.predict({"area": "30.5"})
+    assert 0 < endless.answer["value"] < 40 and abs(half.answer["value"] - 20) < 3
+
+
+def test_a_cell_of_another_kind_in_a_row_that_is_held_out_is_named(tmp_path: Path) -> None:
+    rows = [f"{10 + n}.5,{n},{'test' if n > 30 else 'train'}\n" for n in range(40)]
+    rows[35] = "unclear,35,test\n"
+    path = tmp_path / "rows.csv"
+    path.write_text("area,price,split\n" + "".join(rows))
+    with pytest.raises(DataError, match=r"rows.csv.* can't be used: its 'area' is 'unclear'"):
+        hs.fit(path, "table:columns", tmp_path / "model", label="price", evidence="none")
+
+
+def test_numbers_as_labels_that_one_word_makes_classes_are_told(tmp_path: Path) -> None:
+    rows = [f"{10 + n % 7},{1000 + 3 * n}\n" for n in range(40)]
+    rows[3] = "12,inf\n"
+    path = tmp_path / "rows.csv"
+    path.write_text("area,price\n" + "".join(rows))
+    with pytest.raises(DataError, match="are numbers but for 'inf', and so are read as classes"):
+        hs.fit(path, "table:columns", tmp_path / "model", label="price", evidence="none")
+
+
+@pytest.mark.parametrize(
+    "text", ["5 Jan 2020", "05-Jan-2020", "January 5th, 2020", "Jan 5, 2020", "2020/1/5"]
+)
+def test_dates_whose_month_is_a_word_are_read(text: str) -> None:
+    assert days(text, "day") == days(text, "month") == days("2020-01-05", "iso")
+    assert days("12 Smarch 2020", "day") is None and days("may 2020", "day") is None

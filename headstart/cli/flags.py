@@ -70,6 +70,26 @@ Abstain = Annotated[
     bool,
     typer.Option("--abstain", help="Don't answer what is less familiar than 95 % of usual inputs."),
 ]
+Tagged = Annotated[
+    bool,
+    typer.Option(
+        "--events",
+        help="Say what long recordings hold and when: windows are answered, and neighbours of one "
+        "label joined. --out may then also end in .txt, for Audacity's labels.",
+    ),
+]
+Window = Annotated[
+    float | None,
+    typer.Option("--window", help="With --events: seconds; absent, what the network hears."),
+]
+Hop = Annotated[
+    float | None,
+    typer.Option("--hop", help="With --events: seconds between windows; absent, half of one."),
+]
+Least = Annotated[
+    float | None,
+    typer.Option("--least", help="With --events: the least probability; absent, 0.5."),
+]
 Answers = Annotated[
     str | None,
     typer.Option(

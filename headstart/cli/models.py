@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,17 @@ from headstart.cli.flags import (
     Explain,
     File,
     GroupedColumns,
+    Hop,
     Inputs,
+    Least,
     MovedData,
     OtherData,
     PageOut,
     Proof,
     SavedModel,
+    Tagged,
     TextColumns,
+    Window,
 )
 from headstart.cli.options import Offline
 from headstart.defaults import Settings
@@ -68,37 +72,59 @@ def predict(  # noqa: PLR0913  # a flag each
     explain: Explain = False,
     abstain: Abstain = False,
     draw: Draw = None,
+    events: Tagged = False,
+    window: Window = None,
+    hop: Hop = None,
+    least: Least = None,
     out: Answers = None,
     progress: Progress,
 ) -> Answer | Incomplete:
     """Say what new files, texts or rows are, by a saved model.
 
-    What can't be read is listed with its reason among the answers, and the exit code is then 2.
+    What can't be read is listed with its reason, and the exit code is then 2.
     """
-    from headstart.cli.drawing import demand_boxes, draw_into
-    from headstart.cli.predicting import arguments, demand_place, notice
+    from headstart.cli.drawing import demand_boxes
+    from headstart.cli.predicting import arguments, demand_place, notice, windows
     from headstart.pipeline.several import opening
-    from headstart.serve.written import write
 
-    demand_place(out, explain, abstain)
+    windowing = windows(events, {"window": window, "hop": hop, "least": least}, explain or draw)
+    demand_place(out, explain, abstain, events)
     if not (named := (*(inputs or ()), *(file or ()))):
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     predictor = opening.load(model)
     demand_boxes(predictor, draw)
     questions: Any = arguments(inputs or (), file or (), predictor.reader.modality)
-    if explain or draw is not None:
-        questions = list(predictor.inputs(questions, **columns))
+    if windowing is not None:
+        return _events(predictor, questions, windowing, out, abstain)
     if explain:
-        return _explained(predictor, questions, out)
-    if out is not None and draw is None:
-        table = write(Path(out), predictor.stream(questions, **columns, abstain=abstain))
-        notice(predictor, model, named, progress)
-        return _noted(table, table.failures)
-    predictions = predictor.predict(questions, **columns, abstain=abstain)
-    if draw is not None:
-        progress.say(draw_into(predictor, Path(draw), questions, predictions))
+        return _explained(predictor, list(predictor.inputs(questions, **columns)), out)
+    more = {**columns, "abstain": abstain}
+    answers, failures = _answered(predictor, questions, (draw, out), more, progress)
     notice(predictor, model, named, progress)
-    return _noted(predictions if out is None else predictions.write(out), len(predictions.failed))
+    return _noted(answers, failures)
+
+
+def _answered(
+    predictor: Predictor,
+    inputs: Any,
+    places: tuple[str | None, str | None],
+    more: Mapping[str, Any],
+    progress: Progress,
+) -> tuple[Answer, int]:
+    """The answers, drawn or written at these places if any, and how many inputs have none."""
+    from headstart.cli.drawing import draw_into
+    from headstart.serve.written import write
+
+    draw, out = places
+    if out is not None and draw is None:
+        table = write(Path(out), predictor.stream(inputs, **more))
+        return table, table.failures
+    if draw is not None:
+        inputs = list(predictor.inputs(inputs, text=more["text"], image=more["image"]))
+    answers = predictor.predict(inputs, **more)
+    if draw is not None:
+        progress.say(draw_into(predictor, Path(draw), inputs, answers))
+    return (answers if out is None else answers.write(out)), len(answers.failed)
 
 
 def _explained(
@@ -108,6 +134,17 @@ def _explained(
 
     explanations = explained(predictor, inputs, out)
     return _noted(explanations, len(explanations.predictions.failed))
+
+
+def _events(
+    predictor: Predictor,
+    inputs: Iterable[Any],
+    windowing: Mapping[str, float],
+    out: str | None,
+    abstain: bool,
+) -> Answer | Incomplete:
+    events = predictor.events(inputs, abstain, **windowing)
+    return _noted(events if out is None else events.write(out), len(events.failed))
 
 
 def _noted(answer: Answer, failures: int) -> Answer | Incomplete:

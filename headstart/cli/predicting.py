@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,30 @@ def _expanded(argument: str) -> Iterator[Path]:
     yield from map(Path, matches)
 
 
-def demand_place(out: str | None, explain: bool, abstain: bool) -> None:
+def windows(
+    events: bool, lengths: Mapping[str, float | None], other: object
+) -> dict[str, float] | None:
+    """How recordings are looked at; None where no events are wanted.
+
+    Raises HeadstartError for flags of which one says nothing without, or beside, the other.
+    """
+    own = {name: value for name, value in lengths.items() if value is not None}
+    if not events:
+        if own:
+            raise HeadstartError(f"--{next(iter(own))} is about windows. Add --events.")
+        return None
+    if other:
+        raise HeadstartError(
+            "--events is about parts of recordings, and --explain and --draw about whole items. "
+            "Leave one of them out."
+        )
+    from headstart.serve.windowing import Windowing
+
+    Windowing(**own)
+    return own
+
+
+def demand_place(out: str | None, explain: bool, abstain: bool, events: bool = False) -> None:
     """Raise HeadstartError for a file of answers, or folder of heat maps, that can't be written.
 
     And for flags of which one gives no answer where the other explains it.
@@ -83,6 +106,12 @@ def demand_place(out: str | None, explain: bool, abstain: bool) -> None:
             "--explain says why an answer was given, and --abstain may give none. "
             "Leave one of them out."
         )
+    if events:
+        from headstart.serve import events as found
+
+        if out is not None:
+            found.destination(Path(out))
+        return
     if out is not None and explain and is_table(out):
         raise HeadstartError(
             f"{out} would be a table, and --explain draws heat maps. Name a folder for --out."

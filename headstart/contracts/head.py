@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from headstart.contracts.targets import Encoding
-from headstart.errors import WeightsError
+from headstart.errors import HeadstartError, WeightsError
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import Tensor, nn
@@ -73,6 +73,17 @@ class HeadFitter(ABC):
     def demand(self) -> None:
         """Raise HeadstartError where a package is missing that fitting needs."""
         return
+
+    def demand_shape(self, shape: Shape, items: int) -> None:
+        """Raise HeadstartError for what it can't be fitted to: asked before features are made."""
+        return
+
+    def from_weights(self, path: str) -> HeadFitter:
+        """The same with pretrained weights of this file, which is not opened yet.
+
+        Raises HeadstartError where it has none.
+        """
+        raise HeadstartError(f"A head has no pretrained weights to read. Leave out @{path}.")
 
     def related_to(self, related: Sequence[Related]) -> HeadFitter:
         """The same beside labelled rows of other tables; itself where it learns from none."""

@@ -32,6 +32,17 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         """
         raise DataError("items of this kind have no parts")
 
+    def length(self, raw: bytes) -> float:
+        """How long an item is, in the numbers of the columns `span`.
+
+        Raises DataError for bytes that are no item.
+        """
+        raise DataError("items of this kind have no length")
+
+    def heard(self, preprocess: Preprocess) -> float | None:
+        """How much of an item a network takes in at a time, likewise; None for no such numbers."""
+        return None
+
     def columns_of(
         self, table: Mapping[str, Sequence[Any]]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -78,7 +89,7 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         return ()
 
     def giveaways(
-        self, items: Iterable[bytes], targets: Array, preprocess: Preprocess
+        self, rows: Sequence[Array], targets: Array, preprocess: Preprocess
     ) -> Sequence[str]:
-        """Sentences on parts of items that are their targets in disguise."""
+        """Sentences on columns of rows, as numbers (D,), that are their targets in disguise."""
         return ()

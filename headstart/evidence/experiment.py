@@ -87,7 +87,8 @@ class Experiment:
         if modality.whole_rows:
             kind = kind_named(self.dataset.kind)
             targets = kind.encode([item.label for item in items], self.labels)
-            return modality.giveaways((i.read() for i in items), targets, reader.preprocess)
+            rows = [reader.apart(item)[0] for item in items]
+            return modality.giveaways(rows, targets, reader.preprocess)
         if not modality.keeps_decoded:
             return ()
         return modality.remarks(reader.decoded(items), reader.preprocess)

@@ -29,7 +29,7 @@ class _Cell(Source):
 
     def read(self) -> bytes:
         """Its bytes."""
-        return self.reader.modality.apart(self.row.read(), self.reader.preprocess)[1][self.column]
+        return self.reader.apart(self.row)[1][self.column]
 
 
 @final
@@ -68,7 +68,7 @@ class RowParts:
         parts: dict[str, Part] = {}
         numbers = []
         for row, item in enumerate(items):
-            own, cells = reader.modality.apart(item.read(), reader.preprocess)
+            own, cells = reader.apart(item)
             numbers.append(own)
             for name, content in cells.items():
                 kind, rows, digests = columns[name]

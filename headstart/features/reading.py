@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
@@ -15,6 +16,7 @@ import numpy as np
 
 from headstart.contracts import Modality, Preprocess
 from headstart.data import Item
+from headstart.errors import DataError
 
 AHEAD = 3  # batches decoded in advance
 _WINDOW = 16  # training batches within which items of like length meet
@@ -74,7 +76,15 @@ class Reader:
     def decode(self, item: Item, view: View | None = None) -> Any:
         """One item, ready to collate; with a view, that random variant of it."""
         rng = None if view is None else view.generator(item.digest)
-        return self.modality.decode(item.read(), self.preprocess, rng)
+        raw = item.read()
+        with _naming(item):
+            return self.modality.decode(raw, self.preprocess, rng)
+
+    def apart(self, item: Item) -> tuple[np.ndarray, Mapping[str, bytes]]:
+        """A row's plain columns as numbers (D,), and by column its cells that are items."""
+        raw = item.read()
+        with _naming(item):
+            return self.modality.apart(raw, self.preprocess)
 
     def decoded(self, items: Sequence[Item]) -> list[Any]:
         """Compact items of a ragged modality, each content decoded once in this reader's life."""
@@ -143,6 +153,16 @@ class Reader:
     def _seen(self, items: Sequence[Any]) -> Any:
         inputs = self.collated(items)
         return self.modality.look(inputs, self.look) if self.look else inputs
+
+
+@contextmanager
+def _naming(item: Item) -> Iterator[None]:
+    """Name the item in the errors of a modality, which knows its content alone."""
+    try:
+        yield
+    except DataError as error:
+        more = "" if ". " in str(error) else ". Leave it out"
+        raise DataError(f"{item.id} can't be used: {error}".rstrip(".") + f"{more}.") from error
 
 
 def _once(

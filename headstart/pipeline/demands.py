@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart import defaults
+from headstart import catalog, defaults
 from headstart.contracts import Backbone, Strategy, Task
+from headstart.contracts.head import Shape
+from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
@@ -71,6 +73,15 @@ def demand_probe(strategy: StrategySpec, experiment: Experiment) -> None:
         f"{task} has no probe: training begins with {head} head, nothing is compared with "
         "frozen features, and held-out items are the judge."
     )
+
+
+def demand_head(strategy: StrategySpec, experiment: Experiment, backbone: Backbone) -> None:
+    """Raise HeadstartError for a head that can't be fitted to so many items, columns or labels."""
+    if strategy.head is None:
+        return
+    encoding = kind_named(experiment.task.kind).encoding
+    shape = Shape(encoding, backbone.feature_dim, len(experiment.labels))
+    catalog.head(strategy.head).demand_shape(shape, len(experiment.dataset.split("train")))
 
 
 def demand_features(model: object, task: Task, command: str, advice: str) -> None:

@@ -46,7 +46,7 @@ class StrategySpec:
             spec = cls(text, None, named)
         else:
             spec = cls(text, head, named)
-            if head not in catalog.names("heads"):
+            if head.partition("@")[0] not in catalog.names("heads"):
                 raise UnknownNameError("head", head, {*catalog.names("heads"), *_OWN_HEADS})
             catalog.head(head).demand()
         strategy = spec.build()

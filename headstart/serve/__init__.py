@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from headstart.serve.events import Event, Events
 from headstart.serve.predictions import Prediction, Predictions
 from headstart.serve.predictor import Predictor
 
-__all__ = ["Prediction", "Predictions", "Predictor"]
+__all__ = ["Event", "Events", "Prediction", "Predictions", "Predictor"]

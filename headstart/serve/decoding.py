@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -36,6 +36,16 @@ def decoded(each: Input, reader: Reader) -> Decoded:
     except DataError as error:
         return Decoded(each, problem=_reason(error))
     return Decoded(each, value, problem or "")
+
+
+def batch_of(inputs: Sequence[Input], reader: Reader) -> Any:
+    """A batch of one input. Raises DataError for one that can't be read, and for several."""
+    if len(inputs) != 1:
+        raise DataError(f"{len(inputs)} inputs were given to preprocess. Give one at a time.")
+    value = decoded(inputs[0], reader)
+    if value.problem:
+        raise inputs[0].unusable(value.problem)
+    return reader.modality.collate([value.value], reader.preprocess)
 
 
 def decoded_ahead(inputs: Iterable[Input], reader: Reader, size: int) -> Iterator[list[Decoded]]:

@@ -19,10 +19,12 @@ from headstart.errors import DataError, HeadstartError
 from headstart.features.reading import Reader
 from headstart.report.notebook import Printed
 from headstart.serve.batches import BATCH, Run, over_items, over_values
-from headstart.serve.decoding import Decoded, decoded, decoded_ahead
+from headstart.serve.decoding import Decoded, batch_of, decoded, decoded_ahead
+from headstart.serve.events import Events, events_of
 from headstart.serve.places import demand_rows, placed
 from headstart.serve.predictions import Prediction, Predictions, demand_any
 from headstart.serve.running import InTorch, Running
+from headstart.serve.windowing import Windowing
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
     import torch
@@ -217,15 +219,12 @@ class Predictor(Printed):
         """
         from headstart.features.engine import to_device
 
-        inputs = list(self.inputs(item))
-        if len(inputs) != 1:
-            raise DataError(f"{len(inputs)} inputs were given to preprocess. Give one at a time.")
-        value = decoded(inputs[0], self.reader)
-        if value.problem:
-            raise inputs[0].unusable(value.problem)
-        own = self.reader
-        batch = to_device(own.modality.collate([value.value], own.preprocess), self.device)
+        batch = to_device(batch_of(list(self.inputs(item)), self.reader), self.device)
         return {k: v[0] for k, v in batch.items()} if isinstance(batch, Mapping) else batch[0]
+
+    def events(self, given: Any, abstain: bool = False, **windowing: float) -> Events:
+        """What recordings hold and when, by `Windowing`. Raises HeadstartError as `events_of`."""
+        return events_of(self, self.inputs(given), Windowing(**windowing), abstain)
 
     def __str__(self) -> str:
         names = ", ".join(self.labels[:_SHOWN]) + (", …" if len(self.labels) > _SHOWN else "")

@@ -82,7 +82,7 @@ def write(path: Path, predictions: Iterable[Prediction]) -> Written:
         sample, rows = _sampled(_rows(predictions, summary))
         if not summary.items:
             raise DataError("No input was given to predict on. Name files, folders or texts.")
-        _WRITERS[path.suffix.lower()](draft, sample, rows)
+        ROW_WRITERS[path.suffix.lower()](draft, sample, rows)
     return summary
 
 
@@ -194,6 +194,6 @@ def harmless(value: Any) -> Any:
     return value
 
 
-_WRITERS: Mapping[str, Callable[[Path, Row, Iterator[Row]], None]] = dict(
+ROW_WRITERS: Mapping[str, Callable[[Path, Row, Iterator[Row]], None]] = dict(
     zip(SUFFIXES, (_csv, _parquet, _jsonl, _json), strict=True)
 )

@@ -18,6 +18,7 @@ from headstart.errors import DataError
 
 IMBALANCED = 3.0  # largest to smallest class of the training split
 _SOME = 0.1  # of the labels parted by a sign: they may be several each
+_MANY = 20  # classes, most of which are numbers: these were meant
 _SCALE = 3  # different numbers that may be a scale, such as of stars
 
 
@@ -97,7 +98,8 @@ class Classes(Targets):
                 )
             if different[label] < 2:
                 raise DataError(
-                    f"Class {label!r} in {path} has only one usable item. Give at least two."
+                    _nearly_numbers(path, names)
+                    or (f"Class {label!r} in {path} has only one usable item. Give at least two.")
                 )
             if label not in learned:
                 raise DataError(
@@ -151,3 +153,14 @@ class Classes(Targets):
         """The class that is likeliest for every item."""
         likeliest = outputs.argmax(axis=1)
         return "" if (likeliest != likeliest[0]).any() else repr(names[likeliest[0]])
+
+
+def _nearly_numbers(path: Path, names: Names) -> str:
+    """A sentence where classes are numbers but for a few, and so many that none was meant."""
+    strange = [name for name in names if number(name) is None]
+    if len(names) < _MANY or not 0 < len(strange) <= len(names) // 10:
+        return ""
+    return (
+        f"The labels in {path} are numbers but for {', '.join(map(repr, strange[:3]))}, and so are "
+        "read as classes. Correct these, or leave them empty."
+    )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from headstart.errors import HeadstartError, reason
+from headstart.hubs.graph.any_number import any_number
 from headstart.hubs.graph.cutting import Cut
 from headstart.hubs.graph.planning import FOLDER, GraphSpec
 from headstart.loading import openvino_graph as graph
@@ -21,7 +22,6 @@ from headstart.loading.openvino_graph import Graph
 SIZE: Final = 224  # of pictures for a graph that takes any
 _WHOLE: Final = {"u8": 0.0, "i8": -128.0}  # types of whole numbers, and what black is in them
 _REAL: Final = ("f32", "f16", "bf16", "f64", "dynamic")
-_AGREE: Final = 1e-2  # relative: sums in another order, rounded to whole numbers
 
 
 @final
@@ -43,7 +43,7 @@ def normalise(spec: GraphSpec, cut: Cut) -> Normal:
     source = entry(spec, cut)
     sides, last = layout(spec, source)
     model = _model(spec, cut, source, sides, last)
-    return Normal(_saved(_any_number(spec, model)), sides, last, black(source) is not None)
+    return Normal(_saved(any_number(spec, model)), sides, last, black(source) is not None)
 
 
 def rows(spec: GraphSpec, cut: Cut, entry: Any, shape: Sequence[int]) -> Graph:
@@ -74,7 +74,7 @@ def rows(spec: GraphSpec, cut: Cut, entry: Any, shape: Sequence[int]) -> Graph:
             f"{spec.path} can't take {numbers} numbers a sound ({reason(error)}). Name another "
             "frontend= or window=."
         ) from error
-    return _saved(_any_number(spec, model))
+    return _saved(any_number(spec, model))
 
 
 def entry(spec: GraphSpec, cut: Cut) -> Any:
@@ -207,58 +207,6 @@ def axis_of(shape: Any, kind: str) -> int:
     if (high == middle) == (middle == wide):
         return 3 if kind in (FOLDER, "tflite") else 1
     return 3 if high == middle else 1
-
-
-def _any_number(spec: GraphSpec, model: Any) -> Any:
-    """The same network for any number of pictures, if it computes the same for several."""
-    for patched in (False, True):
-        trial = model.clone()
-        if patched:
-            _free_reshapes(trial)
-        shape = trial.input(0).get_partial_shape()
-        shape[0] = graph.library().Dimension(-1)
-        try:
-            trial.reshape(shape)
-            if trial.output(0).partial_shape[0].is_dynamic and _agrees(trial, model):
-                return trial
-        except RuntimeError:
-            continue
-    if model.input(0).partial_shape[0].is_dynamic:
-        raise HeadstartError(
-            f"{spec.path} does not answer one row for each item. "
-            "Name another tensor with output=NAME, or export it again."
-        )
-    return model
-
-
-def _free_reshapes(model: Any) -> None:
-    """Let shapes that were written for one picture keep the number there is."""
-    operations = graph.library().opset13
-    for node in model.get_ordered_ops():
-        if node.get_type_name() != "Reshape":
-            continue
-        data, target = node.input_value(0), node.input_value(1).get_node()
-        shape = data.get_partial_shape()
-        if target.get_type_name() != "Constant" or shape.rank.is_dynamic or not len(shape):
-            continue
-        pattern = np.array(target.get_data()).astype(np.int64)
-        if len(pattern) and pattern[0] == 1 and shape[0] == 1 and (pattern[1:] != 0).all():
-            pattern[0] = 0
-            freed = operations.reshape(data, pattern, True)
-            node.output(0).replace(freed.output(0))
-
-
-def _agrees(trial: Any, model: Any) -> bool:
-    """Whether two pictures at once give what each gives alone."""
-    shape = [side.get_length() for side in list(trial.input(0).partial_shape)[1:]]
-    pictures = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
-    both = np.array(graph.compiled(trial)([pictures])[0])
-    single = graph.compiled(model)
-    alone = np.concatenate([np.array(single([each])[0]) for each in (pictures[:1], pictures[1:])])
-    return bool(
-        both.shape == alone.shape
-        and np.linalg.norm(both - alone) <= _AGREE * max(float(np.linalg.norm(alone)), 1e-6)
-    )
 
 
 def _saved(model: Any) -> Graph:

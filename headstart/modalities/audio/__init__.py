@@ -141,6 +141,17 @@ class Audio(Modality):
         except DataError:
             return None
 
+    def length(self, raw: bytes) -> float:
+        """How many seconds a sound is long."""
+        with opened(raw) as file:
+            if not file.frames:
+                raise DataError("it holds no samples")
+            return float(file.frames / file.samplerate)
+
+    def heard(self, preprocess: Preprocess) -> float | None:
+        """The seconds of the shortest sound that isn't filled up with silence."""
+        return float(preprocess.get("fill", preprocess["window"]) / preprocess["rate"])
+
     def part(self, raw: bytes, start: float | None, end: float | None) -> bytes:
         """The sound from one second to another, as a file of its own."""
         return looking.cut(raw, start, end)

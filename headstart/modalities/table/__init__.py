@@ -247,10 +247,9 @@ class Table(Modality):
         return encoding.columns_of(preprocess["columns"])
 
     def giveaways(
-        self, items: Iterable[bytes], targets: np.ndarray, preprocess: Preprocess
+        self, rows: Sequence[np.ndarray], targets: np.ndarray, preprocess: Preprocess
     ) -> list[str]:
         """Which columns are the label in disguise: any one number of a row that says it alone."""
-        rows = [self.apart(raw, preprocess)[0] for raw in items]
         return giveaways(rows, targets, encoding.names_of(preprocess["columns"]))
 
     def _kinds(self, table: Mapping[str, Sequence[Any]]) -> dict[str, Kind]:

@@ -69,7 +69,8 @@ class Kind:
 
 def kind_of(column: str, values: Sequence[Any]) -> Kind:
     """What a column's cells are. Blank ones are passed over."""
-    cells = [value for value in values if not is_blank(value)]
+    filled = [value for value in values if not is_blank(value)]
+    cells = [value for value in filled if not is_infinite(value)]
     if not cells:
         return Kind(EMPTY)
     words = [_word(cell) for cell in cells]
@@ -90,8 +91,11 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
     form = format_of(cells)
     if form is not None:
         counted = _only_counts(column, [form(cell) for cell in cells])
-        return Kind(ID) if counted else Kind(NUMBER, form.decimal)
-    return _named(words, different)
+        endless = len(filled) - len(cells)
+        more = "values, which count" if endless > 1 else "value, which counts"
+        said = f"`{column}` holds {endless} infinite {more} as missing" if endless else ""
+        return Kind(ID) if counted else Kind(NUMBER, form.decimal, said)
+    return _named([_word(cell) for cell in filled], len(set(map(_word, filled))))
 
 
 def kinds_of(
@@ -115,7 +119,7 @@ def kind_as(column: str, values: Sequence[Any], name: str) -> Kind:
     """A column as one of a kind that it was named. Raises DataError where its cells are not."""
     cells = [value for value in values if not is_blank(value)]
     if name == NUMBER:
-        form = format_of(cells)
+        form = format_of([cell for cell in cells if not is_infinite(cell)])
         kind = Kind(name, form.decimal) if form else None
     elif name == DATE:
         dated = dates.order_of([_word(cell) for cell in cells])
@@ -181,6 +185,12 @@ def truth(value: Any) -> float | None:
         return float(word in _TRUE)
     amount = number(value)
     return amount if amount in (0.0, 1.0) else None
+
+
+def is_infinite(value: Any) -> bool:
+    """Whether a cell is no amount as it has no end: one that a division by zero leaves."""
+    word = _word(value).lower().lstrip("+-−") if isinstance(value, str | float) else ""
+    return word in ("inf", "infinity", "∞")
 
 
 def category(value: Any) -> str:

@@ -7,7 +7,25 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-_ISO: Final = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}.*)?")
+_ISO: Final = re.compile(r"\d{4}([-/])\d{1,2}\1\d{1,2}([ T]\d{1,2}:\d{2}.*)?")
+_MONTHS: Final = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
+_NAMED: Final = re.compile(  # 5 Jan 2020, 05-Jan-2020, January 5th, 2020
+    r"(?:(?P<day>\d{1,2})[ .-]*)?(?P<month>[A-Za-z]{3,9})\.?"
+    r"(?(day)[ -]*|[ ]*(?P<after>\d{1,2})(?:st|nd|rd|th)?,?[ ]*)(?P<year>\d{4})"
+)
 _PARTED: Final = re.compile(
     r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T,]+(\d{1,2}):(\d{2})(?::\d{2})?)?"
 )
@@ -20,10 +38,14 @@ def days(value: Any, order: str) -> float | None:
     text = str(value).strip() if isinstance(value, str) else ""
     try:
         if _ISO.fullmatch(text):
-            moment = datetime.fromisoformat(_padded(text))
+            moment = datetime.fromisoformat(_padded(text.replace("/", "-")))
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
             return moment.timestamp() / _DAY
+        if named := _NAMED.fullmatch(text):
+            month_ = _MONTHS.index(named["month"][:3].lower()) + 1
+            day_ = int(named["day"] or named["after"])
+            return datetime(int(named["year"]), month_, day_, tzinfo=UTC).timestamp() / _DAY
         match = _PARTED.fullmatch(text)
         if match is None or order == "iso":
             return None

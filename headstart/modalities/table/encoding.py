@@ -83,7 +83,8 @@ def sound(specs: Any) -> bool:
 
 
 def _fitted(name: str, values: Sequence[Any], kind: Kind) -> Column | None:
-    cells = [value for value in values if not is_blank(value)]
+    numeric = kind.name == columns.NUMBER
+    cells = [v for v in values if not is_blank(v) and not (numeric and columns.is_infinite(v))]
     gaps = len(cells) < len(values)
     spec: dict[str, Any] = {"name": name, "kind": kind.name, "gaps": gaps}
     if kind.name in (columns.CATEGORY, columns.ID, columns.TEXT):  # as all rows of the table had it
@@ -102,7 +103,7 @@ def _fitted(name: str, values: Sequence[Any], kind: Kind) -> Column | None:
     strange = sorted({str(c).strip() for c, a in zip(cells, amounts, strict=True) if a is None})
     known = np.array([amount for amount in amounts if amount is not None])
     spec |= {"blank": strange[:_STRANGE], "gaps": gaps or bool(strange)}
-    if kind.name == columns.NUMBER:
+    if numeric:
         spec["log"] = columns.skewed(known)
         known = np.log(known) if spec["log"] else known
     else:
@@ -125,6 +126,7 @@ def _part_names(spec: Column) -> Iterator[str]:
 def _values(row: Mapping[str, Any], spec: Column) -> Iterator[float]:
     value = row.get(spec["name"])
     missing = is_blank(value) or str(value).strip() in spec.get("blank", ())
+    missing = missing or (spec["kind"] == columns.NUMBER and columns.is_infinite(value))
     if spec["kind"] == columns.CATEGORY:
         word = "" if missing else columns.category(value)
         yield from (float(word == known) for known in spec["categories"])

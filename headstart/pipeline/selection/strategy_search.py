@@ -13,7 +13,7 @@ from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.features.legality import cacheable_stages
 from headstart.pipeline.affordable import features_in_time, has_time
-from headstart.pipeline.demands import demand_probe
+from headstart.pipeline.demands import demand_head, demand_probe
 from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.likeness import likeness, warning
 from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
@@ -112,6 +112,7 @@ def run(
     """
     spec, backbone, whole = transfer.strategy, transfer.backbone, transfer.experiment.dataset
     demand_probe(spec, transfer.experiment)
+    demand_head(spec, transfer.experiment, backbone)
     objective = transfer.experiment.objective()
     if objective:
         transfer.experiment.progress.say(objective)
