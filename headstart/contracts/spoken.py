@@ -17,7 +17,8 @@ def plain(text: str) -> str:
 
     Punctuation and signs part words, but for apostrophes within them.
     """
-    text = unicodedata.normalize("NFKC", text).lower().translate(_APOSTROPHES)
+    text = unicodedata.normalize("NFKC", text).replace(_KEPT, " ")
+    text = unicodedata.normalize("NFC", text.lower()).translate(_APOSTROPHES)
     text = _INNER.sub(_KEPT, text)
     kept = ("'" if c == _KEPT else " " if _is_mark(c) else c for c in text)
     return " ".join("".join(kept).split())

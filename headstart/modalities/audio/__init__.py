@@ -147,6 +147,10 @@ class Audio(Modality):
             hidden[row, : len(item)], mask[row, : len(item)] = item, 1
         return {"hidden": hidden, "mask": mask}
 
+    def blank(self, preprocess: Preprocess) -> Mapping[str, Tensor]:
+        """One window of silence."""
+        return self.collate([np.zeros((1, int(preprocess["window"])), np.float32)], preprocess)
+
     def statistics(self, raw: bytes) -> dict[str, np.ndarray]:
         """Means and deviations of 64 log-mel bands, (128,)."""
         return looking.statistics(raw)
