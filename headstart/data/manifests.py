@@ -236,7 +236,8 @@ class Listing:
         return Contents(
             self.root,
             tuple(rows),
-            column=columns.label,
+            columns.kind,
+            columns.label,
             split_names={self.split: word} if self.split and word else splits.names,
             said=(*((columns.said,) if columns.said else ()), *splits.said),
             columns=columns.labels,

@@ -86,6 +86,11 @@ class Experiment:
             kind = kind_named(self.dataset.kind)
             targets = kind.encode([item.label for item in items], self.labels)
             return modality.giveaways((i.read() for i in items), targets, reader.preprocess)
+        if type(self.task).remarks is not Task.remarks:
+            train = self.dataset.split("train")
+            sizes = reader.sizes(train)
+            if sizes is not None:
+                return self.task.remarks(sizes.tolist(), [item.label for item in train])
         if not modality.keeps_decoded:
             return ()
         return modality.remarks(reader.decoded(items), reader.preprocess)

@@ -54,6 +54,10 @@ class Audio(Modality):
     compact: ClassVar[bool] = False
     varied: ClassVar[bool] = True
     span: ClassVar[tuple[str, str] | None] = ("start", "end")
+    transcripts: ClassVar[tuple[str, ...]] = (
+        *("sentence", "text", "transcription", "transcript", "normalized_text"),
+        *("normalized_transcription", "raw_transcription", "raw_text", "utterance"),
+    )
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file of any name begins as a sound does."""

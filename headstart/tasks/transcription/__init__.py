@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from headstart.contracts import Backbone, Task
 from headstart.contracts.frozen import is_native
@@ -48,6 +48,12 @@ class Transcription(Writing):
         """The same network without its pooling: what writes reads all states."""
         own = _speaking(backbone)
         return own if own.summary is not None else unpooled(own, self.backbone)
+
+    def remarks(self, sizes: Sequence[int], texts: Sequence[str]) -> Sequence[str]:
+        """Which sounds are too short for what is said in them, or too long to learn from."""
+        writer: Any = self.writer
+        own: Sequence[str] = writer.remarks(sizes, texts) if writer is not None else ()
+        return own
 
     def for_backbone(self, backbone: Backbone) -> Task:
         """The task with what writes behind this backbone."""
