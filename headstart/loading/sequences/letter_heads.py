@@ -96,13 +96,18 @@ class RecurrentLetterHead(LetterHead):
 
     def __init__(self, width: int, texts: Iterable[str]) -> None:
         super().__init__()
-        self.letters = Letters.of(texts)
+        self.build(width, Letters.of(texts))
+        self.register_load_state_dict_pre_hook(_rebuilt)  # type: ignore[no-untyped-call]
+
+    def build(self, width: int, letters: Letters) -> None:
+        """Make the layers for states so wide and these letters."""
+        self.letters = letters
         self.norm = nn.LayerNorm(width)
         self.recurrent = nn.GRU(width, _HIDDEN, bidirectional=True, batch_first=True)
         self.dropout = nn.Dropout(_DROPOUT)
-        self.output = nn.Linear(2 * _HIDDEN, len(self.letters.ids))
-        self.register_buffer("codes", torch.from_numpy(encoded(self.letters.texts)[:, 0]))
-        self.register_load_state_dict_pre_hook(_resized)  # type: ignore[no-untyped-call]
+        self.output = nn.Linear(2 * _HIDDEN, len(letters.ids))
+        codes = encoded(["".join(letters.texts)])[0]
+        self.register_buffer("codes", torch.from_numpy(codes[: len(letters.texts)]))
 
     def logits(self, states: States) -> Tensor:
         """(N, T, letters)."""
@@ -117,11 +122,8 @@ class RecurrentLetterHead(LetterHead):
         return said
 
 
-def _resized(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
-    """Make a head for the letters that a saved one has."""
-    head: Any = module
-    codes = state[f"{prefix}codes"]
-    letters = Letters.of(["".join(map(chr, codes.tolist()))])
-    head.letters = letters
-    head.output = nn.Linear(2 * _HIDDEN, len(letters.ids))
-    head.codes = codes.clone()
+def _rebuilt(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
+    """Make a head for the letters and states of a saved one."""
+    codes, width = state[f"{prefix}codes"], len(state[f"{prefix}norm.weight"])
+    if isinstance(module, RecurrentLetterHead):
+        module.build(width, Letters.of(["".join(map(chr, codes.tolist()))]))

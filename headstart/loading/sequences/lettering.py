@@ -73,7 +73,7 @@ def _grown(backbone: Backbone, head: LinearLetterHead, letters: Letters) -> Line
 
 
 def _headed(backbone: Backbone, texts: Sequence[str]) -> Backbone:
-    head = RecurrentLetterHead(backbone.feature_dim, texts)
+    head = RecurrentLetterHead(_width(backbone), texts)
     return replace(
         backbone,
         stages=backbone.unpooled(),
@@ -81,6 +81,16 @@ def _headed(backbone: Backbone, texts: Sequence[str]) -> Backbone:
         notes=(*backbone.notes, _said("new", head.letters, head.letters, texts)),
         wanted=lambda other: lettered(other, texts),
     )
+
+
+def _width(backbone: Backbone) -> int:
+    """How wide the states are that a network hands to its pooling."""
+    states = {"hidden": torch.zeros(1, 2, int(backbone.preprocess["window"]))}
+    states["mask"] = torch.ones(1, 2, dtype=torch.long)
+    with torch.no_grad():
+        for stage in backbone.unpooled().values():
+            states = stage(states)
+    return int(states["hidden"].shape[2])
 
 
 def _said(mode: str, before: Letters, letters: Letters, texts: Sequence[str]) -> str:
