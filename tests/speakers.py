@@ -81,11 +81,15 @@ def whisper(folder: Path, languages: Sequence[str] = ("en", "ru"), seconds: int 
     vocabulary = dict(content["vocab"])
     for name in special:
         vocabulary[name] = len(vocabulary)
-    merges = [tuple(own) if isinstance(own, list) else tuple(own.split()) for own in content["merges"]]
+    merges = [
+        tuple(own) if isinstance(own, list) else tuple(own.split()) for own in content["merges"]
+    ]
     tokenizer: Any = WhisperTokenizer(vocab=vocabulary, merges=merges)
     tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})
     sides = {"layers": 2, "attention_heads": 2, "ffn_dim": 32}
-    sizes: dict[str, Any] = {f"{s}_{n}": v for s in ("encoder", "decoder") for n, v in sides.items()}
+    sizes: dict[str, Any] = {
+        f"{s}_{n}": v for s in ("encoder", "decoder") for n, v in sides.items()
+    }
     config = WhisperConfig(
         vocab_size=len(vocabulary),
         d_model=16,
@@ -193,7 +197,9 @@ def speech_to_text(folder: Path) -> Path:
     for name in ("v.json", "s.model"):
         (folder / name).unlink()
     sides = {"layers": 2, "attention_heads": 2, "ffn_dim": 32}
-    sizes: dict[str, Any] = {f"{s}_{n}": v for s in ("encoder", "decoder") for n, v in sides.items()}
+    sizes: dict[str, Any] = {
+        f"{s}_{n}": v for s in ("encoder", "decoder") for n, v in sides.items()
+    }
     config = Speech2TextConfig(
         vocab_size=len(ids),
         d_model=16,

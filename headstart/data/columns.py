@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.contracts.metric import SEQUENCES
 from headstart.contracts.cells import are_marks, is_blank, number
+from headstart.contracts.metric import SEQUENCES
 from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
 from headstart.data.tables.interface import ItemTable

@@ -1,8 +1,9 @@
 """What answers with texts and needs no network: copying the question, and a translation memory.
 
 A translation memory answers with the answer of the training item whose text is nearest, by TF-IDF
-weights of runs of 2 to 4 characters; of other items it is the one whose statistics are. Reference: Arthern 1979 (Machine translation and computerized
-terminology systems), for the idea of looking translations up.
+weights of runs of 2 to 4 characters; of other items it is the one whose statistics are. Reference:
+Arthern 1979 (Machine translation and computerized terminology systems), for the idea of looking
+translations up.
 """
 
 from __future__ import annotations

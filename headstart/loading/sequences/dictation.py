@@ -77,6 +77,12 @@ class Pieces:
         return json.dumps({**self.own, **named}, indent=1).encode()
 
 
+def opened(content: bytes) -> Tokenizer:
+    """The tokenizer of a tokenizer.json."""
+    own: Tokenizer = Tokenizer.from_str(content.decode())
+    return own
+
+
 @final
 class Dictation(NativeHead):
     """A decoder with its output layer, under the names of the network that it was cut from.

@@ -11,7 +11,7 @@ from headstart.contracts.scripts import scripts, share
 from headstart.contracts.spoken import plain
 
 _LETTERS: Final = 12  # of one text, from which on its script tells the language
-_USUAL: Final = 0.05  # of all letters: scripts that have more are the column's own
+_USUAL: Final = 0.1  # of all texts: scripts that are in more are the column's own
 
 FOREIGN: Final = "its text is not in the script of the others"
 MUTE: Final = "its text has no word"
@@ -20,8 +20,8 @@ MUTE: Final = "its text has no word"
 def screened(labels: Sequence[str]) -> Screened:
     """Texts without a word, and those in another script than the others."""
     letters = [scripts(text) for text in labels]
-    total = sum(letters, Counter[str]())
-    own = frozenset(name for name, count in total.items() if count > _USUAL * total.total())
+    texts = Counter(name for each in letters for name in each)
+    own = frozenset(name for name, count in texts.items() if count > _USUAL * len(labels))
     faults = tuple(_fault(text, each, own) for text, each in zip(labels, letters, strict=True))
     counts = Counter(filter(None, faults))
     reasons = ", ".join(f"{count} as {fault}" for fault, count in counts.most_common())

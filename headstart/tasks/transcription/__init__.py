@@ -84,8 +84,9 @@ def _speaking(backbone: Backbone) -> Backbone:
     rate, hop = int(heard.get("rate", 0)), int(heard.get("hop", 0))
     if backbone.modality == "audio" and 0 < hop <= _RARE * rate:
         return backbone
+    apart = hop / rate if rate else 0.0
     raise HeadstartError(
-        f"{backbone.origin.reference} hears windows {hop / rate if rate else 0:g} s apart, in which "
-        "no letters can be told. Name a network of speech, such as Whisper or wav2vec 2.0 by hf:, "
-        "or let it hear more often with ?hop=0.08."
+        f"{backbone.origin.reference} hears windows {apart:g} s apart, in which no letters can be "
+        "told. Name a network of speech, such as Whisper or wav2vec 2.0 by hf:, or let it hear "
+        "more often with ?hop=0.08."
     )

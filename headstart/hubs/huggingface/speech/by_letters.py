@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, final
 
-import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCTC
 
@@ -22,6 +21,7 @@ from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_
 from headstart.hubs.huggingface.speech import SpeechOptions
 from headstart.hubs.huggingface.speech.frames import (
     SECONDS,
+    Function,
     MeanOfFrames,
     OnFrames,
     alone,
@@ -47,7 +47,7 @@ def backbone(layout: Layout, options: SpeechOptions) -> Backbone:
     rate = int(fed.get("sampling_rate", 16_000))
     hop, window = _reach(config, layout)
     block = max(1, round(SECONDS * rate / hop))
-    stages = _stages(network, (hop, block), layout.kind == "wavlm")
+    stages = _Encoder(network, hop, block).stages(layout.kind == "wavlm")
     parts = [*stages.values()]
     lost = sorted(missing & {name for part in parts for name in part.state_dict()})
     if lost:
@@ -158,61 +158,87 @@ def _reach(config: Any, layout: Layout) -> tuple[int, int]:
     return hop, window
 
 
-def _stages(network: Any, sizes: tuple[int, int], whole: bool) -> dict[str, nn.Module]:
-    """The encoder under the names of the whole network; of WavLM the layers share positions."""
-    prefix, config = network.base_model_prefix, network.config
-    hop, block = sizes
-    stable = bool(getattr(config, "do_stable_layer_norm", False))
-    grouped = getattr(config, "feat_extract_norm", "group") == "group"
-    encoder = f"{prefix}.encoder"
+@final
+@dataclass(frozen=True)
+class _Encoder:
+    """An encoder under the names of the whole network; of WavLM the layers share positions."""
 
-    def front(stage: nn.Module, rows: Tensor, mask: Tensor) -> Tensor:
-        samples = samples_of(rows, mask, hop)
-        extractor = stage.get_submodule(f"{prefix}.feature_extractor")
-        window = rows.shape[2]
+    network: Any
+    hop: int
+    block: int
+
+    @property
+    def prefix(self) -> str:
+        """Before all names but the head's."""
+        return str(self.network.base_model_prefix)
+
+    @property
+    def stable(self) -> bool:
+        """Whether norms stand before what they are for, and one behind all."""
+        return bool(getattr(self.network.config, "do_stable_layer_norm", False))
+
+    def stages(self, whole: bool) -> dict[str, nn.Module]:
+        """A stage for each layer, or one for a `whole` encoder."""
+        parts = self._whole() if whole else self._by_layers()
+        return {name: Stage(self.network, own).eval() for name, own in parts.items()}
+
+    def _whole(self) -> dict[str, list[OnFrames]]:
+        last = self._part(("encoder",), self._entire)
+        return {"features": [self._first()], "encoder": [last]}
+
+    def _by_layers(self) -> dict[str, list[OnFrames]]:
+        norm = ("encoder.layer_norm",)
+        names = ("encoder.pos_conv_embed", *(() if self.stable else norm))
+        parts = {"embeddings": [self._first(), self._part(names, self._placed)]}
+        count = int(self.network.config.num_hidden_layers)
+        for number in range(count):
+            parts[f"layer {number}"] = [self._layer(f"encoder.layers.{number}")]
+        if self.stable:
+            parts[f"layer {count - 1}"].append(self._part(norm, self._normed))
+        return parts
+
+    def _part(self, names: tuple[str, ...], function: Function) -> OnFrames:
+        return OnFrames(tuple(f"{self.prefix}.{name}" for name in names), function, self.block)
+
+    def _first(self) -> OnFrames:
+        return self._part(("feature_extractor", "feature_projection"), self._front)
+
+    def _layer(self, name: str) -> OnFrames:
+        def run(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+            layer = stage.get_submodule(f"{self.prefix}.{name}")
+            return hidden_states(layer(hidden, penalty(hidden, mask)))
+
+        return self._part((name,), run)
+
+    def _front(self, stage: nn.Module, rows: Tensor, mask: Tensor) -> Tensor:
+        samples, window = samples_of(rows, mask, self.hop), rows.shape[2]
+        extractor = stage.get_submodule(f"{self.prefix}.feature_extractor")
 
         def conv(sounds: Tensor) -> Tensor:
-            heard_: Tensor = extractor(sounds).transpose(1, 2)
-            return heard_
+            own: Tensor = extractor(sounds).transpose(1, 2)
+            return own
 
-        sizes = [(n - 1) * hop + window for n in mask.sum(1).tolist()]
-        hidden = alone(conv, samples, sizes) if grouped else conv(samples)
-        return hidden_states(stage.get_submodule(f"{prefix}.feature_projection")(hidden))
+        if getattr(self.network.config, "feat_extract_norm", "group") == "group":
+            sizes = [(n - 1) * self.hop + window for n in mask.sum(1).tolist()]
+            hidden = alone(conv, samples, sizes)
+        else:
+            hidden = conv(samples)
+        project = stage.get_submodule(f"{self.prefix}.feature_projection")
+        return hidden_states(project(hidden))
 
-    def placed(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    def _placed(self, stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         hidden = hidden * mask.unsqueeze(2).to(hidden.dtype)
-        hidden = hidden + stage.get_submodule(f"{encoder}.pos_conv_embed")(hidden)
-        return hidden if stable else normed(stage, hidden, mask)
+        hidden = hidden + stage.get_submodule(f"{self.prefix}.encoder.pos_conv_embed")(hidden)
+        return hidden if self.stable else self._normed(stage, hidden, mask)
 
-    def normed(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
-        own: Tensor = stage.get_submodule(f"{encoder}.layer_norm")(hidden)
+    def _normed(self, stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+        own: Tensor = stage.get_submodule(f"{self.prefix}.encoder.layer_norm")(hidden)
         return own
 
-    def entire(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+    def _entire(self, stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+        encoder = stage.get_submodule(f"{self.prefix}.encoder")
         with warnings.catch_warnings():  # its attention mixes masks of two types
             warnings.simplefilter("ignore", UserWarning)
-            own: Any = stage.get_submodule(encoder)(hidden.clone(), attention_mask=mask.bool())
+            own: Any = encoder(hidden.clone(), attention_mask=mask.bool())
         states: Tensor = own[0]
         return states
-
-    names = (f"{prefix}.feature_extractor", f"{prefix}.feature_projection")
-    first = OnFrames(names, front, block)
-    if whole:
-        parts = {"features": [first], "encoder": [OnFrames((encoder,), entire, block)]}
-        return {name: Stage(network, own).eval() for name, own in parts.items()}
-    norm = (f"{encoder}.layer_norm",)
-    second = OnFrames((f"{encoder}.pos_conv_embed", *(() if stable else norm)), placed, block)
-    parts = {"embeddings": [first, second]}
-    count = int(config.num_hidden_layers)
-    for number in range(count):
-        parts[f"layer {number}"] = [_layer(f"{encoder}.layers.{number}", block)]
-    if stable:
-        parts[f"layer {count - 1}"].append(OnFrames(norm, normed, block))
-    return {name: Stage(network, own).eval() for name, own in parts.items()}
-
-
-def _layer(name: str, block: int) -> OnFrames:
-    def layer(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
-        return hidden_states(stage.get_submodule(name)(hidden, penalty(hidden, mask)))
-
-    return OnFrames((name,), layer, block)

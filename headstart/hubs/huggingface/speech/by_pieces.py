@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -194,21 +195,11 @@ def _speech_to_text(network: Any, fed: dict[str, Any], what: str) -> _Taken:
     mel, shrinks = LogMel(recipe), 2 ** int(config.num_conv_layers)
     hop = shrinks * recipe.hop
     scale = float(config.d_model) ** 0.5 if config.scale_embedding else 1.0
-    means, spread = (bool(fed.get(n, True)) for n in ("normalize_means", "normalize_vars"))
-    levelled = bool(fed.get("do_ceptral_normalize", True))
 
     def front(stage: nn.Module, rows: Tensor, mask: Tensor) -> Tensor:
         bands = mel.to(rows.device)(samples_of(rows, mask, hop))
         frames = mask.repeat_interleave(shrinks, 1)
-        share = frames.unsqueeze(2).to(bands.dtype)
-        count = share.sum(1, keepdim=True)
-        if levelled and means:
-            bands = bands - (bands * share).sum(1, keepdim=True) / count
-        if levelled and spread:
-            mean = (bands * share).sum(1, keepdim=True) / count
-            power = ((bands - mean).square() * share).sum(1, keepdim=True) / count
-            bands = bands / power.sqrt().clamp(min=1e-10)
-        hidden = (bands * share).transpose(1, 2)
+        hidden = _levelled(bands, frames, fed).transpose(1, 2)
         for conv in stage.get_submodule(f"{_ENCODER}.conv.conv_layers").children():
             hidden = functional.glu(conv(hidden), dim=1)
             frames = frames[:, ::2]
@@ -225,3 +216,17 @@ def _speech_to_text(network: Any, fed: dict[str, Any], what: str) -> _Taken:
     preprocess |= {"pad": "frames", "block": block}
     stages = {name: Stage(network, own).eval() for name, own in parts.items()}
     return _Taken(stages, preprocess, "lm_head", -block, shrinks)
+
+
+def _levelled(bands: Tensor, frames: Tensor, fed: Mapping[str, Any]) -> Tensor:
+    """Bands (N, T, B) with a mean of 0 and a variance of 1 in each sound, 0 behind its end."""
+    share = frames.unsqueeze(2).to(bands.dtype)
+    count = share.sum(1, keepdim=True)
+    every = bool(fed.get("do_ceptral_normalize", True))  # so spelled there
+    if every and fed.get("normalize_means", True):
+        bands = bands - (bands * share).sum(1, keepdim=True) / count
+    if every and fed.get("normalize_vars", True):
+        mean = (bands * share).sum(1, keepdim=True) / count
+        power = ((bands - mean).square() * share).sum(1, keepdim=True) / count
+        bands = bands / power.sqrt().clamp(min=1e-10)
+    return bands * share

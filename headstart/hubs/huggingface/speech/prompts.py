@@ -14,7 +14,7 @@ from headstart.hubs.huggingface.loading import quiet
 from headstart.hubs.huggingface.reading import BESIDE, read_json
 from headstart.hubs.huggingface.speech import SpeechOptions
 from headstart.hubs.huggingface.tokens import copied
-from headstart.loading.sequences.dictation import Pieces
+from headstart.loading.sequences.dictation import Pieces, opened
 from headstart.loading.sequences.vocabulary import from_pieces
 
 GENERATION: Final = "generation_config.json"
@@ -116,14 +116,10 @@ def _opened(layout: Layout) -> tuple[Any, dict[str, bytes]]:
                 f"Give a model that was saved with a {_TOKENIZER}."
             ) from error
         files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "config.json"}
-    return type(backend).from_str(content.decode()), {**files, _TOKENIZER: content}
+    return opened(content), {**files, _TOKENIZER: content}
 
 
-def _of_speech_to_text(
-    layout: Layout, own: dict[str, Any], common: Mapping[str, Any]
-) -> Pieces:
-    from tokenizers import Tokenizer
-
+def _of_speech_to_text(layout: Layout, own: dict[str, Any], common: Mapping[str, Any]) -> Pieces:
     files = {}
     for name in (_MODEL, _IDS, *BESIDE):
         path = layout.reader / name
@@ -144,7 +140,7 @@ def _of_speech_to_text(
             "again."
         ) from error
     return Pieces(
-        tokenizer=Tokenizer.from_str(written.decode()),
+        tokenizer=opened(written),
         upper=bool(settings.get("do_upper_case")),
         lower=bool(settings.get("do_lower_case") or settings.get("do_upper_case")),
         own=own,
