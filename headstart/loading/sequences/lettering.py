@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -22,7 +22,10 @@ _SEED: Final = 0
 def files(letters: Letters) -> dict[str, bytes]:
     """What transformers' tokenizer of letters reads."""
     names = {number: name for name, number in letters.ids.items()}
-    own = {"tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": names[letters.blank]}
+    own: dict[str, Any] = {
+        "tokenizer_class": "Wav2Vec2CTCTokenizer",
+        "pad_token": names[letters.blank],
+    }
     own |= {"unk_token": UNKNOWN if UNKNOWN in letters.ids else names[letters.blank]}
     own |= {"word_delimiter_token": letters.boundary, "do_lower_case": False}
     own |= {"bos_token": "<s>" if "<s>" in letters.ids else None}

@@ -82,7 +82,7 @@ class MeanOfFrames(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """`hidden` (N, T, D) with its `mask` to (N, width)."""
         hidden, mask = inputs["hidden"].float(), inputs["mask"]
-        hidden = hidden.unflatten(2, (-1, self.width)).mean(2)
+        hidden = hidden.reshape(*mask.shape, -1, self.width).mean(2)
         weights = mask.unsqueeze(-1).float()
-        total = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+        total: Tensor = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
         return total.to(inputs["hidden"].dtype)
