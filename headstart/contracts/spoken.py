@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-SAID: Final = "in lower case, without punctuation but apostrophes in words"
+NORMALISATION: Final = "in lower case, without punctuation but apostrophes in words"
 _APOSTROPHES: Final = dict.fromkeys(map(ord, "\u2019\u02bc\uff07`\u00b4"), "'")
 _INNER: Final = re.compile(r"(?<=\w)'(?=\w)")
 _KEPT: Final = "\x1a"  # stands for an apostrophe within a word

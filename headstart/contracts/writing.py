@@ -36,7 +36,7 @@ class Writing(Task, ABC):
 
     writer: nn.Module | None
 
-    def width(self, labels: Sequence[str]) -> int:
+    def output_dim(self, labels: Sequence[str]) -> int:
         """The code points of the longest answer."""
         return self.longest
 

@@ -26,7 +26,7 @@ _SAMPLE: Final = 100
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Utterance:
     """One line: which sound it names from which folder, and what is said in it."""
 
     name: str
@@ -49,21 +49,21 @@ def find(path: Path, modality: Modality, schema: Schema) -> Contents | None:
     forms = [(_lists, _LISTS), (_table, _TABLE)]
     if schema.kind or not tree.full:  # folders may as well be classes
         forms.append((_beside, _BESIDE[0]))
-    for read, said in forms:
+    for read, form in forms:
         lines = [*read(path, tree)]
         if lines:
-            return _contents(root, tree, lines, said)
+            return _contents(root, tree, lines, form)
     return None
 
 
-def _lists(path: Path, tree: Folder) -> Iterator[_Said]:
+def _lists(path: Path, tree: Folder) -> Iterator[_Utterance]:
     for folder, _ in tree.below() if path.is_dir() else ():
         for name in folder.others:
             if name.endswith(_LISTS):
                 yield from _lines(folder.path / name, re.compile(r"\s+"))
 
 
-def _table(path: Path, tree: Folder) -> Iterator[_Said]:
+def _table(path: Path, tree: Folder) -> Iterator[_Utterance]:
     place = tree.path / _TABLE
     listed = _TABLE in tree.tables if path.is_dir() else path == place
     names = {Path(way[-1]).stem for way in tree.every()} if listed else set()
@@ -73,17 +73,17 @@ def _table(path: Path, tree: Folder) -> Iterator[_Said]:
         yield from lines
 
 
-def _lines(path: Path, parted: re.Pattern[str]) -> Iterator[_Said]:
+def _lines(path: Path, parted: re.Pattern[str]) -> Iterator[_Utterance]:
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             name, *texts = parted.split(line.strip("\ufeff \r\n"), maxsplit=1)
             if name:
                 text = texts[0] if texts else ""
                 text = text.rpartition("|")[2] if parted.pattern == r"\|" else text
-                yield _Said(name, text, path.parent, f"{path} line {number}")
+                yield _Utterance(name, text, path.parent, f"{path} line {number}")
 
 
-def _beside(path: Path, tree: Folder) -> Iterator[_Said]:
+def _beside(path: Path, tree: Folder) -> Iterator[_Utterance]:
     if not path.is_dir() or any(folder.tables for folder, _ in tree.below()):
         return
     pairs = []
@@ -96,12 +96,12 @@ def _beside(path: Path, tree: Folder) -> Iterator[_Said]:
         return
     for name, place in pairs:
         with opened(place) as file:
-            yield _Said(name, " ".join(file.read().split()), place.parent, str(place))
+            yield _Utterance(name, " ".join(file.read().split()), place.parent, str(place))
 
 
-def _contents(root: Path, tree: Folder, lines: Sequence[_Said], said: str) -> Contents:
+def _contents(root: Path, tree: Folder, lines: Sequence[_Utterance], form: str) -> Contents:
     paths, splits = Paths(root, tree.every), _splits(tree.every())
-    speakers = said == _LISTS
+    speakers = form == _LISTS
     rows = []
     for each in lines:
         own, source, missing = paths.find(each.name, each.base, each.place, None)
@@ -109,8 +109,8 @@ def _contents(root: Path, tree: Folder, lines: Sequence[_Said], said: str) -> Co
         group = each.name.partition("-")[0] if speakers else ""
         text = each.text or None
         rows.append(Row(own, each.place, text, split, source, missing, group))
-    remarks = [f"what is said stands in files `*{said}`" if said != _TABLE else f"`{_TABLE}` is"]
-    remarks[0] += " a name and what is said in it, a line each" if said == _TABLE else ""
+    remarks = [f"what is said stands in files `*{form}`" if form != _TABLE else f"`{_TABLE}` is"]
+    remarks[0] += " a name and what is said in it, a line each" if form == _TABLE else ""
     remarks += ["a speaker's sounds are of one group"] if speakers else []
     unused = tree.items - len({row.id for row in rows if row.source})
     names = {split: part for part, split in splits.items()}
@@ -121,7 +121,7 @@ def _contents(root: Path, tree: Folder, lines: Sequence[_Said], said: str) -> Co
         COLUMN,
         split_names=names,
         warnings=(f"{unused} sounds that no text is of are not used.",) if unused > 0 else (),
-        said=tuple(remarks),
+        remarks=tuple(remarks),
         columns=(COLUMN,),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.contracts.metric import SEQUENCES, Metric
 from headstart.contracts.sequences import decoded
-from headstart.contracts.spoken import SAID, plain
+from headstart.contracts.spoken import NORMALISATION, plain
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
@@ -98,7 +98,7 @@ class SpokenWER(_ErrorRate):
 
     def signature(self, targets: np.ndarray) -> str:
         """How texts are normalised."""
-        return SAID
+        return NORMALISATION
 
 
 @final
@@ -111,4 +111,4 @@ class SpokenCER(_ErrorRate):
 
     def signature(self, targets: np.ndarray) -> str:
         """How texts are normalised."""
-        return SAID
+        return NORMALISATION

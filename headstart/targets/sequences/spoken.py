@@ -25,8 +25,8 @@ def screened(labels: Sequence[str]) -> Screened:
     faults = tuple(_fault(text, each, own) for text, each in zip(labels, letters, strict=True))
     counts = Counter(filter(None, faults))
     reasons = ", ".join(f"{count} as {fault}" for fault, count in counts.most_common())
-    said = (f"texts left out: {reasons}",) if reasons else ()
-    return Screened(faults, ("",) * len(labels), said)
+    remarks = (f"texts left out: {reasons}",) if reasons else ()
+    return Screened(faults, ("",) * len(labels), remarks)
 
 
 def _fault(text: str, letters: Counter[str], own: frozenset[str]) -> str:
