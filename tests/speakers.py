@@ -110,7 +110,8 @@ def whisper(folder: Path, languages: Sequence[str] = ("en", "ru"), seconds: int 
     if languages:
         own |= {"lang_to_id": {f"<|{n}|>": vocabulary[f"<|{n}|>"] for n in languages}}
         own |= {"task_to_id": {n: vocabulary[f"<|{n}|>"] for n in ("transcribe", "translate")}}
-    network.generation_config = GenerationConfig(
+    settings: Any = GenerationConfig
+    network.generation_config = settings(
         decoder_start_token_id=config.decoder_start_token_id,
         eos_token_id=config.eos_token_id,
         pad_token_id=config.pad_token_id,
@@ -122,7 +123,8 @@ def whisper(folder: Path, languages: Sequence[str] = ("en", "ru"), seconds: int 
     )
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    WhisperFeatureExtractor(feature_size=20, chunk_length=seconds).save_pretrained(folder)
+    extractor: Any = WhisperFeatureExtractor
+    extractor(feature_size=20, chunk_length=seconds).save_pretrained(folder)
     return folder
 
 
@@ -154,7 +156,8 @@ def letters(folder: Path, kind: str = "wav2vec2", head: bool = True, stable: boo
     auto: Any = transformers.AutoModelForCTC if head else transformers.AutoModel
     torch.manual_seed(0)
     _scaled(auto.from_config(config)).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
+    extractor: Any = Wav2Vec2FeatureExtractor
+    extractor(return_attention_mask=True).save_pretrained(folder)
     if head:
         (folder / "v.json").write_text(json.dumps(ids))
         tokenizer: Any = Wav2Vec2CTCTokenizer
@@ -212,5 +215,6 @@ def speech_to_text(folder: Path) -> Path:
     )
     torch.manual_seed(0)
     _scaled(Speech2TextForConditionalGeneration(config)).save_pretrained(folder)
-    Speech2TextFeatureExtractor(feature_size=20, num_mel_bins=20).save_pretrained(folder)
+    extractor: Any = Speech2TextFeatureExtractor
+    extractor(feature_size=20, num_mel_bins=20).save_pretrained(folder)
     return folder

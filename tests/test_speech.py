@@ -88,7 +88,8 @@ def test_letters_are_those_of_transformers(folders: dict[str, Path], kind: str) 
     from transformers import AutoModelForCTC, AutoProcessor
 
     own = Opened(f"hf:{folders[kind]}")
-    processor: Any = AutoProcessor.from_pretrained(folders[kind])
+    auto_processor: Any = AutoProcessor
+    processor = auto_processor.from_pretrained(folders[kind])
     network: Any = AutoModelForCTC.from_pretrained(folders[kind]).eval()
     sounds = [frames(40), frames(71)]
     states = own.states(sounds)
@@ -112,7 +113,8 @@ def test_whisper_writes_as_transformers_does(folders: dict[str, Path], language:
 
     option = f"?language={language}" if language else ""
     own = Opened(f"hf:{folders['whisper']}{option}")
-    processor: Any = AutoProcessor.from_pretrained(folders["whisper"])
+    auto_processor: Any = AutoProcessor
+    processor = auto_processor.from_pretrained(folders["whisper"])
     opened: Any = WhisperForConditionalGeneration.from_pretrained(folders["whisper"])
     network = opened.eval()
     sounds = [said("ab cab", 1), said("ca", 2)]
@@ -133,7 +135,8 @@ def test_speech_to_text_writes_as_transformers_does(folders: dict[str, Path]) ->
     from transformers import AutoProcessor, Speech2TextForConditionalGeneration
 
     own = Opened(f"hf:{folders['speech_to_text']}")
-    processor: Any = AutoProcessor.from_pretrained(folders["speech_to_text"])
+    auto_processor: Any = AutoProcessor
+    processor = auto_processor.from_pretrained(folders["speech_to_text"])
     opened: Any = Speech2TextForConditionalGeneration.from_pretrained(folders["speech_to_text"])
     network = opened.eval()
     sounds = [said("ab cab ba", 1)[: 15 * 640 + 240], said("ca ca ba ab", 2)[: 20 * 640 + 240]]

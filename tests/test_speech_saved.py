@@ -34,7 +34,8 @@ def theirs(folder: Path, sound: np.ndarray) -> str:
     """What transformers writes with the folder."""
     from transformers import AutoConfig, AutoModelForCTC, AutoModelForSpeechSeq2Seq, AutoProcessor
 
-    processor: Any = AutoProcessor.from_pretrained(folder)
+    auto_processor: Any = AutoProcessor
+    processor = auto_processor.from_pretrained(folder)
     ctc = AutoConfig.from_pretrained(folder).model_type == "wav2vec2"
     auto: Any = AutoModelForCTC if ctc else AutoModelForSpeechSeq2Seq
     network = auto.from_pretrained(folder).eval()
@@ -63,7 +64,8 @@ def test_a_model_is_saved_as_transformers_opens_it(
     record = json.loads((out / "headstart.json").read_text())
     assert record["task"] == "audio-transcription"
     own = hs.load(out)
-    sound = said("ab cab ba", 1)[: 15 * 640 + 240]  # whole frames of each kind
+    frames = 59 * 160 + 165 if kind in ("letters", "encoder") else 15 * 640 + 240
+    sound = said("ab cab ba", 1)[:frames]  # of which transformers hears no part of a frame
     import soundfile
 
     soundfile.write(tmp_path / "s.wav", sound, RATE, subtype="FLOAT")
@@ -84,7 +86,7 @@ def test_a_frozen_encoder_is_stored_and_stays(data: Path, tmp_path: Path) -> Non
         )
         outputs.append(result.evidence.arms["chosen"].outputs["test"])
         assert result.evidence.checks["frozen stages are bit-identical"]
-    assert np.array_equal(*outputs)
+    assert np.array_equal(outputs[0], outputs[1])
 
 
 @pytest.mark.slow
@@ -92,7 +94,7 @@ def test_a_model_is_a_parent_for_other_letters(data: Path, tmp_path: Path) -> No
     folder = letters(tmp_path / "source")
     hs.fit(data, f"hf:{folder}", tmp_path / "first", strategy=FROZEN, **FAST)
     other = clips(tmp_path / "other", [text.replace("a", "д") for text in sentences(30, 1)])
-    result = hs.fit(other, tmp_path / "first", tmp_path / "second", strategy=FROZEN, **FAST)
+    result = hs.fit(other, f"{tmp_path}/first", tmp_path / "second", strategy=FROZEN, **FAST)
     assert "zero-shot" in result.evidence.arms
     vocabulary = json.loads((tmp_path / "second" / "vocab.json").read_text(encoding="utf-8"))
     assert [*vocabulary][-1] == "Д" and vocabulary["A"] == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Any, Final, cast, final
 
 import torch
 from tokenizers import Tokenizer
@@ -159,7 +159,8 @@ class Dictation(NativeHead):
         hidden, mask = states["hidden"], states["mask"]
         if self.states > 0:
             there = mask.bool()
-            own = hidden[there].unflatten(1, (self.states, -1))
+            own = hidden[there]
+            own = own.reshape(len(own), self.states, -1)
             owners = there.nonzero()[:, 0].tolist()
             return own, mask.new_ones(own.shape[:2]), owners
         block = -self.states
@@ -206,10 +207,10 @@ class Dictation(NativeHead):
         """The likeliest text of each window by transformers' own search."""
         from transformers import GenerationConfig, GenerationMixin
 
-        pieces = self.pieces
+        pieces, settings = self.pieces, cast("Any", GenerationConfig)
         with torch.inference_mode():
             before = self._before(hidden, mask)
-            chosen = GenerationConfig(
+            chosen = settings(
                 max_new_tokens=min(pieces.most, pieces.longest - before.shape[1]),
                 num_beams=1 if self.hurried else pieces.beams,
                 do_sample=False,

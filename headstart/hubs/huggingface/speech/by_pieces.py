@@ -41,7 +41,7 @@ _LOUD: Final = 32_768.0  # what Kaldi takes samples for
 class _Taken:
     """An encoder taken apart: its stages, how it is fed, and states that a window has."""
 
-    stages: dict[str, nn.Module]
+    stages: Mapping[str, nn.Module]
     preprocess: dict[str, Any]
     output: str  # the layer behind the decoder
     states: int  # in a row, 0 where each row is one
@@ -162,7 +162,7 @@ def _of_windows(part: OnFrames, states: int) -> OnFrames:
 
     def run(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         def each(rows: Tensor) -> Tensor:
-            own = rows.unflatten(1, (states, -1))
+            own = rows.reshape(len(rows), states, -1)
             return part.function(stage, own, mask.new_ones(own.shape[:2]))
 
         return _on_windows(hidden, mask, each)
