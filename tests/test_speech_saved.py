@@ -12,7 +12,6 @@ import torch
 from speakers import RATE, clips, letters, said, sentences, speech_to_text, whisper
 
 import headstart as hs
-from headstart.artifact import read_evidence
 from headstart.testing import check_part
 
 FAST: Any = {"epochs": 2, "scratch": False, "evidence": "none", "device": "cpu"}
@@ -71,8 +70,6 @@ def test_a_model_is_saved_as_transformers_opens_it(
     soundfile.write(tmp_path / "s.wav", sound, RATE, subtype="FLOAT")
     (answer,) = own.predict([tmp_path / "s.wav"])
     assert answer.answer["text"].split() == theirs(out, sound).split()
-    shown = read_evidence(out)["sentences"]
-    assert shown["worst"] and shown["best"] and shown["metric"] == "spoken WER"
 
 
 @pytest.mark.slow
