@@ -101,10 +101,8 @@ def test_letters_are_those_of_transformers(folders: dict[str, Path], kind: str) 
         size = int(states["mask"][number].sum())
         assert size == len(theirs)
         torch.testing.assert_close(logits[number, :size], theirs, rtol=1e-3, atol=1e-3)
-    assert (
-        own.texts(sounds)[1]
-        == processor.batch_decode(theirs[None].argmax(-1), skip_special_tokens=True)[0]
-    )
+    written = processor.batch_decode(theirs[None].argmax(-1), skip_special_tokens=True)[0]
+    assert own.texts(sounds)[1].split() == written.split()
 
 
 @pytest.mark.parametrize("language", ["", "ru"])

@@ -70,11 +70,15 @@ class Letters:
         return {*self._cased(plain(text))} - self.ids.keys() - {" "}
 
     def text(self, numbers: Iterable[int]) -> str:
-        """What the likeliest letter of each frame says: repeated ones once, without blanks."""
-        once = [number for number, _ in groupby(numbers) if number != self.blank]
+        """What the likeliest letter of each frame says: repeated ones once, without blanks.
+
+        Signs that are no letters are passed over before, as transformers does.
+        """
+        heard = (n for n in numbers if n == self.blank or not _is_special(self._names.get(n, "")))
+        once = [number for number, _ in groupby(heard) if number != self.blank]
         names = (self._names.get(number, "") for number in once)
         letters = (" " if name == self.boundary else name for name in names)
-        return " ".join("".join(n for n in letters if not _is_special(n)).split())
+        return " ".join("".join(letters).split())
 
     def frames(self, text: str) -> int:
         """How many frames a text takes at least: one a letter, and one between two that repeat."""
