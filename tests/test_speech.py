@@ -101,8 +101,10 @@ def test_letters_are_those_of_transformers(folders: dict[str, Path], kind: str) 
         size = int(states["mask"][number].sum())
         assert size == len(theirs)
         torch.testing.assert_close(logits[number, :size], theirs, rtol=1e-3, atol=1e-3)
-    written = processor.batch_decode(theirs[None].argmax(-1), skip_special_tokens=True)[0]
-    assert own.texts(sounds)[1].split() == written.split()
+    best = theirs.argmax(-1)  # as ours may differ where two letters are as likely
+    written = processor.batch_decode(best[None], skip_special_tokens=True)[0]
+    head: Any = own.model.head
+    assert head.letters.text(best.tolist()).split() == written.split()
 
 
 @pytest.mark.parametrize("language", ["", "ru"])
