@@ -58,6 +58,7 @@ TASKS = {  # the user's words, one line a pair of modality and task
     "audio-classification": "headstart.tasks.classification:Classification",
     "audio-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
     "audio-regression": "headstart.tasks.regression:Regression",
+    "audio-transcription": "headstart.tasks.transcription:Transcription",
     "image-boxes": "headstart.tasks.detection:Detection",
     "image-classification": "headstart.tasks.classification:Classification",
     "image-multi-label": "headstart.tasks.classification.multi_label:MultiLabel",
@@ -92,6 +93,8 @@ METRICS = {
     "micro-f1": "headstart.metrics.f1:MicroF1",
     "r2": "headstart.metrics.error:R2",
     "rmse": "headstart.metrics.error:RMSE",
+    "spoken-cer": "headstart.metrics.transcription:SpokenCER",
+    "spoken-wer": "headstart.metrics.transcription:SpokenWER",
     "spearman": "headstart.metrics.order:Spearman",
     "wer": "headstart.metrics.transcription:WER",
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
+from headstart.contracts.late import LateStages
 from headstart.contracts.levels import Level
 from headstart.contracts.origin import Card as Card
 from headstart.contracts.origin import Fed as Fed
@@ -32,21 +33,7 @@ def _none() -> None:
     return None
 
 
-@final
-class _Late(Mapping[str, "nn.Module"]):
-    """Stages whose names are known before their network is made."""
-
-    def __init__(self, names: Sequence[str], whole: Callable[[], Backbone]) -> None:
-        self._names, self._whole = names, whole
-
-    def __getitem__(self, name: str) -> nn.Module:
-        return self._whole().stages[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+_OF_NETWORK = ("pool", "head", "transcriber")
 
 
 @dataclass
@@ -85,6 +72,7 @@ class Backbone:
     summary: nn.Module | None = None
     wanted: Callable[[Backbone], Backbone] | None = None
     parts: Mapping[str, Backbone] = field(default_factory=dict)  # whose features it joins, by name
+    transcriber: Callable[[], Backbone] | None = field(default_factory=_none)  # of what is said
 
     def __post_init__(self) -> None:
         from torch import nn
@@ -106,17 +94,17 @@ class Backbone:
         """
         backbone, whole = object.__new__(cls), cache(make)
         for each in fields(cls):
-            if each.default_factory is not MISSING and each.name not in ("pool", "head"):
+            if each.default_factory is not MISSING and each.name not in _OF_NETWORK:
                 facts.setdefault(each.name, each.default_factory())
-        facts |= {"stages": _Late(stages, whole), "_parameters": parameters, "_whole": whole}
+        facts |= {"stages": LateStages(stages, whole), "_parameters": parameters, "_whole": whole}
         vars(backbone).update(facts)
         return backbone
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """The pool and the head of a network that isn't there yet."""
-            if name not in ("pool", "head") or "_whole" not in vars(self):
+            """What a network has that isn't there yet."""
+            if name not in _OF_NETWORK or "_whole" not in vars(self):
                 raise AttributeError(name)
             return getattr(vars(self)["_whole"](), name)
 

@@ -19,10 +19,12 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
 
     Where items are `whole_rows`, `columns_of` says which columns are read, and `row` makes the
     bytes of one; rows with equal content may then have different labels. `span` names the columns
-    between which numbers only a part of the content is meant.
+    between which numbers only a part of the content is meant, `transcripts` those of texts that are
+    answers where no label is.
     """
 
     whole_rows: ClassVar[bool] = False
+    transcripts: ClassVar[tuple[str, ...]] = ()
     span: ClassVar[tuple[str, str] | None] = None
 
     def part(self, raw: bytes, start: float | None, end: float | None) -> bytes:

@@ -43,6 +43,10 @@ class TaskHooks(ABC):  # noqa: B024  # all of them have a default
     def settled(self, head: nn.Module, outputs: Array, targets: Array) -> None:
         """Let a head that is handed over say what its outputs on validation decide, at the end."""
 
+    def remarks(self, sizes: Sequence[int], texts: Sequence[str]) -> Sequence[str]:
+        """Sentences on training labels that can't be learned from items of these sizes."""
+        return ()
+
     def findings(
         self, test: Answered, validation: Answered, labels: Labels
     ) -> tuple[str, Mapping[str, Any]] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import are_marks, is_blank, number
+from headstart.contracts.metric import SEQUENCES
 from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
 from headstart.data.tables.interface import ItemTable
@@ -39,6 +40,7 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         "; ".join(filter(None, (table.remark, choice.remark(content, labels)))),
         choice.group(content, labels),
         choice.span((*content, *labels)),
+        choice.kind(labels),
     )
 
 
@@ -119,6 +121,11 @@ class _Choice:
         if self.schema.may_lack_label and chosen not in likely:
             return ()
         return self._marks(likely) if chosen is None else (chosen,)
+
+    def kind(self, labels: tuple[str, ...]) -> str:
+        """The kind of target that the label column's name says, where the user doesn't."""
+        spoken = len(labels) == 1 and labels[0].lower() in self.modality.transcripts
+        return SEQUENCES if spoken and self.schema.label is None else ""
 
     def group(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str | None:
         group = self.schema.group
@@ -240,7 +247,8 @@ class _Choice:
             demand_direction(self.table, self._others(()))
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
-        usual = (self.lower[name] for name in _LABELS if name in self.lower)
+        names = (*_LABELS, *self.modality.transcripts)
+        usual = (self.lower[name] for name in names if name in self.lower)
         return next((name for name in usual if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
@@ -275,7 +283,7 @@ class _Choice:
 
     def _no_column(self, rest: str = "") -> DataError:
         what, name = ("text", "text") if self.modality.inline else ("paths", "image")
-        name = "source" if self.schema.kind == "sequences" else name
+        name = "source" if self.schema.kind == SEQUENCES else name
         return DataError(
             f"{self.path} has no column for the content; its columns: {self.listed}. "
             f"Say which one holds the {what} (--{name}, or {name}= from Python).{rest}"

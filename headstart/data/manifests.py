@@ -236,7 +236,8 @@ class Listing:
         return Contents(
             self.root,
             tuple(rows),
-            column=columns.label,
+            columns.kind,
+            columns.label,
             split_names={self.split: word} if self.split and word else splits.names,
             remarks=(*((columns.remark,) if columns.remark else ()), *splits.remarks),
             columns=columns.labels,

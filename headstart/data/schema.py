@@ -15,6 +15,7 @@ class Columns:
     remark: str = ""
     group: str | None = None
     span: tuple[str, str] | None = None  # between whose numbers only a part is meant
+    kind: str = ""  # of target, where the label column's name says it
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from headstart.evidence.baseline import baseline_arm
 from headstart.evidence.bound import bounded
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.intervals import Interval, average, bootstrap, gained, paired, verdict
-from headstart.evidence.lookup import MEMORY
+from headstart.evidence.lookup import MEMORY, NEAREST
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, interval, simplest, undecided
 from headstart.evidence.resampling import Draws, Resampling, judged, judged_task, resampling
@@ -22,6 +22,7 @@ from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
 __all__ = [
     "FINDINGS_SHARE",
     "MEMORY",
+    "NEAREST",
     "Arm",
     "ArmResult",
     "Draws",

@@ -22,7 +22,7 @@ from headstart.data.targets import kind_named
 from headstart.evidence.arms import arm_of
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.logistic import fitted
-from headstart.evidence.lookup import MEMORY, recalled
+from headstart.evidence.lookup import recalled
 from headstart.evidence.record import Arm
 from headstart.features.described import described
 
@@ -86,11 +86,11 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
 
 
 def _memory(experiment: Experiment) -> Arm | None:
-    """The translation memory; None where items are no texts, or time is out."""
+    """What looks the nearest item up; None where nothing is known of items, or time is out."""
     started = time.monotonic()
-    outputs = recalled(experiment) if _in_time(experiment) else None
+    found = recalled(experiment) if _in_time(experiment) else None
     spent = time.monotonic() - started
-    return None if outputs is None else arm_of(experiment, MEMORY, outputs, spent)
+    return None if found is None else arm_of(experiment, *found, spent)
 
 
 def _encoding(experiment: Experiment) -> Encoding:

@@ -1,30 +1,35 @@
 """What answers with texts and needs no network: copying the question, and a translation memory.
 
 A translation memory answers with the answer of the training item whose text is nearest, by TF-IDF
-weights of runs of 2 to 4 characters. Reference: Arthern 1979 (Machine translation and computerized
-terminology systems), for the idea of looking translations up.
+weights of runs of 2 to 4 characters; of other items it is the one whose statistics are. Reference:
+Arthern 1979 (Machine translation and computerized terminology systems), for the idea of looking
+translations up.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from headstart.contracts.sequences import encoded
+from headstart.contracts.standardisation import Standardisation
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.judging import JUDGED
 from headstart.features.described import described
 
 MEMORY: Final = "translation-memory"
+NEAREST: Final = "nearest-item"  # the same where items are no texts
 _RUNS: Final = (2, 4)  # characters
 _SLOTS: Final = 2**20  # that runs are hashed to
 _LONGEST: Final = 300  # characters of a text that are looked at
 _COMMON: Final = 2_000  # items that hold a run: such of more cost much and tell little
 _MOST: Final = 200_000  # items of a memory
 _BLOCK: Final = 20_000  # of them at a time, and a hundredth of it of queries
+
+Statistics = Mapping[str, np.ndarray]  # what a modality says of an item without a network
 
 
 def copied(experiment: Experiment) -> dict[str, np.ndarray]:
@@ -39,23 +44,38 @@ def copied(experiment: Experiment) -> dict[str, np.ndarray]:
     return {name: encoded([label] * len(experiment.dataset.split(name))) for name in JUDGED}
 
 
-def recalled(experiment: Experiment) -> dict[str, np.ndarray] | None:
-    """The answers of the nearest items; None where items are no texts.
+def recalled(experiment: Experiment) -> tuple[str, dict[str, np.ndarray]] | None:
+    """What the arm is called, and the answers of the nearest items; None where nothing is known.
 
     Validation is answered from the training items alone, test from both.
     """
-    dataset, texts = experiment.dataset, described(experiment.reader, experiment.dataset.items)
-    if not all(isinstance(text, str) for text in texts):
+    dataset, content = experiment.dataset, described(experiment.reader, experiment.dataset.items)
+    texts = all(isinstance(each, str) for each in content)
+    if not texts and any(not isinstance(each, Mapping) for each in content):
         return None
+    find = nearest if texts else alike
     learned: list[int] = []
     outputs = {}
     answers = encoded(item.label for item in dataset.items)
     for known, asked in (("train", "validation"), ("validation", "test")):
         learned += experiment.positions(known).tolist()
         wanted = experiment.positions(asked)
-        places = nearest([texts[at] for at in learned], [texts[at] for at in wanted])
+        places = find([content[at] for at in learned], [content[at] for at in wanted])
         outputs[asked] = answers[np.array(learned)[places]]
-    return outputs
+    return (MEMORY if texts else NEAREST), outputs
+
+
+def alike(items: Sequence[Statistics], queries: Sequence[Statistics]) -> np.ndarray:
+    """The places (Q,) of the items nearest to queries, by their standardised numbers."""
+    rows, asked = (
+        np.array([np.concatenate([*each.values()]) for each in side]) for side in (items, queries)
+    )
+    if not len(asked):
+        return np.empty(0, dtype=np.intp)
+    scale = Standardisation.of(rows)
+    rows, asked = scale(rows), scale(asked)
+    squares = np.square(rows).sum(1)[None] - 2 * asked @ rows.T
+    return np.asarray(squares.argmin(axis=1))
 
 
 def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.ndarray:

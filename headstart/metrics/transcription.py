@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.contracts.metric import SEQUENCES, Metric
 from headstart.contracts.sequences import decoded
+from headstart.contracts.spoken import NORMALISATION, plain
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:  # so that a saved model answers without torch
@@ -19,23 +20,23 @@ if TYPE_CHECKING:  # so that a saved model answers without torch
 class _ErrorRate(Metric, ABC):
     """Edits from all references to all answers, over the length of the references.
 
-    Predictions and targets are code points (N, L). Case and punctuation count as they are written.
+    Predictions and targets are code points (N, L). Case and punctuation count as they are written,
+    unless texts are `spoken`.
     """
 
     kinds: ClassVar[tuple[str, ...]] = (SEQUENCES,)
     less_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
     process: ClassVar[str]  # of jiwer
+    spoken: ClassVar[bool] = False
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Edits (Levenshtein 1966) and the reference's length of each item, (N, 2).
 
         Raises HeadstartError where jiwer is not installed.
         """
-        pairs = [
-            (" ".join(wanted.split()), " ".join(answer.split()))
-            for wanted, answer in zip(decoded(targets), decoded(predictions), strict=True)
-        ]
+        sides = (map(self._read, decoded(side)) for side in (targets, predictions))
+        pairs = [*zip(*sides, strict=True)]
         rows = np.zeros((len(pairs), 2))
         full = [place for place, (wanted, _) in enumerate(pairs) if wanted]  # jiwer takes no other
         if full:
@@ -55,6 +56,9 @@ class _ErrorRate(Metric, ABC):
         """The edits over the length; not a number where all references are empty."""
         edits, length = (weights @ statistics).unbind(dim=1)
         return edits / length
+
+    def _read(self, text: str) -> str:
+        return plain(text) if self.spoken else " ".join(text.split())
 
     def _aligned(self, pairs: list[tuple[str, str]]) -> Any:
         try:
@@ -82,3 +86,29 @@ class CER(_ErrorRate):
 
     name: ClassVar[str] = "CER"
     process: ClassVar[str] = "characters"
+
+
+@final
+class SpokenWER(_ErrorRate):
+    """The word error rate of texts in lower case, without punctuation."""
+
+    name: ClassVar[str] = "spoken WER"
+    process: ClassVar[str] = "words"
+    spoken: ClassVar[bool] = True
+
+    def signature(self, targets: np.ndarray) -> str:
+        """How texts are normalised."""
+        return NORMALISATION
+
+
+@final
+class SpokenCER(_ErrorRate):
+    """The character error rate of texts in lower case, without punctuation."""
+
+    name: ClassVar[str] = "spoken CER"
+    process: ClassVar[str] = "characters"
+    spoken: ClassVar[bool] = True
+
+    def signature(self, targets: np.ndarray) -> str:
+        """How texts are normalised."""
+        return NORMALISATION

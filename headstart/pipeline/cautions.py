@@ -42,7 +42,11 @@ def beaten(winner: Arm, baseline: Arm, sign: int) -> list[str]:
     if baseline.selection_key[0] <= winner.selection_key[0]:
         return []
     method = f"linear model on {baseline.strategy}"
-    method = "translation memory" if baseline.strategy == evidence.MEMORY else method
+    looked_up = {
+        evidence.MEMORY: "translation memory",
+        evidence.NEAREST: "look-up of the nearest item",
+    }
+    method = looked_up.get(baseline.strategy, method)
     return [
         f"A {method} scored {sign * baseline.selection_key[0]:.3f} on "
         f"validation, {'above' if sign > 0 else 'better than'} the "

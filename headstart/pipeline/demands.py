@@ -14,6 +14,7 @@ from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError
 from headstart.evidence import Experiment
 from headstart.features.engine import TorchEngine
+from headstart.features.legality import cacheable_stages
 from headstart.pipeline.strategy_spec import StrategySpec
 
 if TYPE_CHECKING:  # so that frozen features need no torch
@@ -24,6 +25,9 @@ def demand_trainable(strategy: StrategySpec, backbone: Backbone) -> None:
     """Raise HeadstartError for a strategy that trains where the backbone can't be trained."""
     if strategy.auto or backbone.differentiable or not strategy.trains:
         return
+    training, stages = strategy.build(), len(backbone.stages)
+    if cacheable_stages(training, training.epochs(1), stages, augmented=False) == stages:
+        return  # the head alone
     onnx = backbone.architecture.name.lower().endswith(".onnx")  # which may become trainable
     advice = "Use -s feature-extraction" + (", or write ?trainable=true" if onnx else "")
     raise HeadstartError(f"{backbone.origin.reference} can't be trained by {strategy}. {advice}.")

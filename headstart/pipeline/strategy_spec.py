@@ -73,7 +73,8 @@ class StrategySpec:
             return self
         trainable = backbone is None or backbone.differentiable
         name = defaults.strategy(count) if trainable else FEATURES
-        name = name if task is None or task.has_probe else "full-fine-tuning"
+        if task is not None and not task.has_probe:
+            name = "full-fine-tuning" if trainable else f"{FEATURES}?head=trained"
         return replace(StrategySpec.of(name), named=False)
 
     def build(self) -> Strategy:

@@ -243,6 +243,7 @@ def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
         ("scratch", _ALONE.get(evidence.get("alone", False), _UNTRAINED), "scratch"),
         ("tf-idf", "Counting words (TF-IDF)", "other"),
         ("translation-memory", "Looking the nearest text up", "other"),
+        ("nearest-item", "Looking the nearest item up", "other"),
         ("naive", "Copying the source" if texts else "Always one answer", "other"),
     )
     for key, name, kind in shown:

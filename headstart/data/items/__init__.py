@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.data import annotated, containers
+from headstart.data import annotated, containers, transcripts
 from headstart.data.grouping import grouped, part_of
 from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
@@ -41,6 +41,8 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     path = containers.opened(path)
     parts = containers.parts(path)
     marked = annotated.find(path, modality, schema, parts)
+    if marked is None and not parts:
+        marked = transcripts.find(path, modality, schema)
     if marked is not None:
         return marked
     if parts:

@@ -25,9 +25,10 @@ class HuggingFace(Hub):
     Of pictures `pooling` is `own`, `pooler`, `cls` or `mean`, and `size`, `crop`, `crop_mode`,
     `interpolation`, `mean` and `std` change what the image processor says. Of sounds `window`,
     `hop` and `fill` are seconds: what is heard at a time, how far apart, and of shorter ones.
-    `base` is the folder of the model that an adapter is for; a translator's `vocabulary` is `joint`
-    with the texts that it is fitted to, or its `own`. Code in a model's repository is never
-    run, nor is a pickle.
+    `speech=true` is the same network as it writes down what is said, with its `vocabulary`,
+    `language` and `task`. `base` is the folder of the model that an adapter is for; a translator's
+    `vocabulary` is `joint` with the texts that it is fitted to, or its `own`. Code in a model's
+    repository is never run, nor is a pickle.
     """
 
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -57,7 +58,7 @@ class HuggingFace(Hub):
         WeightsError for weights that are missing, unsafe or belong to another network.
         """
         demand_package("transformers", reference, "text")
-        from headstart.hubs.huggingface import building, sequences, sounds, static
+        from headstart.hubs.huggingface import building, sequences, sounds, speech, static
         from headstart.hubs.huggingface.detectors import building as detectors
         from headstart.hubs.huggingface.detectors.families import FAMILIES as DETECTORS
         from headstart.hubs.huggingface.families import SOUNDS, family
@@ -68,6 +69,8 @@ class HuggingFace(Hub):
         from headstart.hubs.huggingface.planning import settle
 
         layout = lay_out(reference)
+        if speech.is_meant(layout):
+            return speech.backbone(layout)
         if layout.kind in SOUNDS:
             return sounds.backbone(layout)
         if layout.kind in sequences.KINDS:

@@ -20,6 +20,7 @@ from headstart.hubs.huggingface.parts import Part, Stage, hidden_states
 from headstart.hubs.huggingface.pictures.parts import Block
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
+from headstart.hubs.huggingface.speech import transcriber
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import SoundInput, heard
@@ -96,6 +97,7 @@ def backbone(layout: Layout) -> Backbone:
         delicate=True,
         native=native(layout.raw, network, False),
         files={PROCESSORS[0]: dumped(fed)},
+        transcriber=transcriber(layout),
     )
 
 

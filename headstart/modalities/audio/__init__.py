@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.contracts import Check, Modality, Preprocess
 from headstart.errors import DataError
-from headstart.modalities.audio import looking
+from headstart.modalities.audio import looking, speech
 from headstart.modalities.audio.opening import (
     RESAMPLER,
     SUFFIXES,
@@ -27,6 +27,7 @@ HEARD: Final = 60.0  # seconds of windows that are heard of a longer sound
 _MARGIN: Final = 0.02  # seconds around a window that is resampled by itself
 _RATES: Final = (1_000, 384_000)
 _LONGEST: Final = 1 << 24  # samples of a window
+_MOVED: Final = 0.5  # seconds, of which speech is moved by a tenth
 _SHIFT, _GAIN, _NOISE = 0.1, 6.0, (15.0, 40.0)  # of a window; dB; dB below the sound
 
 
@@ -40,7 +41,8 @@ class Audio(Modality):
     1). Channels are averaged. A sound becomes as many windows as it takes, the last of which ends
     where it ends; one shorter than `fill` (samples, a window unless given) stands in the middle of
     as many, with silence around it. Of a sound of more than 60 s windows spread evenly over it are
-    heard, 60 s of them.
+    heard, 60 s of them. Where what is said is to be written down (`pad` "end" or "frames", and then
+    `block` windows at a time) sounds of up to 5 min are heard whole.
     """
 
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
@@ -52,6 +54,10 @@ class Audio(Modality):
     compact: ClassVar[bool] = False
     varied: ClassVar[bool] = True
     span: ClassVar[tuple[str, str] | None] = ("start", "end")
+    transcripts: ClassVar[tuple[str, ...]] = (
+        *("sentence", "text", "transcription", "transcript", "normalized_text"),
+        *("normalized_transcription", "raw_transcription", "raw_text", "utterance"),
+    )
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file of any name begins as a sound does."""
@@ -76,7 +82,10 @@ class Audio(Modality):
         return (
             _RATES[0] <= int(rate or 0) <= _RATES[1]
             and 0 < int(hop or 0) <= int(window or 0) <= _LONGEST
-            and (preprocess.get("resampler"), preprocess.get("pad")) == (RESAMPLER, "centre")
+            and preprocess.get("resampler") == RESAMPLER
+            and preprocess.get("pad") in ("centre", speech.AT_END, speech.FRAMES)
+            and type(preprocess.get("block", 1)) is int
+            and 0 < int(preprocess.get("block", 1)) <= _LONGEST
             and type(preprocess.get("fill", window)) is int
             and int(window or 0) <= int(preprocess.get("fill", window)) <= _LONGEST
             and isinstance(scale, int | float)
@@ -93,6 +102,8 @@ class Audio(Modality):
         and noise is added 15 to 40 dB below it. Raises DataError for what is no sound.
         """
         rate, window = int(preprocess["rate"]), int(preprocess["window"])
+        if preprocess["pad"] != "centre":
+            return self._whole(raw, preprocess, rng)
         with opened(raw) as file:
             if file.frames > HEARD * file.samplerate + window * file.samplerate / rate:
                 parts = _spread(file, preprocess)
@@ -104,6 +115,20 @@ class Audio(Modality):
                 samples = _normal(samples) if preprocess.get("normalise") else samples
                 samples = _filled(samples, int(preprocess.get("fill", window)))
                 parts = _windows(_varied(samples, window, rng), window, int(preprocess["hop"]))
+        return np.ascontiguousarray(parts * np.float32(preprocess.get("scale", 1.0)), np.float32)
+
+    def _whole(
+        self, raw: bytes, preprocess: Preprocess, rng: np.random.Generator | None
+    ) -> np.ndarray:
+        """The windows of a sound in which all is heard that is said."""
+        with opened(raw) as file:
+            speech.demand_length(file)
+            samples = resampled(span(file), file.samplerate, int(preprocess["rate"]))
+        if not len(samples):
+            raise DataError("it holds no samples")
+        samples = _varied(samples, int(_MOVED * int(preprocess["rate"])), rng)
+        samples = _normal(samples) if preprocess.get("normalise") else samples
+        parts = speech.windows(samples, preprocess)
         return np.ascontiguousarray(parts * np.float32(preprocess.get("scale", 1.0)), np.float32)
 
     def size(self, item: np.ndarray) -> int:
@@ -125,6 +150,10 @@ class Audio(Modality):
         for row, item in enumerate(items):
             hidden[row, : len(item)], mask[row, : len(item)] = item, 1
         return {"hidden": hidden, "mask": mask}
+
+    def blank(self, preprocess: Preprocess) -> Mapping[str, Tensor]:
+        """One window of silence."""
+        return self.collate([np.zeros((1, int(preprocess["window"])), np.float32)], preprocess)
 
     def statistics(self, raw: bytes) -> dict[str, np.ndarray]:
         """Means and deviations of 64 log-mel bands, (128,)."""

@@ -12,6 +12,7 @@ from headstart.contracts.labels import Items, LabelRow, Names, Screened, Splits
 from headstart.contracts.sequences import decoded, encoded
 from headstart.contracts.targets import Encoding, Targets
 from headstart.errors import DataError
+from headstart.targets.sequences import spoken
 from headstart.targets.sequences.screening import screened
 
 _BRIEF = 60  # characters of a text among others
@@ -94,9 +95,13 @@ class Sequences(Targets):
     ) -> Screened:
         """Pairs that spoil what is learned: copies, wrong languages, lengths, repetitions.
 
-        Those are alike whose sources differ in case, digits, punctuation and placeholders.
+        Those are alike whose sources differ in case, digits, punctuation and placeholders. Where
+        items are no texts, only what is wrong with their own.
         """
-        return screened([*texts], labels, columns)
+        sources = [*texts]
+        if sources and all(text is None for text in sources):
+            return spoken.screened(labels)
+        return screened(sources, labels, columns)
 
     def only_answer(self, outputs: np.ndarray, names: Names) -> str:
         """The text that is the answer to every item."""

@@ -1,0 +1,232 @@
+"""Whisper and Speech2Text, whose decoder writes what is said piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModelForSpeechSeq2Seq
+
+from headstart.contracts import Backbone
+from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
+from headstart.hubs.huggingface.layout import Layout
+from headstart.hubs.huggingface.loading import load, misfit, read_weights
+from headstart.hubs.huggingface.parts import Stage, hidden_states
+from headstart.hubs.huggingface.planning import library_config
+from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
+from headstart.hubs.huggingface.speech import SpeechOptions
+from headstart.hubs.huggingface.speech.frames import (
+    SECONDS,
+    MeanOfFrames,
+    OnFrames,
+    penalty,
+    samples_of,
+)
+from headstart.hubs.huggingface.speech.prompts import GENERATION, pieces_of
+from headstart.loading.sequences.dictation import Dictation
+from headstart.loading.sounds.log_mel import LogMel
+from headstart.loading.sounds.mel import MelRecipe
+from headstart.loading.sounds.options import heard
+
+_ENCODER: Final = "model.encoder"
+_LOUD: Final = 32_768.0  # what Kaldi takes samples for
+
+
+@final
+@dataclass(frozen=True)
+class _Taken:
+    """An encoder taken apart: its stages, how it is fed, and states that a window has."""
+
+    stages: Mapping[str, nn.Module]
+    preprocess: dict[str, Any]
+    output: str  # the layer behind the decoder
+    states: int  # in a row, 0 where each row is one
+    shrinks: int = 1  # times that the decoder takes masks for longer than states are
+
+
+def backbone(layout: Layout, options: SpeechOptions) -> Backbone:
+    """The encoder in stages with the decoder as its head.
+
+    Raises HeadstartError for files that can't be used, WeightsError for weights that don't fit.
+    """
+    config = library_config(layout.raw, layout.encoder / CONFIG)
+    network = _network(layout, config)
+    path = layout.reader / PROCESSORS[0]
+    fed = dict(read_json(path)) if path.is_file() else {}
+    take = _whisper if layout.kind == "whisper" else _speech_to_text
+    taken = take(network, fed, layout.what)
+    pieces = pieces_of(layout, options, network)
+    writer = Dictation(network, taken.output, pieces, (taken.states, taken.shrinks))
+    parts = [*taken.stages.values()]
+    named = {n: v for n, v in (("language", options.language),) if v}
+    named |= {"task": options.task} if options.task != "transcribe" else {}
+    return Backbone(
+        stages=taken.stages,
+        pool=MeanOfFrames(int(config.d_model)),
+        feature_dim=int(config.d_model),
+        modality="audio",
+        preprocess=taken.preprocess,
+        origin=origin(layout, parts),
+        architecture=architecture(layout, speech="true", **named),
+        head=writer,
+        delicate=True,
+        library="transformers",
+        native=native(layout.raw, network, False),
+        files={PROCESSORS[0]: dumped(fed), **pieces.files, GENERATION: pieces.generation()},
+    )
+
+
+def _network(layout: Layout, config: Any) -> Any:
+    """transformers' network. Raises WeightsError for weights that lack a part of it."""
+    auto: Any = AutoModelForSpeechSeq2Seq
+    if not layout.pretrained:
+        return built(lambda: untrained(auto, config), layout)
+    state, what = read_weights(layout)
+
+    def fill() -> nn.Module:
+        loaded = load(auto, config, state, what)
+        lost = sorted(n for n in loaded.missing if "embed_positions" not in n)
+        if lost or (layout.file is not None and loaded.unexpected):
+            names, word = (lost, "missing") if lost else ([*loaded.unexpected], "left over")
+            raise misfit(what, f"{len(names)} {word}: {', '.join(names[:3])}")
+        return loaded.network
+
+    return built(lambda: untrained(auto, config), layout, fill)
+
+
+def _layers(network: Any, block: int) -> dict[str, list[OnFrames]]:
+    """A part for each layer; the last with the norm behind all."""
+
+    def layer(name: str) -> OnFrames:
+        def run(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+            own = penalty(hidden, mask)
+            return hidden_states(stage.get_submodule(name)(hidden, own))
+
+        return OnFrames((name,), run, block)
+
+    def normed(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+        own: Tensor = stage.get_submodule(f"{_ENCODER}.layer_norm")(hidden)
+        return own
+
+    count = len(network.get_submodule(_ENCODER).layers)
+    parts = {f"layer {n}": [layer(f"{_ENCODER}.layers.{n}")] for n in range(count)}
+    parts[f"layer {count - 1}"].append(OnFrames((f"{_ENCODER}.layer_norm",), normed, block))
+    return parts
+
+
+def _whisper(network: Any, fed: dict[str, Any], what: str) -> _Taken:
+    """Whisper (Radford et al. 2022): windows of 30 s, each with its states in one row."""
+    config, usual = network.config, {"sampling_rate": 16_000, "n_fft": 400, "hop_length": 160}
+    rate, fft, hop = (int(fed.get(name, number)) for name, number in usual.items())
+    recipe = MelRecipe(
+        *(rate, fft, fft, hop, config.num_mel_bins, 0.0, rate / 2),
+        scale="slaney",
+        even=True,
+        power=2,
+        centred=True,
+        logarithm="decimal",
+        offset=0.0,
+        floor=1e-10,
+    )
+    mel, states = LogMel(recipe), int(config.max_source_positions)
+    names = tuple(f"{_ENCODER}.{name}" for name in ("conv1", "conv2", "embed_positions"))
+
+    def front(stage: nn.Module, rows: Tensor) -> Tensor:
+        bands = mel.to(rows.device)(rows)[:, :-1].transpose(1, 2)
+        bands = torch.maximum(bands, bands.amax((1, 2), keepdim=True) - 8.0)
+        hidden = (bands + 4.0) / 4.0
+        for name in names[:2]:
+            hidden = functional.gelu(stage.get_submodule(name)(hidden))
+        positions: Any = stage.get_submodule(names[2])
+        placed: Tensor = hidden.transpose(1, 2) + positions.weight
+        return placed
+
+    def first(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+        return _on_windows(hidden, mask, lambda rows: front(stage, rows))
+
+    parts = {"embeddings": [OnFrames(names, first, 1 << 20)]}
+    for name, own in _layers(network, 1 << 20).items():
+        parts[name] = [_of_windows(part, states) for part in own]
+    samples = states * 2 * hop
+    preprocess = heard(what, rate, samples, (0.0, 0.0)) | {"pad": "end"}
+    stages = {name: Stage(network, own).eval() for name, own in parts.items()}
+    return _Taken(stages, preprocess, "proj_out", states)
+
+
+def _of_windows(part: OnFrames, states: int) -> OnFrames:
+    """The same on windows, each of which has so many states in one row."""
+
+    def run(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
+        def each(rows: Tensor) -> Tensor:
+            own = rows.reshape(len(rows), states, -1)
+            return part.function(stage, own, mask.new_ones(own.shape[:2]))
+
+        return _on_windows(hidden, mask, each)
+
+    return OnFrames(part.names, run, part.block)
+
+
+def _on_windows(hidden: Tensor, mask: Tensor, function: Any) -> Tensor:
+    """What a function makes of the windows that are there, each in a row again."""
+    there = mask.bool()
+    own = function(hidden[there]).flatten(1)
+    answer: Tensor = own.new_zeros(*mask.shape, own.shape[1])
+    answer[there] = own
+    return answer
+
+
+def _speech_to_text(network: Any, fed: dict[str, Any], what: str) -> _Taken:
+    """Speech2Text (Wang et al. 2020): four frames of Kaldi's make a state, normalised by sound."""
+    config, rate = network.config, int(fed.get("sampling_rate", 16_000))
+    recipe = MelRecipe(
+        *(rate, 512, 400, 160, int(config.input_feat_per_channel), 20.0, rate / 2),
+        scale="kaldi",
+        power=2,
+        window="povey",
+        level=True,
+        emphasis=0.97,
+        offset=0.0,
+        floor=1.192092955078125e-07,
+    )
+    mel, shrinks = LogMel(recipe), 2 ** int(config.num_conv_layers)
+    hop = shrinks * recipe.hop
+    scale = float(config.d_model) ** 0.5 if config.scale_embedding else 1.0
+
+    def front(stage: nn.Module, rows: Tensor, mask: Tensor) -> Tensor:
+        bands = mel.to(rows.device)(samples_of(rows, mask, hop))
+        frames = mask.repeat_interleave(shrinks, 1)
+        hidden = _levelled(bands, frames, fed).transpose(1, 2)
+        for conv in stage.get_submodule(f"{_ENCODER}.conv.conv_layers").children():
+            hidden = functional.glu(conv(hidden), dim=1)
+            frames = frames[:, ::2]
+            hidden = hidden * frames.unsqueeze(1).to(hidden.dtype)
+        places = stage.get_submodule(f"{_ENCODER}.embed_positions")
+        placed: Tensor = scale * hidden.transpose(1, 2) + places(1 - mask)
+        return placed
+
+    block = max(1, round(SECONDS * rate / hop))
+    names = (f"{_ENCODER}.conv", f"{_ENCODER}.embed_positions")
+    parts = {"embeddings": [OnFrames(names, front, block)], **_layers(network, block)}
+    window = hop + recipe.frame - recipe.hop
+    preprocess = heard(what, rate, window, (hop / rate, 0.0), _LOUD)
+    preprocess |= {"pad": "frames", "block": block}
+    stages = {name: Stage(network, own).eval() for name, own in parts.items()}
+    return _Taken(stages, preprocess, "lm_head", -block, shrinks)
+
+
+def _levelled(bands: Tensor, frames: Tensor, fed: Mapping[str, Any]) -> Tensor:
+    """Bands (N, T, B) with a mean of 0 and a variance of 1 in each sound, 0 behind its end."""
+    share = frames.unsqueeze(2).to(bands.dtype)
+    count = share.sum(1, keepdim=True)
+    every = bool(fed.get("do_ceptral_normalize", True))  # so spelled there
+    if every and fed.get("normalize_means", True):
+        bands = bands - (bands * share).sum(1, keepdim=True) / count
+    if every and fed.get("normalize_vars", True):
+        mean = (bands * share).sum(1, keepdim=True) / count
+        power = ((bands - mean).square() * share).sum(1, keepdim=True) / count
+        bands = bands / power.sqrt().clamp(min=1e-10)
+    return bands * share
