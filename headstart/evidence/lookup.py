@@ -44,6 +44,12 @@ def recalled(experiment: Experiment) -> dict[str, np.ndarray] | None:
 
     Validation is answered from the training items alone, test from both.
     """
+    answers = recollections(experiment)
+    return None if answers is None else {name: rows for name, (rows, _) in answers.items()}
+
+
+def recollections(experiment: Experiment) -> dict[str, tuple[np.ndarray, np.ndarray]] | None:
+    """The same with how like the nearest items' texts are (N,), 1 for equal ones."""
     dataset, texts = experiment.dataset, described(experiment.reader, experiment.dataset.items)
     if not all(isinstance(text, str) for text in texts):
         return None
@@ -53,13 +59,21 @@ def recalled(experiment: Experiment) -> dict[str, np.ndarray] | None:
     for known, asked in (("train", "validation"), ("validation", "test")):
         learned += experiment.positions(known).tolist()
         wanted = experiment.positions(asked)
-        places = nearest([texts[at] for at in learned], [texts[at] for at in wanted])
-        outputs[asked] = answers[np.array(learned)[places]]
+        places, likeness = neighbours([texts[at] for at in learned], [texts[at] for at in wanted])
+        outputs[asked] = answers[np.array(learned)[places[:, 0]]], likeness[:, 0]
     return outputs
 
 
 def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.ndarray:
-    """The places (Q,) of the texts nearest to queries, or (Q, count) of so many, nearest first.
+    """The places (Q,) of the texts nearest to queries, or (Q, count) of so many, nearest first."""
+    places, _ = neighbours(texts, queries, count)
+    return places[:, 0] if count == 1 else places
+
+
+def neighbours(
+    texts: Sequence[str], queries: Sequence[str], count: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The places (Q, count) of the texts nearest to queries, nearest first, and their likeness.
 
     Of more than 200,000 texts the last ones are looked at; memory is that of their runs, whose
     texts count for 300 characters.
@@ -71,7 +85,7 @@ def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.
     if len(texts) - first > _COMMON:
         weights[frequencies > _COMMON] = 0.0
     memory = [_weighed(block, weights) for block in memory]
-    best: list[np.ndarray] = []
+    best: list[tuple[np.ndarray, np.ndarray]] = []
     for block in _counted(queries, _BLOCK // 100):
         rows = _weighed(block, weights)
         parts = [_best(rows @ part.T, count) for part in memory]
@@ -79,9 +93,12 @@ def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.
         places = np.hstack([own + size for (own, _), size in zip(parts, sizes, strict=False)])
         likeness = np.hstack([own for _, own in parts])
         order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
-        best.append(first + np.take_along_axis(places, order, axis=1))
-    whole = np.concatenate(best) if best else np.empty((0, count), dtype=np.intp)
-    return whole[:, 0] if count == 1 else whole
+        sides = first + places, likeness
+        best.append(tuple(np.take_along_axis(side, order, axis=1) for side in sides))
+    if not best:
+        return np.empty((0, count), dtype=np.intp), np.empty((0, count))
+    places, likeness = (np.concatenate(side) for side in zip(*best, strict=True))
+    return places, likeness
 
 
 def _counted(texts: Sequence[str], size: int = _BLOCK) -> Iterator[Any]:

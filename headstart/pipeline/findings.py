@@ -19,6 +19,7 @@ from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
 from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
+from headstart.evidence.memory import beside_memory
 from headstart.evidence.resampling import Draws
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.evidence.sentences import Pairs, worth_a_look
@@ -95,7 +96,7 @@ class Proof:
         if level != FIRST:
             parts |= {"likeness": self._likeness, "convergence": self._convergence}
             parts["splits"] = lambda: self._apart.to_json() if self._apart else None
-            parts["sentences"] = self._sentences
+            parts |= {"sentences": self._sentences, "memory": self._memory}
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {
@@ -207,18 +208,20 @@ class Proof:
         experiment, metric = self.experiment, self.experiment.task.judged_by()
         if kind_named(experiment.dataset.kind).constant or metric is None:
             return None
-        parts = [experiment.dataset.split(name) for name in ("test", "train")]
         modality = experiment.reader.modality
         test, train = (
-            Pairs(
-                [item.id for item in items],
-                [modality.text(item.read()) for item in items],
-                [item.label for item in items],
-            )
-            for items in parts
+            Pairs.of(experiment.dataset.split(name), modality) for name in ("test", "train")
         )
         answers = experiment.task.predictions(self.model.arm.outputs["test"])
         return worth_a_look(metric, answers, test, train)
+
+    def _memory(self) -> dict[str, Any] | None:
+        """What answers that are texts are worth beside a memory; None for other answers."""
+        experiment = self.experiment
+        if kind_named(experiment.dataset.kind).constant or self.search.folding:
+            return None
+        draws = Draws(experiment.settings.seed, families(experiment.dataset.split("test")))
+        return beside_memory(experiment, self.model.arm.outputs, draws)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""

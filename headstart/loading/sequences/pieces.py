@@ -11,7 +11,7 @@ from headstart.loading.refusals import demand_package
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 SPECIAL: Final = (PAD, END, UNKNOWN)
-_FEWEST, _MOST = 300, 4000  # pieces that are learned from texts
+_FEWEST, _MOST = 300, 2000  # pieces that are learned from texts
 _WORDS: Final = 8  # of the texts, for each piece
 _LONGEST: Final = 1 << 14  # bytes of a text that is learned from
 

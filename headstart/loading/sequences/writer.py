@@ -27,6 +27,23 @@ Candidate = tuple[str, float]  # a text and its log-probability by piece
 
 
 @final
+class _Ending:
+    """Ends each text at its own length, so that no answer depends on the others of its batch."""
+
+    def __init__(self, most: Tensor, end: int) -> None:
+        self.most = most  # (N,) pieces
+        self.end = end
+
+    def __call__(self, written: Tensor, scores: Tensor) -> Tensor:
+        """Scores (N · beams, V) of what follows, the end alone where a text has its last place."""
+        most = self.most.repeat_interleave(len(scores) // len(self.most))
+        over = written.shape[1] >= most  # a start was written before, and the end is yet to come
+        ended = torch.full_like(scores, -torch.inf)
+        ended[:, self.end] = 0.0
+        return torch.where(over[:, None], ended, scores)
+
+
+@final
 class Writer(NativeHead):
     """A decoder with its output layer, under the names of the network that it was cut from.
 
@@ -67,13 +84,14 @@ class Writer(NativeHead):
 
         network, mask, size = self.network, states["mask"], len(states["mask"])
         beams = max(count, 1 if self.hurried else self.beams)
-        most = min(self.vocabulary.longest, 2 * mask.shape[1] + _ROOM)
+        most = (2 * mask.sum(1) + _ROOM).clamp(max=self.vocabulary.longest)
         with torch.inference_mode():
             answer = network.generate(
                 # a new object in each call, as generate changes the one it is given
                 encoder_outputs=BaseModelOutput(last_hidden_state=states["hidden"]),
                 attention_mask=mask,
-                max_new_tokens=most,
+                max_new_tokens=int(most.max()),
+                logits_processor=[_Ending(most, self.vocabulary.end)],
                 num_beams=beams,
                 num_return_sequences=count,
                 do_sample=False,
