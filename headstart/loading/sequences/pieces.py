@@ -96,6 +96,13 @@ def _plain(text: str) -> str:
     return words.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore")
 
 
+def count(model: bytes, texts: Sequence[str]) -> int:
+    """How many pieces a model reads texts in."""
+    from sentencepiece import SentencePieceProcessor
+
+    return sum(map(len, SentencePieceProcessor(model_proto=model).encode([*texts])))
+
+
 def joined(model: bytes, pieces: Sequence[tuple[str, float]]) -> bytes:
     """The model with those of the pieces behind its own that it hasn't yet."""
     proto = parsed(model)

@@ -52,12 +52,15 @@ class Writer(NativeHead):
     with smoothed labels (Szegedy et al. 2016).
     """
 
-    def __init__(self, network: Any, vocabulary: Vocabulary) -> None:
+    def __init__(self, network: Any, vocabulary: Vocabulary, decoder: str) -> None:
         super().__init__()
+        self.side = decoder  # its name in the network
+        scaled = network.config.to_dict().get("scale_decoder_outputs")  # as some of T5's do
+        self.scale = float(network.config.d_model) ** -0.5 if scaled else 1.0
         self.vocabulary = vocabulary
         self.beams = BEAMS
         self.hurried = False  # as within training, where the likeliest piece at each place will do
-        place(self, "model.decoder", network.model.decoder)
+        place(self, decoder, network.get_submodule(decoder))
         place(self, "lm_head", network.lm_head)
         bias = network._buffers.get("final_logits_bias")
         if bias is not None:
@@ -121,18 +124,17 @@ class Writer(NativeHead):
 
     def _taught(self, states: States, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits (P, V) of each piece behind the right ones, and the right pieces (N, T)."""
-        from transformers.modeling_outputs import BaseModelOutput
-
         device = states["hidden"].device
         inputs, wanted = self.vocabulary.taught(texts, _IGNORED)
         right = torch.from_numpy(wanted).to(device)
-        answer = self.network.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states["hidden"]),
-            attention_mask=states["mask"],
-            decoder_input_ids=torch.from_numpy(inputs).to(device),
+        answer: Any = self.get_submodule(self.side)(
+            input_ids=torch.from_numpy(inputs).to(device),
+            encoder_hidden_states=states["hidden"],
+            encoder_attention_mask=states["mask"],
             use_cache=False,
         )
-        logits = self.get_submodule("lm_head")(answer.last_hidden_state[right != _IGNORED])
+        kept = self.scale * answer.last_hidden_state[right != _IGNORED]
+        logits = self.get_submodule("lm_head")(kept)
         bias = self._buffers.get("final_logits_bias")
         return (logits if bias is None else logits + bias).float(), right
 
