@@ -34,12 +34,14 @@ def test_t5_writes_as_transformers_does(kind: str, tmp_path: Path) -> None:
         each = rows.gather(2, right[:, :, None])[:, :, 0] * (right != tokenizer.pad_token_id)
         wanted = each.sum(1) / (right != tokenizer.pad_token_id).sum(1)
         torch.testing.assert_close(own.writer.likelihoods(states, targets), wanted)
-        for number, (row,) in enumerate(own.writer.candidates(states, 1)):
-            alone = tokenizer([sources[number]], return_tensors="pt")
+        for source in sources:
+            (((text, _),),) = own.writer.candidates(own.states([source]), 1)
+            alone = tokenizer([source], return_tensors="pt")
             most = 2 * alone["input_ids"].shape[1] + 12
             ending: Any = {"num_beams": 4, "early_stopping": True, "forced_eos_token_id": 1}
+            ending["bad_words_ids"] = [[tokenizer.pad_token_id]]
             written = network.generate(**alone, max_new_tokens=most, **ending)
-            assert row[0] == tokenizer.decode(written[0], skip_special_tokens=True).strip()
+            assert text == tokenizer.decode(written[0], skip_special_tokens=True).strip()
 
 
 def test_t5_is_fitted_saved_and_opened_in_transformers(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def marian(folder: Path, width: int = 16) -> Path:
 
 
 def t5(folder: Path, multilingual: bool = False, scaled: bool = True) -> Path:
-    """A folder as transformers saves T5, or mT5, with random weights; its output `scaled` or not."""
+    """A folder as transformers saves T5, or mT5, with random weights; `scaled` is its output."""
     from transformers import (
         MT5Config,
         MT5ForConditionalGeneration,

@@ -27,7 +27,8 @@ def plainly(evidence: Evidence) -> tuple[str, ...]:
 def further(evidence: Evidence) -> Iterator[str]:
     """What else was measured of the gain, where it was: over a simple method, no worse by, by whom.
 
-    Reads `over_baseline`, `sentences`, `memory`, `noninferior`, `by_seed`, `gain.trainings` and `proof`.
+    Reads `over_baseline`, `sentences`, `memory`, `noninferior`, `by_seed`, `gain.trainings` and
+    `proof`.
     """
     simple = evidence.get("over_baseline")
     if simple and simple["name"] != "naive":  # a bar so low that the arms say it
@@ -69,8 +70,8 @@ def _beside_memory(evidence: Evidence) -> str:
     return (
         f"With a memory of its training pairs, for texts of likeness {own['threshold']:g} or more "
         f"({own['known']} of {own['items']}; chosen on validation): {evidence['metric']} "
-        f"{own['value']:.3f}, {own['low']:.3f} to {own['high']:.3f}; {ahead} ({low} to {high}) over "
-        f"the memory alone, {more} ({least} to {most}) over the model alone. "
+        f"{own['value']:.3f}, {own['low']:.3f} to {own['high']:.3f}; {ahead} ({low} to {high}) "
+        f"over the memory alone, {more} ({least} to {most}) over the model alone. "
         "`headstart translate MODEL TEXT --memory PAIRS` answers so."
     )
 

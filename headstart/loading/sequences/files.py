@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 from headstart.errors import HeadstartError
 from headstart.loading.sequences import pieces
-from headstart.loading.sequences.vocabulary import LONGEST, Vocabulary, longest, from_pieces
+from headstart.loading.sequences.vocabulary import LONGEST, Vocabulary, from_pieces, longest
 
 SOURCE, TARGET, IDS = "source.spm", "target.spm", "vocab.json"
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"

@@ -115,7 +115,9 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     optional = ("final_logits_bias", "embed_positions.weight", family.tables[1], _UNUSED)
     missing = [n for n, source in names.items() if source is None and not n.endswith(optional)]
     differing = [n for n, source in names.items() if source and state[source].shape != own[n].shape]
-    surplus = [n for n in state if n not in own and n not in family.tables and not n.endswith(optional)]
+    surplus = [
+        n for n in state if n not in own and n not in family.tables and not n.endswith(optional)
+    ]
     kinds = {"missing": missing, "of another shape": differing, "left over": surplus}
     faults = [f"{len(n)} {kind}: {', '.join(n[:3])}" for kind, n in kinds.items() if n]
     if faults:
