@@ -143,7 +143,9 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """An arm a line, with its interval."""
     lines = ["| pair | pairs | parent | arm | chrF | 95 % interval |", "|---|--:|---|---|--:|--:|"]
     for row in rows:
-        for name, arm in row["evidence"]["arms"].items():
+        beside = row["evidence"].get("memory")
+        more = {"chosen, with a memory": beside} if beside else {}
+        for name, arm in (row["evidence"]["arms"] | more).items():
             shown = row["evidence"]["strategy"] if name == "chosen" else name
             lines.append(
                 f"| {row['pair']} | {row['size']} | {row['parent']} | {shown} | "

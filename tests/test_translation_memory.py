@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from translators import pairs, table
-from typer.testing import CliRunner
 
 import headstart as hs
-from headstart.cli import app
 from headstart.contracts.sequences import decoded, encoded
 from headstart.errors import HeadstartError
 from headstart.evidence.lookup import neighbours
@@ -46,13 +44,13 @@ def test_likeness_is_one_for_equal_texts_and_nothing_without_a_run_in_common() -
 
 def test_the_threshold_is_where_the_memory_begins_to_be_better() -> None:
     right = encoded(["alpha beta", "gamma delta", "epsilon", "zeta eta"])
-    known = encoded(["alpha beta", "gamma delta", "wrong", "other"])
+    recollection = encoded(["alpha beta", "gamma delta", "wrong", "other"])
     ours = encoded(["qqqq", "wwww", "epsilon", "zeta eta"])
     likeness = np.array([0.92, 0.71, 0.6, 0.1])
-    threshold = _threshold(ChrF(), ours, (known, likeness), right)
+    threshold = _threshold(ChrF(), ours, (recollection, likeness), right)
     assert threshold == 0.7
-    assert decoded(mixed(ours, known, likeness >= threshold)) == decoded(right)
-    assert _threshold(ChrF(), right, (known, likeness), right) is None
+    assert decoded(mixed(ours, recollection, likeness >= threshold)) == decoded(right)
+    assert _threshold(ChrF(), right, (recollection, likeness), right) is None
 
 
 def test_the_evidence_says_what_a_memory_adds(model: Path) -> None:
@@ -62,7 +60,7 @@ def test_the_evidence_says_what_a_memory_adds(model: Path) -> None:
     assert own["over_model"]["value"] == pytest.approx(
         own["value"] - evidence["arms"]["chosen"]["value"], abs=2e-5
     )
-    assert 0 < own["known"] <= own["items"] == 8
+    assert 0 < own["matches"] <= own["items"] == 8
     assert "With a memory of its training pairs" in str(hs.reported(model))
 
 
@@ -84,11 +82,10 @@ def test_texts_in_memory_are_looked_up(model: Path, data: Path) -> None:
 
 def test_a_memory_of_other_columns_is_refused(model: Path, tmp_path: Path) -> None:
     other = table(tmp_path / "other.csv", ROWS, "uk")
-    done = CliRunner().invoke(app, ["translate", str(model), "the cat", "--memory", str(other)])
-    assert done.exit_code == 1
-    missing = tmp_path / "none.csv"
-    done = CliRunner().invoke(app, ["translate", str(model), "the cat", "--memory", str(missing)])
-    assert done.exit_code == 1
+    with pytest.raises(HeadstartError, match="no column 'ru'"):
+        translate(model, ["the cat"], memory=other)
+    with pytest.raises(HeadstartError, match="none.csv"):
+        translate(model, ["the cat"], memory=tmp_path / "none.csv")
 
 
 def test_evaluating_shows_answers_beside_the_right_ones(model: Path, data: Path) -> None:

@@ -39,34 +39,35 @@ def beside_memory(
     )
     if threshold is None:
         return None
-    ours, (known, likeness) = outputs["test"], answers["test"]
-    both = mixed(ours, known, likeness >= threshold)
+    ours, (recollection, likeness) = outputs["test"], answers["test"]
+    both = mixed(ours, recollection, likeness >= threshold)
     judge = Resampling(metric, targets["test"], draws=draws)
     return {
         "threshold": threshold,
         "items": len(both),
-        "known": int((likeness >= threshold).sum()),
+        "matches": int((likeness >= threshold).sum()),
         **judge.interval(both).to_json(),
         "over_model": judge.gain(both, ours).to_json(),
-        "over_memory": judge.gain(both, known).to_json(),
+        "over_memory": judge.gain(both, recollection).to_json(),
     }
 
 
-def mixed(outputs: np.ndarray, known: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Rows of code points of `outputs` (N, L), and of `known` (N, M) where they are `taken`."""
-    width = max(outputs.shape[1], known.shape[1])
-    return np.where(taken[:, None], widened(known, width), widened(outputs, width))
+def mixed(outputs: np.ndarray, recollection: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Rows of code points of `outputs` (N, L), and of `recollection` (N, M) where the mask is."""
+    width = max(outputs.shape[1], recollection.shape[1])
+    return np.where(mask[:, None], widened(recollection, width), widened(outputs, width))
 
 
 def _threshold(
     metric: Metric, ours: np.ndarray, memory: tuple[np.ndarray, np.ndarray], targets: np.ndarray
 ) -> float | None:
     """The likeness from which on a memory helps most; None where it does nowhere."""
-    known, likeness = memory
+    recollection, likeness = memory
     sign = -1 if metric.less_is_better else 1
-    best, chosen = sign * metric.of(ours, targets), None
+    best: float = sign * metric.of(ours, targets)
+    at: float | None = None
     for threshold in sorted(THRESHOLDS, reverse=True):
-        value = sign * metric.of(mixed(ours, known, likeness >= threshold), targets)
+        value = sign * metric.of(mixed(ours, recollection, likeness >= threshold), targets)
         if value > best:
-            best, chosen = value, threshold
-    return chosen
+            best, at = value, threshold
+    return at

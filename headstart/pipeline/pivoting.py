@@ -47,9 +47,9 @@ def translate(
     """
     places = [models] if isinstance(models, str | Path) else list(models)
     show, chain = as_progress(progress), opened(places, via)
-    known = None if memory is None else remembered(places, chain, memory, likeness)
+    pairs = None if memory is None else remembered(places, chain, memory, likeness)
     rows = [row[0] for row in translated(chain, list(texts))]
-    rows = known.over(rows) if known else rows
+    rows = pairs.over(rows) if pairs else rows
     lost = [row for row in rows if row.lost]
     if lost:
         show.warn(

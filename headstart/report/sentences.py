@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.report.contents import Section, Table
 
-_LISTED = 3  # answers of either kind as lines
+_EXAMPLES = 3  # answers of either kind as lines
 _TITLES = {"worst": "The worst answers", "best": "The best answers"}
 
 
@@ -58,7 +58,7 @@ def side_by_side(record: Mapping[str, Any]) -> Iterator[str]:
     yield from said_of_texts(record)
     for name, title in _TITLES.items():
         yield f"{title}:"
-        for row in record[name][:_LISTED]:
+        for row in record[name][:_EXAMPLES]:
             source, answer, target = (" ".join(text.split()) for text in _texts(row))
             yield f"  {row['score']:.3f}  {source}"
             yield f"         answer     {answer or '(empty)'}"

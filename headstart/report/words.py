@@ -69,7 +69,7 @@ def _beside_memory(evidence: Evidence) -> str:
     )
     return (
         f"With a memory of its training pairs, for texts of likeness {own['threshold']:g} or more "
-        f"({own['known']} of {own['items']}; chosen on validation): {evidence['metric']} "
+        f"({own['matches']} of {own['items']}; chosen on validation): {evidence['metric']} "
         f"{own['value']:.3f}, {own['low']:.3f} to {own['high']:.3f}; {ahead} ({low} to {high}) "
         f"over the memory alone, {more} ({least} to {most}) over the model alone. "
         "`headstart translate MODEL TEXT --memory PAIRS` answers so."

@@ -27,7 +27,7 @@ class Memory:
         places, likeness = neighbours(self.sources, [row.source for row in rows])
         return [
             Translated(row.source, self.targets[place], 0.0, like=self.sources[place])
-            if row.source.strip() and alike >= self.threshold
+            if row.source.strip() and similarity >= self.threshold
             else row
-            for row, place, alike in zip(rows, places[:, 0], likeness[:, 0], strict=True)
+            for row, place, similarity in zip(rows, places[:, 0], likeness[:, 0], strict=True)
         ]
