@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def test_the_time_of_a_command_counts_from_its_process(monkeypatch: pytest.Monke
 def test_saving_is_reckoned_by_what_starting_and_loading_took(
     started_in: float, load: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["headstart.pipeline.prepare"], "IMPORTED", 0.0)
+    monkeypatch.setattr(importlib.import_module("headstart.pipeline.prepare"), "IMPORTED", 0.0)
     around = surroundings(200.0, started_in, load)
     before = around.budget.left()
     around.keep_time()
@@ -180,7 +180,9 @@ def test_a_scratch_arm_without_time_is_none(
     pictures: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(
-        sys.modules["headstart.pipeline.proving"], "has_time", lambda *given, **more: False
+        importlib.import_module("headstart.pipeline.proving"),
+        "has_time",
+        lambda *given, **more: False,
     )
     settings = replace(SETTINGS, scratch=True)
     made = hs.fit(

@@ -258,7 +258,7 @@ def test_a_saved_data_set_that_is_not_whole(
 def test_numbered_parts_are_told_from_other_tables(tmp_path: Path) -> None:
     parts("part-{}.parquet")(tmp_path)
     data: Dataset = load(tmp_path, Image())
-    assert "4 files from part-0.parquet to part-3.parquet are joined" in data.report.said
+    assert "4 files from part-0.parquet to part-3.parquet are joined" in data.report.remarks
     (tmp_path / "other.csv").write_text("image,label\n")
     with pytest.raises(DataError):
         load(tmp_path, Image())

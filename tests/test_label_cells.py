@@ -57,7 +57,7 @@ def test_words_that_say_there_is_no_label(tmp_path: Path, word: str, name: str) 
     assert data.labels == ("a", "b") and data.report.items == COUNT
     assert {why for _, why in data.report.skipped} == {"the row has no label"}
     said = f"labels that count as missing: {word!r} 2 (--missing '' keeps them as classes)"
-    assert said in data.report.said
+    assert said in data.report.remarks
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_few_whole_numbers_are_classes_and_it_is_said(tmp_path: Path) -> None:
         "the 5 different numbers of `label` are read as classes "
         "(--targets numbers reads them as quantities)"
     )
-    assert said in data.report.said
+    assert said in data.report.remarks
     assert targets(load(path, Text(), Schema(kind="numbers")))[4] == [5.0]
-    assert not load(table(tmp_path, cycle("0", "1")), Text()).report.said
+    assert not load(table(tmp_path, cycle("0", "1")), Text()).report.remarks
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_whole_numbers_too_many_for_classes_are_numbers(
     data = load(table(tmp_path, labels), Text())
     assert data.kind == kind
     if kind == "numbers":
-        assert "--targets classes reads each number of `label` as a class" in data.report.said
+        assert "--targets classes reads each number of `label` as a class" in data.report.remarks
 
 
 def test_decimal_commas(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_thousands_are_told_by_what_else_is_written(tmp_path: Path, written: str
 def test_words_with_a_bar_may_be_several_labels_and_it_is_said(tmp_path: Path) -> None:
     path = table(tmp_path, cycle("a|b", "a", "c|b"))
     data = load(path, Text())
-    assert data.kind == "classes" and "(--delimiter '|' " in " ".join(data.report.said)
+    assert data.kind == "classes" and "(--delimiter '|' " in " ".join(data.report.remarks)
     assert load(path, Text(), Schema(delimiter="|")).labels == ("a", "b", "c")
 
 
@@ -253,7 +253,7 @@ def test_columns_of_0_and_1_are_label_sets(tmp_path: Path, label: str | None) ->
     assert (data.kind, data.labels) == ("label sets", ("new", "red", "round"))
     wanted = cycle([0, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 1])
     assert targets(data) == dict(enumerate(wanted))
-    assert "the label columns of 0 and 1 are red, round, new" in data.report.said
+    assert "the label columns of 0 and 1 are red, round, new" in data.report.remarks
 
 
 def test_one_1_in_each_row_makes_classes(tmp_path: Path) -> None:
@@ -277,8 +277,8 @@ def test_marks_that_are_uncertain_or_missing(tmp_path: Path) -> None:
     data = load(marks(tmp_path, rows), Text(), Schema(label="red,round,new"))
     assert targets(data)[2] == [0, 0, 1]
     assert COUNT not in targets(data) and COUNT + 1 not in targets(data)
-    assert "40 empty cells of them count as 0" in data.report.said
-    assert "1 rows with a -1 have no certain labels and are left out" in data.report.said
+    assert "40 empty cells of them count as 0" in data.report.remarks
+    assert "1 rows with a -1 have no certain labels and are left out" in data.report.remarks
 
 
 def test_several_columns_of_numbers(tmp_path: Path) -> None:

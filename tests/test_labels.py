@@ -160,8 +160,8 @@ def test_labels_saved_are_read_off_between_counts() -> None:
     assert found.value == pytest.approx(160 / (40 * 2**0.5), rel=1e-6)
     assert found.low is not None and found.high is not None
     assert 1 < found.low <= (found.value or 0.0) <= found.high
-    assert "Scratch with 160 labels does as well as the transfer with 57" in found.said
-    assert "no evidence" not in found.said and "cross" not in found.said
+    assert "Scratch with 160 labels does as well as the transfer with 57" in found.sentence
+    assert "no evidence" not in found.sentence and "cross" not in found.sentence
     assert found == saved(transfer, scratch)
 
 
@@ -169,7 +169,7 @@ def test_what_scratch_never_reaches_is_only_bounded() -> None:
     found = saved(steady((0.8, 0.85, 0.9, 0.9)), steady((0.5, 0.5, 0.5), (40, 80, 160)))
     assert (found.value, found.high) == (None, None)
     assert found.low == pytest.approx(8)
-    assert "not reached within your data" in found.said and "more than 8.0 x" in found.said
+    assert "not reached within your data" in found.sentence and "more than 8.0 x" in found.sentence
 
 
 def test_one_count_of_scratch_is_enough_to_compare_with() -> None:
@@ -187,13 +187,13 @@ def test_a_hopeless_transfer_is_only_bounded() -> None:
     found = saved(steady((0.4, 0.4, 0.4, 0.5)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
     assert (found.value, found.low) == (None, None)
     assert found.high == pytest.approx(0.25)
-    assert "less than 0.25 x" in found.said
+    assert "less than 0.25 x" in found.sentence
 
 
 def test_curves_that_cross_say_so() -> None:
     found = saved(steady((0.5, 0.6, 0.7, 0.7)), steady((0.4, 0.7, 0.9), (40, 80, 160)))
     assert found.value is not None and found.value < 1.5
-    assert "The curves cross near 80 labels: below the transfer leads" in found.said
+    assert "The curves cross near 80 labels: below the transfer leads" in found.sentence
 
 
 def test_curves_that_are_one_are_no_evidence() -> None:
@@ -201,7 +201,11 @@ def test_curves_that_are_one_are_no_evidence() -> None:
     both = [Curve(COUNTS, (rng.random((3, 4, 60)) < 0.7).astype(float)) for _ in range(2)]
     found = saved(*both)
     assert (found.low or 0.0) <= 1 <= (found.high or np.inf)
-    assert "no evidence" in found.said or "can't tell" in found.said or "interval" in found.said
+    assert (
+        "no evidence" in found.sentence
+        or "can't tell" in found.sentence
+        or "interval" in found.sentence
+    )
 
 
 @few

@@ -48,7 +48,7 @@ def read(path: Path, modality: Modality) -> str:
     data = load(path, modality, Schema())
     report, names = data.report, ", ".join(data.labels)
     warnings = [w for w in report.warnings if not any(word in w for word in _SMALL)]
-    parts = [names, f"{report.items} items", report.split_rule, *report.said, *warnings]
+    parts = [names, f"{report.items} items", report.split_rule, *report.remarks, *warnings]
     return f"read: {'; '.join(parts)}"
 
 

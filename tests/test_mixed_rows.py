@@ -75,12 +75,12 @@ def model(sales: Path) -> Path:
 def test_kinds_are_told_and_said(sales: Path) -> None:
     backbone = catalog.load_backbone(BOTH)
     modality = catalog.modality("table").fitted(backbone)
-    said = " ".join(load(sales, modality, Schema(label="price")).report.said)
+    said = " ".join(load(sales, modality, Schema(label="price")).report.remarks)
     assert "numbers `area`; categories `town`; texts `notes`; pictures `photo`" in said
 
 
 def test_without_a_backbone_for_them_they_are_left_out_with_advice(sales: Path) -> None:
-    said = " ".join(load(sales, catalog.modality("table"), Schema(label="price")).report.said)
+    said = " ".join(load(sales, catalog.modality("table"), Schema(label="price")).report.remarks)
     assert "`notes`, which holds free text (-b 'table:columns?text=REF' has it read)" in said
     assert "`photo`, which names pictures (-b 'table:columns?image=REF' has them seen)" in said
 
@@ -185,7 +185,7 @@ def test_a_column_is_what_the_user_says(tmp_path: Path) -> None:
     table = write(make(tmp_path / "data").parent / "few.csv", rows)
     backbone = catalog.load_backbone(f"{BOTH}&kinds=code:category,notes:text")
     modality = catalog.modality("table").fitted(backbone)
-    said = " ".join(load(table, modality, Schema(label="price")).report.said)
+    said = " ".join(load(table, modality, Schema(label="price")).report.remarks)
     assert "categories `town`, `code`; texts `notes`" in said
 
 
@@ -253,7 +253,7 @@ def test_paths_count_as_those_of_pictures_alone_do(tmp_path: Path, written: str)
     modality = catalog.modality("table").fitted(catalog.load_backbone(BOTH))
     report = load(write(sales, rows), modality, Schema(label="price")).report
     assert not report.skipped
-    assert "4 paths are not there as written" in " ".join(report.said)
+    assert "4 paths are not there as written" in " ".join(report.remarks)
 
 
 def test_a_name_longer_than_any_file_has_is_of_none(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_column_with_a_comma_in_its_name_has_a_kind(tmp_path: Path) -> None:
     rows = [{"size, m": n % 5, **sale(n)} for n in range(48)]
     backbone = catalog.load_backbone(f"{BOTH}&kinds=town:category,size, m:category")
     modality = catalog.modality("table").fitted(backbone)
-    said = " ".join(load(write(sales, rows), modality, Schema(label="price")).report.said)
+    said = " ".join(load(write(sales, rows), modality, Schema(label="price")).report.remarks)
     assert "categories `size, m`, `town`" in said
 
 

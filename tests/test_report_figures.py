@@ -103,7 +103,7 @@ def test_of_many_classes_the_confused_pairs_come_first(tmp_path: Path) -> None:
         (NAMES[70], NAMES[5], "4"),
         (NAMES[8], NAMES[9], "1"),
     ]
-    assert f"6 of 15 items of '{NAMES[5]}' are taken for '{NAMES[70]}'" in section.said[0]
+    assert f"6 of 15 items of '{NAMES[5]}' are taken for '{NAMES[70]}'" in section.sentences[0]
     ticks = figure.drawing["layout"]["yaxis"]["ticktext"]
     assert len(set(ticks)) == 40
     assert abs(ticks.index(NAMES[5]) - ticks.index(NAMES[70])) == 1

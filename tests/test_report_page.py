@@ -125,10 +125,12 @@ def test_each_verdict_says_what_it_means_and_what_to_do(verdict: str, tmp_path: 
     found = record(items=10) | {"verdict": verdict, "gain": gains[verdict]}
     head = Verdict.of(found)
     assert head.title == report.headline(found).partition(": ")[0]
-    assert len(head.said) == 3
-    assert "What to do next: " in head.said[1]
-    others = [Verdict.of(found | {"verdict": other}).said[0] for other in gains if other != verdict]
-    assert head.said[0] not in others
+    assert len(head.sentences) == 3
+    assert "What to do next: " in head.sentences[1]
+    others = [
+        Verdict.of(found | {"verdict": other}).sentences[0] for other in gains if other != verdict
+    ]
+    assert head.sentences[0] not in others
     assert f'class="verdict {verdict.replace(" ", "-")}"' in page(tmp_path, found)
 
 

@@ -132,7 +132,7 @@ def test_what_a_record_may_say_besides_is_said_everywhere_or_nowhere(tmp_path: P
         "`headstart prove MODEL` goes on with it.",
     ]
     found = told(**more)
-    head = " ".join(Verdict.of(found).said)
+    head = " ".join(Verdict.of(found).sentences)
     for sentence in said:
         assert sentence in head
         assert sentence in report.as_text(found)
@@ -140,7 +140,7 @@ def test_what_a_record_may_say_besides_is_said_everywhere_or_nowhere(tmp_path: P
     plain = told()
     for sentence in said:
         assert sentence not in report.as_text(plain)
-    assert len(Verdict.of(plain).said) == 3
+    assert len(Verdict.of(plain).sentences) == 3
 
 
 def test_without_scratch_the_accuracy_comes_first(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_pairs_that_spoil_are_left_out_and_counted(tmp_path: Path) -> None:
     assert "swapped" in reasons[2] and "copy" in reasons[3] and "script" in reasons[4]
     assert "lengths" in reasons[5] and "repeats" in reasons[6]
     assert len(dataset.items) == 62
-    said = " ".join(dataset.report.said)
+    said = " ".join(dataset.report.remarks)
     assert "1 as its two texts are swapped" in said
     assert "2 targets equal their source" in said
 

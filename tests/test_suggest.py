@@ -166,8 +166,8 @@ def test_the_change_says_how_far_it_can_be_believed(
         place_of(tmp_path / "first")
     )
     change = changed(tmp_path / "second", now, frozenset("pz"))
-    assert change is not None and "2026-01-02" in change.said
-    assert all(word in change.said for word in words)
+    assert change is not None and "2026-01-02" in change.sentence
+    assert all(word in change.sentence for word in words)
     assert changed(tmp_path / "second", now, frozenset("z")) is None  # none of them has a label
     assert changed(tmp_path / "second", judged("old", 0.6), frozenset("p")) is None
 

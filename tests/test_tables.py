@@ -268,7 +268,7 @@ def test_the_advice_without_a_header_works_and_no_row_is_lost(tmp_path: Path) ->
     path = put("a.tsv", lines("\t", quote="").partition("\n")[2])(tmp_path)
     data = load(path, Text(), Schema(content=("column 1",)))
     expect(data)
-    assert data.report.said[0].startswith("the table has no header")
+    assert data.report.remarks[0].startswith("the table has no header")
 
 
 @pytest.mark.parametrize(

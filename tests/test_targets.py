@@ -94,7 +94,7 @@ def test_numbers(tmp_path: Path) -> None:
     assert data.targets("train").dtype == np.float32
     assert data.targets("train").shape == (len(data.split("train")), 1)
     assert everything(data) == {f"text {n}": [n / 4] for n in range(COUNT)}
-    assert "`mark` is read as numbers" in data.report.said
+    assert "`mark` is read as numbers" in data.report.remarks
     found = data.report.to_json()
     assert found["kind"] == "numbers"
     assert {name: counts["items"] for name, counts in found["splits"].items()} == found["sizes"]
@@ -125,7 +125,7 @@ def test_folders_named_by_numbers(tmp_path: Path) -> None:
     data = load(ages, Image(), Schema(kind="numbers"))
     assert data.labels == ("value",)
     assert set(data.targets("train").ravel().tolist()) == {0.5, 7.0}
-    assert "the folders' names are read as numbers" in data.report.said
+    assert "the folders' names are read as numbers" in data.report.remarks
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_label_sets(tmp_path: Path, delimited: bool) -> None:
     assert report.splits["train"]["red"] == int(data.targets("train")[:, 0].sum())
     assert f"{COUNT} items with sets of 3 labels" in str(report)
     assert "without any" in report.spread["train"] and "labels an item" in report.spread["train"]
-    assert any("is read as label sets" in sentence for sentence in report.said)
+    assert any("is read as label sets" in sentence for sentence in report.remarks)
 
 
 def test_class_labels_in_a_list_become_names(tmp_path: Path) -> None:

@@ -164,9 +164,12 @@ def test_fit_tells_what_was_asked_and_what_came_of_it(
     result = fit(pictures, tmp_path / "birds", track="mlflow", offline=True)
     (run,) = kept
     assert run.run.name == "birds" and run.run.offline
-    assert run.run.asked["backbone"] == "seeded:convnet" and run.run.asked["strategy"] == "lp-ft"
+    assert (
+        run.run.arguments["backbone"] == "seeded:convnet"
+        and run.run.arguments["strategy"] == "lp-ft"
+    )
     settings = {field.name for field in fields(hs.Settings)} - {"track"}
-    assert settings | {"data"} <= run.run.asked.keys() and "track" not in run.run.asked
+    assert settings | {"data"} <= run.run.arguments.keys() and "track" not in run.run.arguments
     assert {name for name, _, _ in run.rows} == {"lp-ft"} and len(run.rows) == 3
     ((numbers, words),) = run.results
     assert numbers["arms/chosen/value"] == result.to_json()["arms"]["chosen"]["value"]

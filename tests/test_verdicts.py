@@ -75,7 +75,7 @@ def test_what_is_unknown_is_said_everywhere_and_nowhere_green(
     shown = Verdict.of(told)
     assert shown.mood == "unknown" and line.startswith(shown.title)
     assert "Gain over scratch" not in {tile.title for tile in shown.tiles}
-    assert ("headstart prove" in " ".join(shown.said)) == (scratch is None)
+    assert ("headstart prove" in " ".join(shown.sentences)) == (scratch is None)
     page = write_page(tmp_path, told | {"seed": 0, "versions": {}}, {}).read_text()
     assert re.search(r'<header class="verdict unknown">', page)
     assert "Transfer helps" not in page

@@ -102,8 +102,8 @@ def _scored(
 ) -> Candidate:
     outputs = answers(head, domains.target)
     features, targets, weights = held_out
-    known = answers(head, features)
-    right = known.argmax(axis=1) == targets
+    held_out_outputs = answers(head, features)
+    right = held_out_outputs.argmax(axis=1) == targets
     target_answers = Answers(outputs.astype(np.float64), right, weights)
     scores = {validator: score(target_answers) for validator, score in VALIDATORS.items()}
-    return Candidate(name, head, outputs, scores, seconds, temperature(known, targets))
+    return Candidate(name, head, outputs, scores, seconds, temperature(held_out_outputs, targets))

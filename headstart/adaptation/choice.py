@@ -70,11 +70,11 @@ def chosen(
 
 def _careful(candidates: Sequence[Candidate], presence: Presence) -> Choice:
     """What is taken where classes seem to be missing, or can't be told apart."""
-    tried = [each.name for each in candidates]
+    names = [each.name for each in candidates]
     clustered = _skill(candidates[0], presence) >= CLUSTERED
-    if clustered and PARTIAL in tried:
+    if clustered and PARTIAL in names:
         return Choice(PARTIAL, "presence", f"{_missing(presence)} so {PARTIAL} is taken.")
-    if not clustered and len(presence.source) == 2 and PLAIN in tried:
+    if not clustered and len(presence.source) == 2 and PLAIN in names:
         return Choice(PLAIN, "presence", f"{_blurred(candidates[0])} so {PLAIN} is taken.")
     why = _missing(presence) if clustered else _blurred(candidates[0])
     return Choice(SOURCE, "doubt", f"{why} so source only is taken.")

@@ -96,9 +96,11 @@ def save(  # what the folder is made of
     folder.mkdir(parents=True, exist_ok=True)
     storing, state, head = tensors_of(model)
     if record.head:
-        known = {n: t for n, t in head.items() if OWNED in record.head and n.startswith(WITHIN)}
-        state |= {name.removeprefix(WITHIN): tensor for name, tensor in known.items()}
-        head = {name: tensor for name, tensor in head.items() if name not in known}
+        own_tensors = {
+            n: t for n, t in head.items() if OWNED in record.head and n.startswith(WITHIN)
+        }
+        state |= {name.removeprefix(WITHIN): tensor for name, tensor in own_tensors.items()}
+        head = {name: tensor for name, tensor in head.items() if name not in own_tensors}
         storing.save(head, folder / HEAD, {"format": "pt"})
         record = replace(record, head={**record.head, "sha256": storing.digest(head)})
     else:

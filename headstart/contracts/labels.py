@@ -61,7 +61,7 @@ class Screened:
 
     faults: tuple[str, ...]
     alike: tuple[str, ...]
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

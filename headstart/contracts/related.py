@@ -21,13 +21,13 @@ class Related:
     """One source: features (S, D) float32, and targets as a `TrainingSet` has them.
 
     Numbers are standardised by the source's own mean and `scale`, (outputs,) in the target's units;
-    empty where units can't be compared. `known` (D,) says which features the source speaks of.
+    empty where units can't be compared. `mask` (D,) says which features the source speaks of.
     """
 
     name: str
     features: np.ndarray
     targets: np.ndarray
-    known: np.ndarray
+    mask: np.ndarray
     scale: tuple[float, ...] = field(default=())
 
     def in_units(self, scale: Sequence[float]) -> Related:
@@ -63,8 +63,8 @@ class Direction:
             own, explained = _ridge(each, each.marks(labels, encoding))
             weights += own * explained
             total += explained
-            spreads += np.where(each.known, each.features.std(axis=0, dtype=np.float64), 0.0)
-            sources += each.known
+            spreads += np.where(each.mask, each.features.std(axis=0, dtype=np.float64), 0.0)
+            sources += each.mask
         scales = [each.scale for each in related if each.scale]
         scale = np.mean(scales, axis=0) if scales else np.full(labels, np.nan)
         return cls(weights / total, spreads / np.maximum(sources, 1), scale)
@@ -72,11 +72,11 @@ class Direction:
 
 def _ridge(source: Related, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A source's weights (D, labels) for its features as they are, and the share explained."""
-    features = source.features[:, source.known]
+    features = source.features[:, source.mask]
     scale, centred = Standardisation.of(features), targets - targets.mean(axis=0)
     weights, errors = ridge(scale(features), centred)
-    whole = np.zeros((len(source.known), targets.shape[1]))
-    whole[source.known] = weights / scale.spread[:, None]
+    whole = np.zeros((len(source.mask), targets.shape[1]))
+    whole[source.mask] = weights / scale.spread[:, None]
     variance = np.maximum(centred.var(axis=0), 1e-12)
     return whole, np.clip(1 - errors / variance, 0.02, 1.0)
 

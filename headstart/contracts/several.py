@@ -72,8 +72,8 @@ class Several(Task):
         each = {}
         for (name, part), own in zip(self.parts.items(), columns, strict=True):
             there = ~np.isnan(own).any(axis=1)
-            known = own[there]
-            each[name] = there, known[:, 0].astype(np.int64) if part.numbered else known
+            labelled = own[there]
+            each[name] = there, labelled[:, 0].astype(np.int64) if part.numbered else labelled
         return each
 
     def head(self, feature_dim: int, labels: Labels) -> nn.Module:
@@ -87,10 +87,10 @@ class Several(Task):
         """The tasks' own probes, each fitted to the items that have a target of it."""
         from headstart.contracts.model import SideBySide
 
-        known, checked = (self.targets_of(targets) for _, targets in (train, validation))
+        by_task, checked = (self.targets_of(targets) for _, targets in (train, validation))
         heads = []
         for name, part in self.parts.items():
-            (there, own), (later, other) = known[name], checked[name]
+            (there, own), (later, other) = by_task[name], checked[name]
             examples = (train[0][there], own), (validation[0][later], other)
             heads.append(part.task.probe(*examples, part.labels))
         return SideBySide(heads, self.uncertain)
@@ -102,10 +102,10 @@ class Several(Task):
         from headstart.contracts.model import Batch, Model, SideBySide, Step
 
         features = model.features(batch.inputs, batch.start)
-        known = self.targets_of(batch.targets.cpu().numpy())
+        by_task = self.targets_of(batch.targets.cpu().numpy())
         losses = []
         for (name, part), head in zip(self.parts.items(), model.head.children(), strict=True):
-            there, targets = (torch.from_numpy(each).to(features.device) for each in known[name])
+            there, targets = (torch.from_numpy(each).to(features.device) for each in by_task[name])
             if not there.any():
                 losses.append(features.sum() * 0.0)
                 continue
@@ -116,17 +116,17 @@ class Several(Task):
 
     def naive(self, targets: Array, labels: Labels) -> Array:
         """Each task's own, side by side."""
-        known = self.targets_of(targets)
+        by_task = self.targets_of(targets)
         return np.concatenate(
-            [part.task.naive(known[name][1], part.labels) for name, part in self.parts.items()]
+            [part.task.naive(by_task[name][1], part.labels) for name, part in self.parts.items()]
         )
 
     def losses(self, outputs: Array, targets: Array) -> Array:
         """The mean over the tasks of which an item has a target, in their units. Shape (N,)."""
         total, count = np.zeros(len(outputs)), np.zeros(len(outputs))
-        known, each = self.targets_of(targets), self.outputs_of(outputs)
+        by_task, each = self.targets_of(targets), self.outputs_of(outputs)
         for name, part in self.parts.items():
-            there, own = known[name]
+            there, own = by_task[name]
             total[there] += part.task.losses(each[name][there], own) / part.unit
             count += there
         return total / np.maximum(count, 1)

@@ -57,7 +57,7 @@ class Task(TaskHooks, ABC):
         """The backbone as this task reads it; called once on each that is loaded."""
         return backbone
 
-    def width(self, labels: Labels) -> int:
+    def output_dim(self, labels: Labels) -> int:
         """How many numbers its outputs hold for an item."""
         return len(labels)
 

@@ -15,7 +15,7 @@ class Run:
     """A run as it begins: where its model will lie, and what was asked for, by name."""
 
     out: Path
-    asked: Mapping[str, Any]
+    arguments: Mapping[str, Any]
     offline: bool
 
     @property

@@ -33,9 +33,9 @@ def load_added(
     Classes that are not among `labels` are legal, and stand behind them; any number of items is.
     Raises DataError when nothing is usable, and for other labels that are not known.
     """
-    found = find(data, modality, schema)
+    contents = find(data, modality, schema)
     named_kind = kind_named(schema.kind) if schema.kind else None
-    settled = settle(found, schema, named_kind, labels)
+    settled = settle(contents, schema, named_kind, labels)
     kind = kind_of(settled, schema)
     written = [kind.read(row) for row in settled.rows]
     labelled = without_hidden(settled, written)
@@ -43,8 +43,8 @@ def load_added(
     grown = (*labels, *sorted(new - set(labels))) if kind.encoding is Encoding.INDEX else labels
     plan = plan_of(labelled)
     split_of = {row.id: plan.roles.get(row.split or "") for row in labelled.rows}
-    rows = tuple(replace(row, split=None) for row in found.rows if row.id in split_of)
-    whole = _Whole(str(data), replace(found, rows=rows, split_names={}))
+    rows = tuple(replace(row, split=None) for row in contents.rows if row.id in split_of)
+    whole = _Whole(str(data), replace(contents, rows=rows, split_names={}))
     dataset = load_labelled(whole, modality, grown, schema, progress=progress)
     items = [replace(item, split=split_of[item.id]) for item in dataset.items]
     items = list(drop_leaks(items)[0]) if plan.roles else items

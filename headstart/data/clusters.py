@@ -46,7 +46,7 @@ class Clusters:
         """The families of near copies, by id."""
         return tuple(tuple(item.id for item in family) for family in self.families)
 
-    def said(self, column: str | None) -> list[str]:
+    def remarks(self, column: str | None) -> list[str]:
         """A sentence on the groups, which a column names."""
         count = len(self.groups)
         of = "files" if column is None else f"groups of `{column}`"

@@ -36,7 +36,7 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         content,
         labels,
         None if split in (*labels, *content) else split,
-        "; ".join(filter(None, (table.remark, choice.said(content, labels)))),
+        "; ".join(filter(None, (table.remark, choice.remark(content, labels)))),
         choice.group(content, labels),
         choice.span((*content, *labels)),
     )
@@ -142,7 +142,7 @@ class _Choice:
             return None
         return first, last
 
-    def said(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
+    def remark(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
         if self.modality.whole_rows:
             return "; ".join(self._row[1]) if labels else ""
@@ -177,16 +177,16 @@ class _Choice:
         passed = {*map(self._demanded, self.schema.drop), *self._named(label)}
         free = [name for name in self._others(()) if name not in passed]
         chosen = self._asked(self.schema.content) if self.schema.content else free
-        used, said = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
+        used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
         if used:
-            return used, said
+            return used, remarks
         rows = sum(1 for _ in self.table.numbers())
         if rows < 2:
             count = "one row" if rows else "no row"
             raise DataError(f"{self.path} has {count} besides its header. Give more rows.")
         raise DataError(
             f"{self.path} has no column to learn from besides the label; its columns: "
-            f"{self.listed}{''.join(f'; {each}' for each in said)}. Give one more column."
+            f"{self.listed}{''.join(f'; {each}' for each in remarks)}. Give one more column."
         )
 
     def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:

@@ -117,8 +117,8 @@ def load(
     warnings = [*contents.warnings, *of_rare(rare), *of_twins(labels, kind)]
     warnings += [*kind.warnings(splits, labels), *few, *proposal(items)]
     warnings += clusters.warnings(items, kind.encoding, schema.group)
-    said = (*contents.said, *clusters.said(schema.group))
-    contents = replace(contents, warnings=tuple(warnings), said=said)
+    remarks = (*contents.remarks, *clusters.remarks(schema.group))
+    contents = replace(contents, warnings=tuple(warnings), remarks=remarks)
     report = _report(contents, labelled, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
     named, in_memory = "test" in plan.held, isinstance(data, InMemory)
@@ -180,7 +180,7 @@ def _labelled(
     kind = kind_of(contents, schema)
     contents = without_hidden(contents, [kind.read(row) for row in contents.rows])
     sentences = filter(None, [remark(kind, contents, schema)])
-    return replace(contents, said=(*contents.said, *sentences)), kind
+    return replace(contents, remarks=(*contents.remarks, *sentences)), kind
 
 
 def _understood(contents: Contents, kind: Targets) -> _Labelled:
@@ -288,7 +288,7 @@ def _report(
         heading=kind.heading(labels),
         sizes={name: len(items) for name, items in splits.items()},
         spread={name: kind.spread(items, labels) for name, items in splits.items()},
-        said=(*contents.said, *remarks),
+        remarks=(*contents.remarks, *remarks),
         repaired=contents.repaired,
         columns=contents.by_column,
     )

@@ -89,8 +89,8 @@ class Manifest:
         listing = Listing(self.path, self.paths.root, columns, records, locate, self.split)
         contents = listing.contents(self.word)
         paths = {id(each.paths): each.paths for each in finders.values()}.values()
-        said = (sentence for each in (self.paths, *paths) for sentence in each.said())
-        return replace(contents, said=(*contents.said, *said))
+        remarks = (sentence for each in (self.paths, *paths) for sentence in each.remarks())
+        return replace(contents, remarks=(*contents.remarks, *remarks))
 
     def lists_files(self) -> bool:
         """Whether it has a column that names files there are, or holds their bytes."""
@@ -238,7 +238,7 @@ class Listing:
             tuple(rows),
             column=columns.label,
             split_names={self.split: word} if self.split and word else splits.names,
-            said=(*((columns.said,) if columns.said else ()), *splits.said),
+            remarks=(*((columns.remark,) if columns.remark else ()), *splits.remarks),
             columns=columns.labels,
             content=columns.content,
         )
@@ -249,7 +249,7 @@ class _Splits:
     """The splits that a manifest's own column names, if any of its values is a split's name."""
 
     names: Mapping[str, str] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, columns: Columns, records: Sequence[Record]) -> _Splits:
@@ -258,7 +258,7 @@ class _Splits:
         words = {_text(record.split): None for record in records}
         names = {SPLIT_WORDS[word.lower()]: word for word in words if word.lower() in SPLIT_WORDS}
         if not names:
-            return cls(said=(f"`{columns.split}` names no split and is not used",))
+            return cls(remarks=(f"`{columns.split}` names no split and is not used",))
         return cls(names, (f"`{columns.split}` says which split a row is in",))
 
     def of_row(self, place: str, record: Record) -> str | None:

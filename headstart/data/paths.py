@@ -115,7 +115,7 @@ class Paths:
                 break
         return ()
 
-    def said(self) -> tuple[str, ...]:
+    def remarks(self) -> tuple[str, ...]:
         """A sentence on paths since the last one that were not there as written, if there were."""
         other = [(value, way) for value, way in self._other.items() if value != way]
         self._other.clear()

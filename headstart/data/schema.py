@@ -12,7 +12,7 @@ class Columns:
     content: tuple[str, ...]
     labels: tuple[str, ...]
     split: str | None = None
-    said: str = ""
+    remark: str = ""
     group: str | None = None
     span: tuple[str, str] | None = None  # between whose numbers only a part is meant
 

@@ -51,9 +51,9 @@ def screening(
         skipped=(*checked.skipped, *left_out),
         sketches={**checked.sketches, **sketches},
     )
-    said = (*contents.said, *screened.said)
+    remarks = (*contents.remarks, *screened.remarks)
     warnings = (*contents.warnings, *screened.warnings)
-    return Screening(checked, replace(contents, said=said, warnings=warnings), sketches)
+    return Screening(checked, replace(contents, remarks=remarks, warnings=warnings), sketches)
 
 
 def _sketch(common: str) -> str:

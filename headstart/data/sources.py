@@ -217,12 +217,12 @@ class Contents:
     """What lies in a data set before any item was opened.
 
     `kind` is the kind of target that the layout says, empty where the values tell; `column` names
-    what holds the labels; `said` are sentences on how a manifest was understood; `split_names` maps
-    each split the layout names to the data set's own word for it; `unlabelled` those that have no
-    labels, so that none of their items is among the rows; `columns` and `content` are a manifest's
-    columns of labels and content; `repaired` are places in annotations, and what was wrong there
-    and put right or left out. Where there are several of labels, a row's value is a tuple of
-    their cells.
+    what holds the labels; `remarks` are sentences on how a manifest was understood; `split_names`
+    maps each split the layout names to the data set's own word for it; `unlabelled` those that have
+    no labels, so that none of their items is among the rows; `columns` and `content` are a
+    manifest's columns of labels and content; `repaired` are places in annotations, and what was
+    wrong there and put right or left out. Where there are several of labels, a row's
+    value is a tuple of their cells.
     """
 
     root: Path
@@ -233,7 +233,7 @@ class Contents:
     notes: Mapping[str, int] = field(default_factory=dict)
     empty_classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     content: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)

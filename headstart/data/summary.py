@@ -27,8 +27,8 @@ class DataReport:
     left out, held-out id with the same content);
     `splits` the items per split and class, or label of a set, or of all under `items`, as the kind
     of target counts; `sizes` the items per split; `spread` a few words on each split's labels;
-    `said` sentences on how the data set was understood; `repaired` lists (place in an annotation,
-    what was wrong and done).
+    `remarks` sentences on how the data set was understood; `repaired` lists (place in an
+    annotation, what was wrong and done).
     """
 
     items: int
@@ -45,7 +45,7 @@ class DataReport:
     heading: str = ""  # what stands behind the number of items, such as `in 2 classes`
     sizes: Mapping[str, int] = field(default_factory=dict)
     spread: Mapping[str, str] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of content, label, group
     repaired: tuple[tuple[str, str], ...] = ()
 
@@ -69,7 +69,7 @@ class DataReport:
             "splits": {name: dict(counts) for name, counts in self.splits.items()},
             "sizes": dict(self.sizes),
             "spread": dict(self.spread),
-            "said": list(self.said),
+            "said": list(self.remarks),
             "columns": {name: list(columns) for name, columns in self.columns.items()},
             "split_rule": self.split_rule,
             "imbalance": round(self.imbalance, 3),
@@ -87,7 +87,7 @@ class DataReport:
         for name, total in self.sizes.items():
             spread = self.spread.get(name)
             lines.append(f"  {name:<11}{total:>7}{f', {spread}' if spread else ''}")
-        lines += [f"  {sentence}" for sentence in self.said]
+        lines += [f"  {sentence}" for sentence in self.remarks]
         if self.notes:
             kinds = (f"{kind} {count}" for kind, count in self.notes.items())
             lines.append(f"  peculiar: {', '.join(kinds)}")

@@ -12,13 +12,13 @@ import numpy as np
 LEVEL: Final = 0.9
 
 
-def p_values(known: np.ndarray, new: np.ndarray) -> np.ndarray:
+def p_values(reference: np.ndarray, new: np.ndarray) -> np.ndarray:
     """The share of scores at least as large, (M,), of new ones (M,) among known (N,) and itself.
 
     For a score that is drawn as the known ones are it is below a with probability at most a,
     whatever they are distributed like (Vovk et al. 2005).
     """
-    ordered = np.sort(known)
+    ordered = np.sort(reference)
     above = len(ordered) - np.searchsorted(ordered, new, side="left")
     return np.asarray((1 + above) / (1 + len(ordered)))
 

@@ -30,7 +30,7 @@ class Apart:
     named: bool
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """The finding in a sentence."""
         return (
             "A classifier of their features tells test items from training items with an AUC of "
@@ -52,7 +52,7 @@ class Apart:
     def to_json(self) -> dict[str, Any]:
         """{"auc", "p", "said"}; the last is empty where there is a warning instead."""
         numbers = {"auc": round(self.test.effect, 5), "p": round(self.test.p, 5)}
-        return numbers | {"said": "" if self.doubt else self.said}
+        return numbers | {"said": "" if self.doubt else self.sentence}
 
 
 def apart(train: np.ndarray, test: np.ndarray, named: bool) -> Apart | None:

@@ -28,12 +28,12 @@ class Test:
         return {"effect": round(self.effect, 5), "p": round(self.p, 5)}
 
 
-def repeated(known: np.ndarray, new: np.ndarray) -> np.ndarray:
+def repeated(reference: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Which new items (M, D) are known ones (N, D) themselves, but for rounding: (M,) bool.
 
     None where known items repeat one another about as often, as short texts do.
     """
-    first, second = known.astype(np.float32), new.astype(np.float32)
+    first, second = reference.astype(np.float32), new.astype(np.float32)
     own = _nearest(first, first, itself=True) <= _SAME
     twins = _nearest(second, first) <= _SAME
     return np.asarray(twins & (twins.mean() > own.mean() + _MORE))

@@ -237,10 +237,10 @@ class Watch:
         return float(fisher_exact(table, "greater").pvalue), (table[0][0], len(labelled))
 
 
-def _p(moves: tuple[np.ndarray, np.ndarray], second: np.ndarray, drawn: np.ndarray) -> float:
+def _p(moves: tuple[np.ndarray, np.ndarray], second: np.ndarray, shuffled: np.ndarray) -> float:
     """How many assignments (R, N) are as far apart as the one there is, which is one of them."""
     alike, chances = moves
-    every = np.concatenate([second[None], drawn])
+    every = np.concatenate([second[None], shuffled])
     parts = [every[start : start + _BLOCK] for start in range(0, len(every), _BLOCK)]
     apart = np.concatenate([discrepancy(alike, part) for part in parts])
     means = np.concatenate([distance_of_means(chances, part) for part in parts])

@@ -234,7 +234,11 @@ def _ends_with_probe(experiment: Experiment, strategy: Strategy) -> bool:
 
 def _answered(experiment: Experiment, model: Model, refit: bool) -> dict[str, np.ndarray]:
     """A model's outputs for each judged split, its head fitted once more before."""
-    refit = refit and not experiment.budget.over()
+    if refit and experiment.budget.over():
+        experiment.progress.say(
+            "The head is not fitted once more with the validation items, as the budget is over."
+        )
+        refit = False
     checked = {"validation": refit_head(experiment, model)} if refit else {}
     return judge(experiment, model) | checked
 

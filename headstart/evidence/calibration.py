@@ -143,8 +143,8 @@ def calibration_error(
     value = float(_errors(gaps[None], everything, places, counts)[0])
     again, by_chance = [], []
     for size in _blocks(count):
-        drawn = rng.integers(0, count, (size, count))
-        again.append(_errors(gaps[drawn], drawn, places, counts))
+        resamples = rng.integers(0, count, (size, count))
+        again.append(_errors(gaps[resamples], resamples, places, counts))
     for size in _blocks(count):
         missed = counts * (confidence - (rng.random((size, count)) < confidence))
         by_chance.append(_errors(missed, everything, places, counts))

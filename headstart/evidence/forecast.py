@@ -37,7 +37,7 @@ class Forecast:
     """Scores to expect with more labels, or None, and a sentence that says which or why not."""
 
     points: list[dict[str, Any]] | None
-    said: str
+    sentence: str
     law: Law | None = None
 
 

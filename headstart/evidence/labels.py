@@ -73,7 +73,7 @@ class Saved:
     value: float | None
     low: float | None
     high: float | None
-    said: str
+    sentence: str
 
     def to_json(self) -> dict[str, float | None]:
         """The three numbers, rounded to five places."""

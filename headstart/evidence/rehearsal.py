@@ -100,7 +100,7 @@ def _fault(rehearsal: Rehearsal, losses: Sequence[float], *, diverged: bool) -> 
 def _few(experiment: Experiment) -> Experiment | None:
     """The experiment with ten training items that it learns from and is judged on; none without."""
     rows = experiment.dataset.targets("train")
-    nothing = np.zeros((len(rows), experiment.task.width(experiment.labels)), np.float32)
+    nothing = np.zeros((len(rows), experiment.task.output_dim(experiment.labels)), np.float32)
     missed = experiment.task.losses(nothing, rows)
     pairs = zip(experiment.dataset.split("train"), missed, strict=True)
     items = [item for item, loss in pairs if loss > 0][:FEW]

@@ -128,7 +128,10 @@ class Memory:
         experiment, backbone = self.experiment, self.rebuild()
         outputs = {name: state.pop(f"{_OUTPUTS}{name}").numpy() for name in JUDGED}
         for name, answer in outputs.items():
-            expected = len(experiment.dataset.split(name)), experiment.task.width(experiment.labels)
+            expected = (
+                len(experiment.dataset.split(name)),
+                experiment.task.output_dim(experiment.labels),
+            )
             if answer.shape != expected or answer.dtype != np.float32:
                 raise ValueError(f"outputs for {name} are {answer.shape}")
         model = Model.of(backbone, new_head(experiment, backbone))

@@ -41,7 +41,7 @@ class Judged:
         held_out = frozenset(splits.get("test", ()))
         return cls(weights, str(evidence["metric"]), value, low, high, held_out, used)
 
-    def said(self) -> str:
+    def with_interval(self) -> str:
         """The score with its interval."""
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
@@ -55,11 +55,12 @@ class Change:
     labelled: int
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
-    said: str = ""
+    sentence: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """{"suggested", "labelled", "before": {"value", …}, "after", "said"}."""
-        return asdict(self)
+        record = asdict(self)
+        return record | {"said": record.pop("sentence")}
 
 
 @final
@@ -93,7 +94,7 @@ class Suggested:
             judged = Judged(
                 **content["judged"] | {"held_out": frozenset(content["judged"]["held_out"])}
             )
-            judged.said()
+            judged.with_interval()
             change = Change(**content["change"]) if content["change"] else None
             return cls(
                 str(datetime.fromisoformat(content["date"])),
@@ -146,9 +147,9 @@ def _sentence(last: Suggested, now: Judged, count: int) -> str:
     before = last.judged
     sentence = (
         f"Of the {len(last.items)} items suggested on {last.date[:10]}, {count} have labels now. "
-        f"With {before.labels} labels the model reached {before.said()} {before.metric} on "
-        f"{len(before.held_out)} held-out items, with {now.labels} labels {now.said()} on "
-        f"{len(now.held_out)}"
+        f"With {before.labels} labels the model reached {before.with_interval()} {before.metric} "
+        f"on {len(before.held_out)} held-out items, with {now.labels} labels {now.with_interval()} "
+        f"on {len(now.held_out)}"
     )
     if before.metric != now.metric:
         return f"{sentence}, by {now.metric}: these can't be compared."

@@ -39,7 +39,7 @@ class Pool:
             "skipped": [{"path": name, "error": reason} for name, reason in self.skipped],
         }
 
-    def said(self) -> list[str]:
+    def remarks(self) -> list[str]:
         """Sentences on what was left out."""
         sentences = []
         if self.known:
@@ -77,7 +77,7 @@ def pool_of(
     )
     if not new:
         raise DataError(
-            f"{_name(data)} holds no item to label: {' '.join(pool.said()) or 'it is empty.'} "
+            f"{_name(data)} holds no item to label: {' '.join(pool.remarks()) or 'it is empty.'} "
             "Give other files."
         )
     return pool

@@ -80,8 +80,8 @@ class Suggestions(Printed):
 
     def __str__(self) -> str:
         lines = [as_columns(_TITLES, [row.cells() for row in self.rows])]
-        lines += [*self.pool.said(), *self.remarks]
-        lines += [self.change.said] if self.change else []
+        lines += [*self.pool.remarks(), *self.remarks]
+        lines += [self.change.sentence] if self.change else []
         lines += [self.forecast] if self.forecast else []
         lines += [f"They stand in {self.out}: fill in its column `label`."] if self.out else []
         return "\n".join(lines)

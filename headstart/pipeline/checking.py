@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +20,7 @@ from headstart.evidence import Experiment
 from headstart.evidence.fitting import answers
 from headstart.features import prepared
 from headstart.pipeline.opening import load
-from headstart.serve import Predictor
-from headstart.serve.places import answers as said
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    pass
+from headstart.serve import Predictor, places
 
 CHECKED = 8  # raw files that the saved model is compared on
 TOLERANCE = 1e-4  # of a probability, between the process that trained and a fresh one
@@ -39,7 +35,7 @@ def check(folder: Path, experiment: Experiment, model: Network, fresh: bool) -> 
     """
     items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]
     task, labels, reader = experiment.task, experiment.labels, experiment.reader
-    expected = said(_outputs(experiment, model, items), items, task, labels, reader)
+    expected = places.answers(_outputs(experiment, model, items), items, task, labels, reader)
     if fresh:
         experiment.progress.say(
             "Opening the saved model in a fresh process to compare its answers."
@@ -47,7 +43,7 @@ def check(folder: Path, experiment: Experiment, model: Network, fresh: bool) -> 
         verify(folder, items, expected, min(experiment.reader.modality.suffixes))
         return
     there = load(folder, experiment.compute.device)
-    again = said(there.outputs(items), items, there.task, there.labels, there.reader)
+    again = places.answers(there.outputs(items), items, there.task, there.labels, there.reader)
     _demand_alike(folder, items, again, expected)
 
 

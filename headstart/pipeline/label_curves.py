@@ -44,7 +44,7 @@ def labels(proof: Proof) -> dict[str, Any] | None:
     ours, cut = curve(proof, until)
     later = forecast(ours)
     finding = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
-    sentences, saving = [later.said], None
+    sentences, saving = [later.sentence], None
     scratch = proof.arms.get("scratch")
     if scratch is not None and scratch.recipe is not None:
         theirs, skipped = scratch_curve(
@@ -60,7 +60,7 @@ def labels(proof: Proof) -> dict[str, Any] | None:
         saved_labels = saved(ours, theirs)
         saving = None if doubt else saved_labels.to_json()
         skipped = "" if doubt == UNKNOWN else skipped
-        sentences = [doubt or saved_labels.said, skipped, cut, later.said]
+        sentences = [doubt or saved_labels.sentence, skipped, cut, later.sentence]
     sentence = " ".join(filter(None, sentences)).replace(" labels", f" {kind.unit}")
     finding |= {} if kind.constant else {"unit": kind.unit}
     return {**finding, "saved": saving, "said": sentence, "forecast": later.points or []}

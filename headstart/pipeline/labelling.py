@@ -107,7 +107,7 @@ def label(
         known_labels = known.predictor.labels if known else ()
         classes = known_labels if options.labels is None else options.labels
         desk = Desk(entries, order, classes, sheet).open()
-        for sentence in (*pool.said(), *remarks):
+        for sentence in (*pool.remarks(), *remarks):
             progress.say(sentence)
         _serve(desk, modality, options, progress)
         return Labelled(path, desk.counts(), desk.left, remarks)

@@ -157,7 +157,7 @@ def _network(place: Path, record: Record) -> Model:
 
 def demand_right(place: Path, record: Record, task: Task, outputs: np.ndarray) -> None:
     """Raise HeadstartError unless the answer to features of zeros is one for these labels."""
-    if outputs.shape != (1, task.width(record.labels)):
+    if outputs.shape != (1, task.output_dim(record.labels)):
         raise HeadstartError(
             f"{place} answers {outputs.shape[-1]} numbers for {len(record.labels)} labels. "
             "Copy it again, or make the model again."

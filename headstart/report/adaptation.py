@@ -69,8 +69,8 @@ def adaptation(evidence: Evidence) -> Section | None:
         ("Items to label next", Table.of(("item",), [(name,) for name in record["label_next"]])),
     )
     tables = tuple((title, table) for title, table in tables if table.rows)
-    said = (record["headline"], *notes_of(record))
-    return Section("adaptation", "Answers on the target", said, shown, tables)
+    sentences = (record["headline"], *notes_of(record))
+    return Section("adaptation", "Answers on the target", sentences, shown, tables)
 
 
 def _row(row: Mapping[str, Any], is_chosen: bool) -> tuple[str, ...]:

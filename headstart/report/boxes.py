@@ -43,8 +43,8 @@ def boxes(evidence: Mapping[str, Any]) -> Section | None:
     rows = [[row.get(name, _interval(row)) for name in names] for row in record["classes"]]
     classes = Table.of((*columns, "made up"), rows)
     groups = [
-        Group(title, said, tuple(_card(row) for row in record[name][:MOST_CARDS]))
-        for name, (title, said) in _GROUPS.items()
+        Group(title, text, tuple(_card(row) for row in record[name][:MOST_CARDS]))
+        for name, (title, text) in _GROUPS.items()
         if record.get(name)
     ]
     caption = (

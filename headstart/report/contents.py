@@ -86,7 +86,7 @@ class Group:
     """Cards of one kind under a title."""
 
     title: str
-    said: str
+    text: str
     cards: tuple[Card, ...]
 
 
@@ -100,7 +100,7 @@ class Section:
 
     name: str
     title: str
-    said: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     tables: tuple[tuple[str, Table], ...] = ()
     groups: tuple[Group, ...] = ()

@@ -90,8 +90,8 @@ def refit(evidence: Evidence) -> Section | None:
     if by_class:
         titles = ("class", "of items", "items", "right before", "right after")
         tables.append(("Classes", Table.of(titles, by_class)))
-    said = (headline(record), *sentences(record))
-    return Section("refit", "Before and after new items", said, (), tuple(tables))
+    lines = (headline(record), *sentences(record))
+    return Section("refit", "Before and after new items", lines, (), tuple(tables))
 
 
 def _score(interval: Mapping[str, Any]) -> str:

@@ -133,7 +133,7 @@ class Verdict:
     title: str
     rest: str
     plain: tuple[str, ...]
-    said: tuple[str, ...]
+    sentences: tuple[str, ...]
     tiles: tuple[Tile, ...]
     bars: tuple[Bar, ...]
     warnings: tuple[str, ...]
@@ -203,13 +203,13 @@ class Verdict:
         for name in ("new", "old"):
             ahead, low, high = words.gains(record[name]["change"], record)
             tiles.append(Tile(f"On {name} items", ahead.partition(" ")[0], f"{low} to {high}"))
-        said = (*refit.sentences(record), words.judged(evidence), *words.familiar(evidence))
+        sentences = (*refit.sentences(record), words.judged(evidence), *words.familiar(evidence))
         return cls(
             record["verdict"].replace(" ", "-"),
             title,
             rest,
             (),
-            tuple(filter(None, said)),
+            tuple(filter(None, sentences)),
             tuple(tiles),
             tuple(_bars(evidence)),
             tuple(evidence.get("warnings", ())),

@@ -35,8 +35,8 @@ class Refitted(Printed):
     def to_json(self) -> dict[str, Any]:
         """{"out", "handed_over", "verdict", "said", "new": {"before", "after", …}, "old", …}."""
         out = str(self.folder if self.handed_over else self.model)
-        said = [refit.headline(self.record), *refit.sentences(self.record)]
-        return {"out": out, **self.record, "said": said}
+        sentences = [refit.headline(self.record), *refit.sentences(self.record)]
+        return {"out": out, **self.record, "said": sentences}
 
     def __str__(self) -> str:
         lines = [refit.headline(self.record), *refit.sentences(self.record)]

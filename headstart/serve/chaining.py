@@ -73,9 +73,9 @@ def _candidates(
     def answered(inputs: Any) -> np.ndarray:
         with torch.inference_mode():
             states = network.eval().features(to_device(inputs, model.device))
-            found = writer.candidates(states, count)
-        rows = np.empty(len(found), dtype=object)
-        rows[:] = found
+            hypotheses = writer.candidates(states, count)
+        rows = np.empty(len(hypotheses), dtype=object)
+        rows[:] = hypotheses
         return rows
 
     return list(over_items(answered, items, model.running.reader))

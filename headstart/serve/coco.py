@@ -15,7 +15,7 @@ _FIRST = 1  # number of the first id: evaluators pass over an annotation that is
 def write(draft: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows of answers. Raises HeadstartError where they hold no boxes."""
     images: list[dict[str, Any]] = []
-    found: list[tuple[int, Mapping[str, Any]]] = []
+    boxes: list[tuple[int, Mapping[str, Any]]] = []
     for row in rows:
         if row.get("error"):
             continue
@@ -27,15 +27,15 @@ def write(draft: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         number = len(images) + _FIRST
         width, height = row["size"]
         images.append({"id": number, "file_name": row["path"], "width": width, "height": height})
-        found += [(number, box) for box in row["boxes"]]
-    names = sorted({str(box["label"]) for _, box in found})
+        boxes += [(number, box) for box in row["boxes"]]
+    names = sorted({str(box["label"]) for _, box in boxes})
     ids = {name: number for number, name in enumerate(names, start=_FIRST)}
     document = {
         "images": images,
         "categories": [{"id": number, "name": name} for name, number in ids.items()],
         "annotations": [
             _annotation(place, image, ids[str(box["label"])], box)
-            for place, (image, box) in enumerate(found, start=_FIRST)
+            for place, (image, box) in enumerate(boxes, start=_FIRST)
         ],
     }
     draft.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")

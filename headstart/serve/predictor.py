@@ -115,7 +115,7 @@ class Predictor(Printed):
 
     def predict(
         self,
-        given: Any,
+        data: Any,
         *,
         text: Sequence[str] = (),
         image: str | None = None,
@@ -131,13 +131,13 @@ class Predictor(Printed):
         what is none of these, and where nothing can be read. With `abstain` inputs that are less
         familiar than 95 % of the usual ones have no answer; it needs a model with a reference.
         """
-        predictions = Predictions(self.stream(given, text=text, image=image, abstain=abstain))
+        predictions = Predictions(self.stream(data, text=text, image=image, abstain=abstain))
         demand_any(predictions)
         return predictions
 
     def stream(
         self,
-        given: Any,
+        data: Any,
         *,
         text: Sequence[str] = (),
         image: str | None = None,
@@ -146,20 +146,20 @@ class Predictor(Printed):
         """The same, one after the other in bounded memory; each input is read once."""
         if abstain:
             demand_refusing(self.limits)
-        for window in self._windows(self.inputs(given, text=text, image=image)):
+        for window in self._windows(self.inputs(data, text=text, image=image)):
             for each in self.answered(window):
                 yield each.or_abstained() if abstain and not each.error else each
 
     def inputs(
-        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+        self, data: Any, *, text: Sequence[str] = (), image: str | None = None
     ) -> Iterator[Input]:
-        """What `given` stands for, not yet read. Raises DataError as `predict` does."""
+        """What `data` stands for, not yet read. Raises DataError as `predict` does."""
         schema = replace(self.schema, content=tuple(text)) if text else self.schema
         schema = replace(schema, files=image) if image else schema
-        return inputs_of(given, self.reader.modality, schema)
+        return inputs_of(data, self.reader.modality, schema)
 
     def predict_proba(
-        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
+        self, data: Any, *, text: Sequence[str] = (), image: str | None = None
     ) -> np.ndarray:
         """Probabilities (N, labels) float64, columns as in `labels`, of whatever `predict` takes.
 
@@ -167,7 +167,7 @@ class Predictor(Printed):
         has no probabilities.
         """
         rows = []
-        for each in self.stream(given, text=text, image=image):
+        for each in self.stream(data, text=text, image=image):
             if each.error:
                 raise each.unusable()
             if not each.probabilities:
@@ -178,16 +178,14 @@ class Predictor(Printed):
             rows.append([each.probabilities[label] for label in self.labels])
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels))
 
-    def embed(
-        self, given: Any, *, text: Sequence[str] = (), image: str | None = None
-    ) -> np.ndarray:
+    def embed(self, data: Any, *, text: Sequence[str] = (), image: str | None = None) -> np.ndarray:
         """Features (N, D) float32, what the head reads, of whatever `predict` takes.
 
         Raises DataError for the first input that can't be read.
         """
         demand_rows(self.task)
         parts = []
-        for window in self._windows(self.inputs(given, text=text, image=image)):
+        for window in self._windows(self.inputs(data, text=text, image=image)):
             for each in window:
                 if each.problem:
                     raise each.input.unusable(each.problem)
@@ -234,12 +232,12 @@ class Predictor(Printed):
         what = f"{len(self.labels)} {self.task.kind}" if len(self.labels) > 1 else self.task.kind
         return f"{what} ({names}), on {self._device}"
 
-    def find(self, given: Any) -> tuple[list[str], list[Item]]:
+    def find(self, data: Any) -> tuple[list[str], list[Item]]:
         """The items that inputs name, each with its file's name or the text itself.
 
         Raises DataError as `predict` does, and for the first one that can't be read.
         """
-        if not (inputs := list(self.inputs(given))):
+        if not (inputs := list(self.inputs(data))):
             demand_any(())
         for each in inputs:
             if problem := self.problem(each):

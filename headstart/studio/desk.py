@@ -166,7 +166,7 @@ class Desk:
             if drop is None:
                 taken_in = (*self.session.notes.taken, str(place.absolute()))
                 self.session.note(taken=tuple(dict.fromkeys(taken_in)))
-            self.say(taken.said())
+            self.say(taken.sentence())
         except (HeadstartError, OSError) as error:
             self.say(str(error))
         finally:

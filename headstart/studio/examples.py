@@ -54,7 +54,7 @@ class Taken:
     known: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def said(self) -> str:
+    def sentence(self) -> str:
         """A sentence; of many problems the first few."""
         words = [f"{self.new} added" if self.new != 1 else "1 added"]
         words += [f"{self.known} there already"] if self.known else []

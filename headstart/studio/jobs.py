@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, final
 
-_SAID: Final = 200  # sentences that are kept
+_LINES: Final = 200  # sentences that are kept
 _PATIENCE: Final = 10.0  # seconds that a command has to end when the page does
 
 
@@ -28,7 +28,7 @@ class Job:
     ) -> None:
         self.name = name
         self.words = tuple(words)
-        self.said: deque[str] = deque(maxlen=_SAID)
+        self.lines: deque[str] = deque(maxlen=_LINES)
         self.answer: Mapping[str, Any] = {}
         self.budget = budget
         self.began = time.monotonic()
@@ -75,7 +75,7 @@ class Job:
         return {
             "name": self.name,
             "command": shlex.join(["headstart", *self.words]),
-            "said": list(self.said),
+            "said": list(self.lines),
             "running": self.running,
             "seconds": round(seconds, 1),
             "budget": self.budget,
@@ -93,7 +93,7 @@ class Job:
             answer = json.loads(text)
             self.answer = answer if isinstance(answer, dict) else {}
         except ValueError:
-            last = self.said[-1] if self.said else f"it ended with {code}"
+            last = self.lines[-1] if self.lines else f"it ended with {code}"
             self.answer = {} if not code else {"error": f"{self.name} failed: {last}"}
         self.seconds = time.monotonic() - self.began
         self._changed()
@@ -101,5 +101,5 @@ class Job:
     def _listen(self) -> None:
         for line in self._process.stderr or ():
             if line.strip():
-                self.said.append(line.rstrip()[:500])
+                self.lines.append(line.rstrip()[:500])
                 self._changed()

@@ -150,7 +150,7 @@ class StudioPage:
         query = visit.query
         given = Given(query.get("name", "pasted.txt"), raw, query.get("label") or None)
         taken = self.desk.add([given])
-        return {"said": taken.said(), "error": " ".join(taken.problems)}
+        return {"said": taken.sentence(), "error": " ".join(taken.problems)}
 
     def _acts(self) -> Mapping[str, Act]:
         desk = self.desk

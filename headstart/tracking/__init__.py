@@ -40,13 +40,13 @@ class Followed:
 
 @contextmanager
 def follow(
-    settings: Settings, progress: Progress, out: Path, asked: Mapping[str, Any]
+    settings: Settings, progress: Progress, out: Path, arguments: Mapping[str, Any]
 ) -> Iterator[Followed]:
     """Follow a run by the tracker that the settings name, if any, until the block ends.
 
-    `asked` holds what the settings don't say: data, backbone, strategy. Raises UnknownNameError for
-    a tracker that isn't known, and ModuleNotFoundError where its library is not installed; what
-    fails afterwards is a warning.
+    `arguments` holds what the settings don't say: data, backbone, strategy. Raises
+    UnknownNameError for a tracker that isn't known, and ModuleNotFoundError where its library is
+    not installed; what fails afterwards is a warning.
     """
     if settings.track is None:
         yield Followed(settings, progress, lambda tell: None)
@@ -55,7 +55,7 @@ def follow(
     plain = replace(settings, track=None)
     config = {name: value for name, value in asdict(plain).items() if name != "track"}
     offline = settings.offline or os.environ.get("HF_HUB_OFFLINE") == "1"
-    run = Run(Path(os.path.abspath(out)), {**asked, **config}, offline)
+    run = Run(Path(os.path.abspath(out)), {**arguments, **config}, offline)
     tracked = Tracked(progress, settings.track, partial(kind.begin, run))
     try:
         yield Followed(plain, tracked, tracked.result)

@@ -48,7 +48,7 @@ class MLflow(Tracker):
         existing = client.get_experiment_by_name(name)
         experiment = client.create_experiment(name) if existing is None else existing.experiment_id
         new = client.create_run(experiment, run_name=run.name)
-        params = [Param(key, str(value)[:_LONGEST]) for key, value in run.asked.items()]
+        params = [Param(key, str(value)[:_LONGEST]) for key, value in run.arguments.items()]
         client.log_batch(new.info.run_id, params=params)
         where = f"run {run.name} of experiment {name} in {place}"
         return cls(client, new.info.run_id, where)

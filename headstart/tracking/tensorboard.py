@@ -28,7 +28,7 @@ class TensorBoard(Tracker):
         folder = run.out.parent / _FOLDER / f"{run.name}-{now}"
         writer = SummaryWriter(str(folder))
         tracker = cls(writer)
-        tracker._text("asked", {name: str(value) for name, value in run.asked.items()})
+        tracker._text("asked", {name: str(value) for name, value in run.arguments.items()})
         return tracker
 
     def row(self, training: str, step: int, numbers: Mapping[str, float]) -> None:

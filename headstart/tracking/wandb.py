@@ -36,7 +36,7 @@ class WeightsAndBiases(Tracker):
         new = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=run.name,
-            config=dict(run.asked),
+            config=dict(run.arguments),
             dir=str(run.out.parent),
             mode=mode,
             reinit="create_new",

@@ -175,14 +175,14 @@ def _contents(root: Path, reading: Reading, files: Paths, modality: Modality) ->
         source = None if why else source
         listing.append(Row(name, marked.place, value or "", marked.split, source, why))
     boxes = sum(len(each.boxes) for each in reading.pictures)
-    said = [f"{boxes} boxes in {len(reading.pictures)} pictures, read as {reading.form}"]
+    remarks = [f"{boxes} boxes in {len(reading.pictures)} pictures, read as {reading.form}"]
     return Contents(
         root,
         tuple(listing),
         kind=KIND,
         column="boxes",
         split_names=reading.words,
-        said=(*said, *reading.said, *(files.said() if reading.form != "XML" else ())),
+        remarks=(*remarks, *reading.remarks, *(files.remarks() if reading.form != "XML" else ())),
         repaired=tuple(reading.faults),
     )
 

@@ -51,7 +51,7 @@ class Reading:
     form: str
     pictures: list[Marked] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
 
     def box(self, label: Any, values: Iterable[Any], place: str) -> Box | None:

@@ -75,12 +75,12 @@ def _frame(marked: Marked, extent: Extent) -> tuple[_Turn | None, str]:
     if size is None or not known or size == upright:
         return _Turn(1.0, 1.0, upright, 0), ""
     if extent.turn and size == stored:
-        said = "its boxes were drawn before the picture was turned as its EXIF says, and turn too"
-        return _Turn(1.0, 1.0, stored, extent.turn), said
+        remark = "its boxes were drawn before the picture was turned as its EXIF says, and turn too"
+        return _Turn(1.0, 1.0, stored, extent.turn), remark
     across, down = upright[0] / size[0], upright[1] / size[1]
     if abs(across / down - 1) <= _ASPECT:
-        said = f"its boxes are of {_by(size)} pixels and the picture is {_by(upright)}: scaled"
-        return _Turn(across, down, upright, 0), said
+        remark = f"its boxes are of {_by(size)} pixels and the picture is {_by(upright)}: scaled"
+        return _Turn(across, down, upright, 0), remark
     return None, f"its boxes are of {_by(size)} pixels, and the picture is {_by(upright)}"
 
 

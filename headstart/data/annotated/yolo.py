@@ -27,8 +27,8 @@ def is_yolo(top: Folder) -> bool:
 
 def read(top: Folder, into: Reading) -> None:
     """Add all pictures that a file may lie beside; without one they hold no object."""
-    names, said = _class_names(top)
-    into.said += [said] if said else []
+    names, remark = _class_names(top)
+    into.remarks += [remark] if remark else []
     for folder, split, file, text in _pairs(top):
         path = folder.path / file
         place = text.name if text else file

@@ -54,7 +54,9 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     if top is tree:
         return contents
     inner = top.path.relative_to(path).as_posix()
-    return replace(contents, said=(f"the data set lies in the folder `{inner}`", *contents.said))
+    return replace(
+        contents, remarks=(f"the data set lies in the folder `{inner}`", *contents.remarks)
+    )
 
 
 def demand_data(path: Data) -> None:
@@ -99,7 +101,7 @@ def _from_parts(
     if len(parts) == 1:
         return contents
     sentence = f"{len(parts)} files from {parts[0].path.name} to {parts[-1].path.name} are joined"
-    return replace(contents, said=(*contents.said, sentence))
+    return replace(contents, remarks=(*contents.remarks, sentence))
 
 
 def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
@@ -159,7 +161,7 @@ def _by_manifest(top: Folder, tables: Tables, listing: Sequence[Table]) -> Conte
     those = " and ".join(f"`{table.path.name}`" for table in listing[:2])
     verb = "says" if len(listing) == 1 else "say"
     sentence = f"{those} {verb} the labels, and folders' names do not"
-    return replace(contents, said=(sentence, *contents.said))
+    return replace(contents, remarks=(sentence, *contents.remarks))
 
 
 def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:

@@ -62,7 +62,7 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
         notes=_others(folders),
         empty_classes=tuple(n for n in _empty(folders, classes) if n not in labels),
         warnings=(*_warnings(layout, stray), *joined, *left_out),
-        said=classes.said,
+        remarks=classes.remarks,
         unlabelled={s: name for s, name in flat.items() if s not in names and s != UNLABELLED},
     )
 

@@ -51,7 +51,7 @@ class Classes:
 
     level: Level
     split: Level | None = None
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:

@@ -155,7 +155,7 @@ def join(root: Path, parts: Sequence[Contents]) -> Contents:
         split_names={split: name for part in parts for split, name in part.split_names.items()},
         notes=dict(notes),
         warnings=tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings)),
-        said=tuple(dict.fromkeys(sentence for part in parts for sentence in part.said)),
+        remarks=tuple(dict.fromkeys(sentence for part in parts for sentence in part.remarks)),
     )
 
 
@@ -191,4 +191,4 @@ def _split_by_folders(contents: Contents) -> Contents:
     rows = tuple(replace(row, split=split[words[row.id]]) for row in contents.rows)
     sentence = "the first folder of a path says which split it is in"
     names = {name: word for name, word in splits.items() if name}
-    return replace(contents, rows=rows, split_names=names, said=(*contents.said, sentence))
+    return replace(contents, rows=rows, split_names=names, remarks=(*contents.remarks, sentence))

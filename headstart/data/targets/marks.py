@@ -41,7 +41,7 @@ def of_columns(contents: Contents, kind: Targets | None) -> Contents:
     if single if kind is None else kind.encoding is Encoding.INDEX:
         places = {id(row) for row in labelled}
         rows = [_single(row) if id(row) in places else replace(row, value=None) for row in rows]
-    return replace(contents, rows=tuple(rows), said=(*contents.said, *sentences))
+    return replace(contents, rows=tuple(rows), remarks=(*contents.remarks, *sentences))
 
 
 def _with_zeros(contents: Contents) -> Contents:
@@ -55,7 +55,9 @@ def _with_zeros(contents: Contents) -> Contents:
         replace(row, value=tuple(max(mark(c) or 0, 0) for c in row.value)) for row in contents.rows
     )
     return replace(
-        contents, rows=tuple(rows), said=(*contents.said, "a -1 counts as 0, as none is there")
+        contents,
+        rows=tuple(rows),
+        remarks=(*contents.remarks, "a -1 counts as 0, as none is there"),
     )
 
 

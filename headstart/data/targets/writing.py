@@ -50,7 +50,7 @@ def settle(
     lists = None if verbatim or schema.delimiter else _as_lists(rows)
     if lists is None:
         rows = _as_written(rows, kind, labels)
-    return replace(contents, rows=tuple(lists or rows), said=(*contents.said, *sentences))
+    return replace(contents, rows=tuple(lists or rows), remarks=(*contents.remarks, *sentences))
 
 
 def _without_missing(

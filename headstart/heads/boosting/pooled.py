@@ -27,7 +27,7 @@ class PooledBoosting(SourcedHead):
         """Ensembles as of `gradient-boosting`. Raises HeadstartError without sources."""
         self.demand_sources()
         middle = training.features.mean(axis=0)
-        rows = [np.where(r.known, r.features, middle)[:_MOST] for r in self.related]
+        rows = [np.where(r.mask, r.features, middle)[:_MOST] for r in self.related]
         count = sum(map(len, rows))
         share = training.weights.sum() / count
         pooled = replace(

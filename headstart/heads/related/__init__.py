@@ -25,13 +25,13 @@ class Question:
 
     `inputs` (N, D) are divided by `spread` (D,); `goals` (N,) and the sources' `score` (N,) are in
     standard deviations of the sources' targets. `direction` (D,) makes the score of the inputs, and
-    `known` (D,) says which features the sources speak of.
+    `mask` (D,) says which features the sources speak of.
     """
 
     inputs: np.ndarray
     goals: np.ndarray
     direction: np.ndarray
-    known: np.ndarray
+    mask: np.ndarray
 
     @property
     def score(self) -> np.ndarray:

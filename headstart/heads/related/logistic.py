@@ -65,10 +65,10 @@ def _weights(related: Sequence[Related], scale: Standardisation, classes: int) -
     """The mean of the sources' own weights (classes, D), for standardised features."""
     every = []
     for each in related:
-        inputs = np.where(each.known, scale(each.features), 0.0)
+        inputs = np.where(each.mask, scale(each.features), 0.0)
         strength = best_strength(inputs, each.targets, classes)
         weight, _ = logistic(inputs, each.targets, classes, None, strength)
-        every.append(np.where(each.known, weight, 0.0))
+        every.append(np.where(each.mask, weight, 0.0))
     return np.asarray(np.mean(every, axis=0))
 
 

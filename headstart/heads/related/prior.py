@@ -37,7 +37,7 @@ class SourcePrior(RelatedHead):
         gram, loads = design.T @ design, design.T @ question.goals
         squares = float(question.goals @ question.goals)
         chances, means = [], []
-        for chance, centre, variances, noise in _priors(question.known):
+        for chance, centre, variances, noise in _priors(question.mask):
             inverse = gram / noise + np.diag(1 / variances)
             rest = squares - 2 * centre @ loads + centre @ gram @ centre
             pull = (loads - gram @ centre) / noise
@@ -52,13 +52,13 @@ class SourcePrior(RelatedHead):
         return np.asarray(own * alone(question) + (1 - own) * from_sources)
 
 
-def _priors(known: np.ndarray) -> Iterator[Prior]:
+def _priors(mask: np.ndarray) -> Iterator[Prior]:
     """What may be believed beforehand of offset, slope and weights."""
-    nothing, drawn = np.zeros(len(known) + 2), np.zeros(len(known) + 2)
+    nothing, drawn = np.zeros(len(mask) + 2), np.zeros(len(mask) + 2)
     drawn[1] = 1.0
     for difference in _DIFFERENCES:
-        alike = np.full(len(known), difference)
-        around = np.where(known, difference, max(difference, _USUAL))
+        alike = np.full(len(mask), difference)
+        around = np.where(mask, difference, max(difference, _USUAL))
         for noise in _NOISE:
             yield _ALONE, nothing, np.concatenate([[_OFFSET, 1e-8], alike]), noise
             yield 1 - _ALONE, drawn, np.concatenate([[_OFFSET, _SLOPE], around]), noise

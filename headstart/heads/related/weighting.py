@@ -53,7 +53,7 @@ class SourceWeighting(SourcedHead):
 
 def _filled(source: Related, target: np.ndarray) -> np.ndarray:
     """A source's rows, what it doesn't know as the target has it on average."""
-    return np.where(source.known, source.features[:_MOST], target.mean(axis=0))
+    return np.where(source.mask, source.features[:_MOST], target.mean(axis=0))
 
 
 def _fitted(

@@ -39,22 +39,22 @@ def resized(
     down = rows = None
     if _changes(len(pixels), scale[1]):
         down = _weights(len(pixels), height, scale[1], mode).around(middle[1] if middle else height)
-        rows = down.taken
+        rows = down.old_lines
     if _changes(pixels.shape[1], scale[0]):
         across = _weights(pixels.shape[1], width, scale[0], mode, channels[0] if channels else 1)
         across = across.around(middle[0] if middle else width)
         lines = pixels.reshape(len(pixels), -1)
-        found = np.zeros((len(pixels), across.count), np.uint8)
+        sums = np.zeros((len(pixels), across.count), np.uint8)
         first, stop = rows or (0, len(pixels))
         for start in range(first, stop, _ROWS):
             part = slice(start, min(start + _ROWS, stop))
-            found[part, slice(*across.made)] = _across(lines[part], across)
-        pixels = found.reshape(len(pixels), width, *channels)
+            sums[part, slice(*across.new_lines)] = _across(lines[part], across)
+        pixels = sums.reshape(len(pixels), width, *channels)
     if down is not None:
         lines = pixels.reshape(len(pixels), -1)
-        found = np.zeros((down.count, lines.shape[1]), np.uint8)
-        found[slice(*down.made)] = _down(lines, down)
-        pixels = found.reshape(height, -1, *channels)
+        sums = np.zeros((down.count, lines.shape[1]), np.uint8)
+        sums[slice(*down.new_lines)] = _down(lines, down)
+        pixels = sums.reshape(height, -1, *channels)
     return pixels[:height, :width]
 
 
@@ -83,13 +83,13 @@ class _Weights:
         return self.blocks[0][2].dtype
 
     @property
-    def made(self) -> tuple[int, int]:
+    def new_lines(self) -> tuple[int, int]:
         """The new lines that blocks are there for."""
         place, _, last = self.blocks[-1]
         return self.blocks[0][0], place + len(last)
 
     @property
-    def taken(self) -> tuple[int, int]:
+    def old_lines(self) -> tuple[int, int]:
         """The old lines that these are made of."""
         stop = max(first + each.shape[1] for _, first, each in self.blocks)
         return self.blocks[0][1], stop
@@ -103,9 +103,9 @@ class _Weights:
         inside = (b for b in self.blocks if b[0] < stop and b[0] + len(b[2]) > start)
         return replace(self, blocks=tuple(inside))
 
-    def levels(self, found: np.ndarray) -> np.ndarray:
+    def levels(self, sums: np.ndarray) -> np.ndarray:
         """Sums, which are whole numbers, rounded to levels."""
-        whole = found.astype(np.int32)  # 255 times weights whose sum is 2 ** 22 at most
+        whole = sums.astype(np.int32)  # 255 times weights whose sum is 2 ** 22 at most
         whole += 1 << (self.digits - 1)
         whole >>= self.digits
         return np.clip(whole, 0, 255, out=whole).astype(np.uint8)
@@ -113,28 +113,28 @@ class _Weights:
 
 def _down(lines: np.ndarray, weights: _Weights) -> np.ndarray:
     """New lines (M, K) uint8, each of some neighbouring ones among (N, K)."""
-    (begin, end), (first_taken, stop_taken) = weights.made, weights.taken
+    (begin, end), (first_taken, stop_taken) = weights.new_lines, weights.old_lines
     exact = lines[first_taken:stop_taken].astype(weights.kind)
-    found = np.empty((end - begin, lines.shape[1]), weights.kind)
+    sums = np.empty((end - begin, lines.shape[1]), weights.kind)
     for place, first, own in weights.blocks:
         start, at = first - first_taken, place - begin
-        taken, new = exact[start : start + own.shape[1]], found[at : at + len(own)]
+        old_lines, new = exact[start : start + own.shape[1]], sums[at : at + len(own)]
         for part in _parts(lines.shape[1], own):
-            new[:, part] = own @ taken[:, part]
-    return weights.levels(found)
+            new[:, part] = own @ old_lines[:, part]
+    return weights.levels(sums)
 
 
 def _across(rows: np.ndarray, weights: _Weights) -> np.ndarray:
     """The same along rows: (H, N) to (H, M)."""
-    (begin, end), (first_taken, stop_taken) = weights.made, weights.taken
+    (begin, end), (first_taken, stop_taken) = weights.new_lines, weights.old_lines
     exact = rows[:, first_taken:stop_taken].astype(weights.kind)
-    found = np.empty((len(rows), end - begin), weights.kind)
+    sums = np.empty((len(rows), end - begin), weights.kind)
     for place, first, own in weights.blocks:
         start, at = first - first_taken, place - begin
-        taken, new = exact[:, start : start + own.shape[1]], found[:, at : at + len(own)]
+        old_lines, new = exact[:, start : start + own.shape[1]], sums[:, at : at + len(own)]
         for part in _parts(len(rows), own):
-            new[part] = taken[part] @ own.T
-    return weights.levels(found)
+            new[part] = old_lines[part] @ own.T
+    return weights.levels(sums)
 
 
 def _parts(length: int, block: np.ndarray) -> Iterator[slice]:

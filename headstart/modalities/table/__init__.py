@@ -13,7 +13,7 @@ from headstart.contracts import Backbone, Check, Modality, Preprocess
 from headstart.contracts.backbone import Fed, Feeding
 from headstart.errors import DataError, HeadstartError
 from headstart.modalities.table import encoding
-from headstart.modalities.table.columns import HELD, Kind, kinds_of, said
+from headstart.modalities.table.columns import HELD, Kind, kind_remarks, kinds_of
 from headstart.modalities.table.giveaways import giveaways
 from headstart.modalities.table.rows import held, plain, row_of, without_content, written
 
@@ -124,7 +124,7 @@ class Table(Modality):
                 f"kinds= names {absent!r}, which is no column that is learned from; those are "
                 f"{', '.join(map(repr, table))}. Name one of these, or leave it out."
             )
-        return said(table, self._kinds(table), self.parts)
+        return kind_remarks(table, self._kinds(table), self.parts)
 
     def row(self, cells: Mapping[str, Any]) -> bytes | None:
         """A row's cells as JSON; None where all are blank. Raises DataError for no plain value."""

@@ -64,7 +64,7 @@ class Kind:
 
     name: str
     form: str = ""
-    said: str = ""
+    remark: str = ""
 
 
 def kind_of(column: str, values: Sequence[Any]) -> Kind:
@@ -83,10 +83,10 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
     dated = dates.order_of(words)
     if dated is not None:
         order, tied = dated
-        said = (
+        remark = (
             f"`{column}` is read with the {order} first, which its dates leave open" if tied else ""
         )
-        return Kind(DATE, order, said)
+        return Kind(DATE, order, remark)
     form = format_of(cells)
     if form is not None:
         counted = _only_counts(column, [form(cell) for cell in cells])
@@ -131,7 +131,7 @@ def kind_as(column: str, values: Sequence[Any], name: str) -> Kind:
     return kind or Kind(EMPTY)
 
 
-def said(
+def kind_remarks(
     table: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind], parts: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns that are read, and sentences on how, and on those that are not.
@@ -148,7 +148,7 @@ def said(
             sentences.append(f"left out: {_listed(names)}, which {verb}{why}")
     by_kind = {kind: [name for name, own in kinds.items() if own.name == kind] for kind in read}
     listed = [f"{_PLURALS.get(k, k)} {_listed(names)}" for k, names in by_kind.items() if names]
-    remarks = [kind.said for kind in kinds.values() if kind.said]
+    remarks = [kind.remark for kind in kinds.values() if kind.remark]
     return used, tuple(filter(None, ("; ".join(listed), *sentences, *remarks)))
 
 

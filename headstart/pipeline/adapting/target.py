@@ -55,7 +55,7 @@ class Target:
                 f"{name} holds {len(items)} items, too few to adapt to. "
                 f"Give {_FEWEST} or more, or evaluate the source's model on them."
             )
-        notes = tuple(pool.said())
+        notes = tuple(pool.remarks())
         trained = {item.identity for item in experiment.dataset.items}
         shared = sum(item.identity in trained for item in items)
         if shared:

@@ -97,13 +97,13 @@ class Refitting:
     ) -> HeldOut:
         """A part of some items; `before` is what the saved model answers unless it is known."""
         own = [item for item, inside in zip(items, part, strict=True) if inside]
-        dataset = experiment.dataset
-        judged = replace(dataset, items=tuple(replace(item, split="test") for item in own))
+        test = tuple(replace(item, split="test") for item in own)
+        dataset = replace(experiment.dataset, items=test)
         if before is None:
             before = self.saved.predictor.headed(experiment.rows_of(self.backbone, own))
         missing = after.shape[1] - before.shape[1]
         padded = np.pad(before, ((0, 0), (0, missing)), constant_values=_UNKNOWN)
-        return HeldOut(own, judged.targets("test"), padded, after[part])
+        return HeldOut(own, dataset.targets("test"), padded, after[part])
 
     def _answered_by_folds(self, experiment: Experiment, new: Sequence[Item]) -> np.ndarray:
         """Outputs (N, labels) for new items, each by a head that did not learn from its fold."""
@@ -112,15 +112,15 @@ class Refitting:
         count = max(fold_of.values()) + 1
         with experiment.progress.track("new items in folds", count) as advance:
             for fold in range(count):
-                held = {item.id for item in new if fold_of[item.cluster] == fold}
+                ids = {item.id for item in new if fold_of[item.cluster] == fold}
                 items = tuple(
-                    replace(item, split="test") if item.id in held else item
+                    replace(item, split="test") if item.id in ids else item
                     for item in experiment.dataset.items
                     if item.split != "test"
                 )
                 dataset = replace(experiment.dataset, items=items)
                 part = replace(experiment, dataset=dataset, progress=Silent())
-                places = [place for place, item in enumerate(new) if item.id in held]
+                places = [place for place, item in enumerate(new) if item.id in ids]
                 order = {item.id: row for row, item in enumerate(dataset.split("test"))}
                 rows = [order[new[place].id] for place in places]
                 outputs[places] = _answers(self._searched(part))[rows]

@@ -13,7 +13,7 @@ from headstart.loading import members, record
 from headstart.pipeline import evaluating, opening
 from headstart.pipeline.opening import DataOptions
 from headstart.pipeline.several.opening import networks_of
-from headstart.pipeline.several.said import Said
+from headstart.pipeline.several.task_progress import TaskProgress
 from headstart.results import Evaluation
 from headstart.results.several import Evaluations
 from headstart.runtime.progress import Show, as_progress
@@ -45,9 +45,11 @@ def evaluate(
     for name, own in folders.items():
         known = rows.setdefault(networks[name], {})
         own_columns: DataOptions = {**columns, "label": record.read(own)["settings"].get("label")}
-        predictor, said = opening.load(own), Said(show, name)
+        predictor, task_progress = opening.load(own), TaskProgress(show, name)
         try:
-            each[name] = evaluating.scored(predictor, own, source, said, own_columns, known)
+            each[name] = evaluating.scored(
+                predictor, own, source, task_progress, own_columns, known
+            )
         except DataError as error:
             without[name] = str(error)
     if not each:

@@ -24,7 +24,7 @@ from headstart.pipeline.selection.choosing import prepare
 from headstart.pipeline.several.joining import check_all, demand_free, keep_once
 from headstart.pipeline.several.members import Member, folders
 from headstart.pipeline.several.opening import results
-from headstart.pipeline.several.said import Said
+from headstart.pipeline.several.task_progress import TaskProgress
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.several import Results
 from headstart.runtime import installed
@@ -86,7 +86,7 @@ class Together:
         if not StrategySpec.of(self.strategy, member.settings).trains and self.kept is None:
             self.kept = {}
         settings = replace(member.settings, scratch=False, budget=None, track=None)
-        context = RunContext.of(settings, Said(self.progress, member.name))
+        context = RunContext.of(settings, TaskProgress(self.progress, member.name))
         context = replace(context, kept=self.kept)
         try:
             transfer = prepare(member.data, self.backbone, self.strategy, context)
@@ -133,12 +133,12 @@ class Together:
 
     def _fit(self, member: Member, transfer: Transfer, out: Path, seconds: float | None) -> bool:
         """Fit one task; answer whether an interrupt ended its proof."""
-        said = Said(self.progress, member.name)
+        task_progress = TaskProgress(self.progress, member.name)
         settings = replace(member.settings, scratch=False, budget=seconds)
         inputs = {"data": str(member.data), "backbone": self.backbone, "strategy": self.strategy}
         with (
             Workspace(out, shares=True) as workspace,
-            follow(settings, said, out, inputs) as run,
+            follow(settings, task_progress, out, inputs) as run,
         ):
             context = RunContext.of(run.settings, run.progress, workspace.folder)
             context.loads.extend(self.loads)
@@ -157,14 +157,16 @@ class Together:
     def _prove(self, names: Mapping[str, str], budget: Budget) -> bool:
         """Train each task's network from scratch; answer whether that was interrupted."""
         for place, member in enumerate(self.members):
-            said = Said(self.progress, member.name)
+            task_progress = TaskProgress(self.progress, member.name)
             settings = replace(member.settings, budget=self._share(budget, place))
             data = member.data if isinstance(member.data, InMemory) else None
             try:
-                prove(self.out / names[member.name], data, settings=settings, progress=said)
+                prove(
+                    self.out / names[member.name], data, settings=settings, progress=task_progress
+                )
             except KeyboardInterrupt:
                 self.progress.say("Stopped. What is known so far stands in the reports.")
                 return True
             except (HeadstartError, DataError) as error:
-                said.warn(f"its proof failed: {error}")
+                task_progress.warn(f"its proof failed: {error}")
         return False

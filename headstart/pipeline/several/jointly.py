@@ -59,8 +59,8 @@ def fit_jointly(run: Together) -> Results:
     for name, arm in (alone if behind else joint).items():
         with Workspace(run.out / names[name], shares=True) as workspace:
             _save(trial, name, arm, workspace)
-    made = {"backbone": run.backbone, "versions": installed.versions(), "joint": compared}
-    listed.write(run.out, names, made)
+    record = {"backbone": run.backbone, "versions": installed.versions(), "joint": compared}
+    listed.write(run.out, names, record)
     keep_once([run.out / name for name in names.values()])
     each = tasks.each.values()
     looked_at = [item for own in each for item in own.dataset.split("test")[:_LOOKED_AT]]

@@ -125,12 +125,12 @@ def own(settings: Settings, name: str, names: Sequence[str]) -> Settings:
     pattern = re.compile(rf"(?:^|,)({begins})=")
     for field in _OWN:
         value = getattr(settings, field)
-        found = list(pattern.finditer(value)) if isinstance(value, str) else []
-        if not found or found[0].start():
+        matches = list(pattern.finditer(value)) if isinstance(value, str) else []
+        if not matches or matches[0].start():
             continue
-        ends = [each.start() for each in found[1:]] + [len(value)]
-        said = {each[1]: value[each.end() : end] for each, end in zip(found, ends, strict=True)}
-        chosen[field] = said.get(name, getattr(Settings(), field))
+        ends = [each.start() for each in matches[1:]] + [len(value)]
+        values = {each[1]: value[each.end() : end] for each, end in zip(matches, ends, strict=True)}
+        chosen[field] = values.get(name, getattr(Settings(), field))
     targets = chosen.get("targets", settings.targets)
     return replace(settings, **{**chosen, "targets": "auto" if targets == APART else targets})
 
@@ -139,12 +139,12 @@ def folders(names: Iterable[str]) -> dict[str, str]:
     """A folder's name for each task, which holds no sign that a file's name can't."""
     from headstart.report.page import FILE as PAGE
 
-    taken, chosen = {PAGE.lower()}, {}
+    used, chosen = {PAGE.lower()}, {}
     for name in names:
         plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "task"
         choices = (plain, *(f"{plain}-{number}" for number in range(2, 10_000)))
-        chosen[name] = next(each for each in choices if each.lower() not in taken)
-        taken.add(chosen[name].lower())
+        chosen[name] = next(each for each in choices if each.lower() not in used)
+        used.add(chosen[name].lower())
     return chosen
 
 

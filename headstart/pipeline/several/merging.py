@@ -20,7 +20,7 @@ from headstart.evidence import ArmResult, Experiment, arm_of
 from headstart.evidence.judging import judge
 from headstart.pipeline.prepare import RunContext, fitted_modality
 from headstart.pipeline.several.members import Member
-from headstart.pipeline.several.said import Said
+from headstart.pipeline.several.task_progress import TaskProgress
 from headstart.runtime.progress import Progress
 
 
@@ -35,7 +35,9 @@ class Merged:
     @classmethod
     def read(cls, members: Sequence[Member], backbone: str, progress: Progress) -> Merged:
         """The tasks' data, read and split alike. Raises HeadstartError for what can't be."""
-        contexts = {m.name: RunContext.of(m.settings, Said(progress, m.name)) for m in members}
+        contexts = {
+            m.name: RunContext.of(m.settings, TaskProgress(progress, m.name)) for m in members
+        }
         network = contexts[members[0].name].load(backbone)
         modality = fitted_modality(network, members[0].settings)
         parts = agreed({m.name: contexts[m.name].read(m.data, modality) for m in members})

@@ -70,7 +70,7 @@ def results(place: Path, fresh: bool = False, stopped: bool = False) -> Results:
     each = {name: read_evidence(own) for name, own in folders.items()}
     shared = len(set(networks_of(folders).values())) == 1
     names = {name: own.name for name, own in folders.items()}
-    made = Results(place, each, names, shared, stopped, members.run_of(place).get("joint"))
+    opened = Results(place, each, names, shared, stopped, members.run_of(place).get("joint"))
     if fresh or not (place / PAGE).exists():
-        write_several(place, made.sentences(), made.columns(), made.rows(), made.folders)
-    return made
+        write_several(place, opened.sentences(), opened.columns(), opened.rows(), opened.folders)
+    return opened

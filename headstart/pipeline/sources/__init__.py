@@ -51,7 +51,7 @@ def beside(
     parts = [converted(table, maps[table.key], target, dataset) for table in tables]
     for part in parts:
         _demand_rows(part)
-        show.say(part.said())
+        show.say(part.sentence())
     own = [item.read() for name in ("train", "validation") for item in dataset.split(name)]
     others = [_bytes(modality, row) for part in parts for row in part.rows]
     whole = modality.prepared(backbone, [*own, *others])
@@ -73,12 +73,12 @@ def _related(part: Converted, backbone: Backbone, modality: Modality) -> Related
     except DataError as error:
         raise DataError(f"{part.name} has a row that can't be used: {error}.") from error
     columns = modality.feature_columns(backbone.preprocess)
-    known = np.array([name in part.columns for name in columns])
-    if not known.any():
+    mask = np.array([name in part.columns for name in columns])
+    if not mask.any():
         raise DataError(
             f"{part.name} has no column that varies where the table's do. Map others of them."
         )
-    return Related(part.name, features, part.targets, known, part.scale)
+    return Related(part.name, features, part.targets, mask, part.scale)
 
 
 def _demand_rows(part: Converted) -> None:

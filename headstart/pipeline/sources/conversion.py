@@ -33,7 +33,7 @@ class Converted:
     scale: tuple[float, ...]
     passed: int  # rows without a label that the target knows
 
-    def said(self) -> str:
+    def sentence(self) -> str:
         """What was read."""
         left_out = f"; {self.passed} without such a label are left out" if self.passed else ""
         names = ", ".join(f"`{name}`" for name in sorted(self.columns))

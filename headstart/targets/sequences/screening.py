@@ -48,8 +48,8 @@ def screened(
         short += copied and not fault
         seen.add(pair)
         faults.append(fault)
-    said = (*pairs.said(), *_said(faults, short))
-    return Screened(tuple(faults), tuple(map(skeleton, sources)), said, pairs.warnings())
+    remarks = (*pairs.remarks(), *_remarks(faults, short))
+    return Screened(tuple(faults), tuple(map(skeleton, sources)), remarks, pairs.warnings())
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _Pairs:
                     return FOREIGN.format(side=what, column=side.name)
         return LENGTH if self.odd[place] else ""
 
-    def said(self) -> tuple[str, ...]:
+    def remarks(self) -> tuple[str, ...]:
         """What columns are written in, where they are languages."""
         if not self.translates:
             return ()
@@ -152,7 +152,7 @@ class _Pairs:
         return bool(letters and side.own) and not share(letters, side.own)
 
 
-def _said(faults: Sequence[str], short: int) -> tuple[str, ...]:
+def _remarks(faults: Sequence[str], short: int) -> tuple[str, ...]:
     counts = Counter(filter(None, faults))
     reasons = (f"{count} as {fault}" for fault, count in counts.most_common())
     left_out = f"pairs left out: {', '.join(reasons)}"

@@ -86,7 +86,7 @@ class Detection(Task):
         own.untrained, own.learning_rate = ("zero-shot", _RATES[0]) if known else ("", _RATES[1])
         return own
 
-    def width(self, labels: Sequence[str]) -> int:
+    def output_dim(self, labels: Sequence[str]) -> int:
         """Six numbers of each of 100 boxes."""
         return MOST * NUMBERS
 
@@ -110,7 +110,7 @@ class Detection(Task):
 
     def naive(self, targets: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """One box: the middle of all training boxes, of the commonest class."""
-        row = np.zeros(self.width(labels), dtype=np.float32)
+        row = np.zeros(self.output_dim(labels), dtype=np.float32)
         boxes = [each for rows in targets for each in rows[1:] if each[4] >= 0]
         if boxes:
             kinds = np.array([each[4] for each in boxes], dtype=np.int64)

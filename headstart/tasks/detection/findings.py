@@ -40,15 +40,15 @@ def worth_a_look(test: Answered, validation: Answered, labels: Sequence[str]) ->
         scores, hits, there = _of_class(test, number)
         curves[label] = _curve(hits, there)
         above = scores >= least[number]
-        right, said = int(hits[above].sum()), int(above.sum())
+        right, detected = int(hits[above].sum()), int(above.sum())
         rows.append(
             {
                 "label": label,
                 "objects": there,
                 "threshold": round(least[number], 4),
-                "precision": right / said if said else None,
+                "precision": right / detected if detected else None,
                 "recall": right / there if there else None,
-                "made_up": said - right,
+                "made_up": detected - right,
                 **by_class.precision(test.boxes, test.truth, number),
             }
         )

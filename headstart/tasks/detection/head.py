@@ -41,15 +41,15 @@ class DetectionHead(DetectorHead, nn.Module):
 
     def loss(self, maps: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """The losses of boxes, objects and classes."""
-        said, places = self.raw(maps)
-        return loss_of(said, places, targets, self.side(maps))
+        outputs, places = self.raw(maps)
+        return loss_of(outputs, places, targets, self.side(maps))
 
     def raw(self, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """What is said at each place, (N, P, 5 + C), and the places (P, 3): middle, and step.
 
         Boxes are corners in pixels; all else is as it comes, before any sigmoid.
         """
-        said, places = [], []
+        outputs, places = [], []
         levels = zip(self.strides, self.reads, self.towers, self.layers, strict=True)
         for stride, reads, tower, layers in levels:
             read = {name: tower(maps[name]) for name in dict.fromkeys(reads.values())}
@@ -60,10 +60,10 @@ class DetectionHead(DetectorHead, nn.Module):
             flat = torch.cat(own, 1).flatten(2).transpose(1, 2)
             middle = (flat[..., :2] + corner) * stride
             half = flat[..., 2:4].clamp(max=_WIDEST).exp() * stride / 2
-            said.append(torch.cat([middle - half, middle + half, flat[..., 4:]], 2))
+            outputs.append(torch.cat([middle - half, middle + half, flat[..., 4:]], 2))
             steps = torch.full_like(corner[:, :1], stride)
             places.append(torch.cat([(corner + 0.5) * stride, steps], 1))
-        return torch.cat(said, 1), torch.cat(places)
+        return torch.cat(outputs, 1), torch.cat(places)
 
     def side(self, maps: Mapping[str, Tensor]) -> int:
         """The longer side of the pictures that these maps are of, in pixels."""
@@ -75,9 +75,9 @@ class DetectionHead(DetectorHead, nn.Module):
 
         Of each its corners in units of the longer side, its score and the number of its class.
         """
-        said, _ = self.raw(maps)
-        scores = (said[..., 4:5].sigmoid() * said[..., 5:].sigmoid()) ** self.powers
-        corners = said[..., :4] / self.side(maps)
+        outputs, _ = self.raw(maps)
+        scores = (outputs[..., 4:5].sigmoid() * outputs[..., 5:].sigmoid()) ** self.powers
+        corners = outputs[..., :4] / self.side(maps)
         rows = [_kept(*each) for each in zip(corners, scores, strict=True)]
         return torch.stack(rows).flatten(1)
 

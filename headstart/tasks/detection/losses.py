@@ -13,9 +13,9 @@ from headstart.tasks.detection.assignment import assign
 _BOX_WEIGHT: Final = 5.0  # as in YOLOX
 
 
-def loss_of(said: Tensor, places: Tensor, targets: Tensor, side: int) -> Tensor:
+def loss_of(outputs: Tensor, places: Tensor, targets: Tensor, side: int) -> Tensor:
     """The loss of a batch: `said` (N, P, 5 + C) at `places` (P, 3), `targets` (N, 1 + M, 5)."""
-    boxes, objects, classes = said[..., :4], said[..., 4], said[..., 5:]
+    boxes, objects, classes = outputs[..., :4], outputs[..., 4], outputs[..., 5:]
     wanted = torch.zeros_like(objects)
     box_losses, class_losses, count = [], [], 0
     for number, rows in enumerate(targets[:, 1:]):

@@ -76,7 +76,7 @@ class Translation(Task):
             own.learning_rate = _TRAINED * min(1.0, _NARROW / backbone.feature_dim) ** 2
         return own
 
-    def width(self, labels: Sequence[str]) -> int:
+    def output_dim(self, labels: Sequence[str]) -> int:
         """The code points of the longest answer."""
         return _WIDTH
 

@@ -10,7 +10,7 @@ from headstart.runtime.progress import Advance, Progress
 
 
 @final
-class Said(Progress):
+class TaskProgress(Progress):
     """Another's messages, each with the name of the task that they are of."""
 
     def __init__(self, progress: Progress, task: str) -> None:
