@@ -122,6 +122,11 @@ class PieceFiles:
 
 
 def _lacks(model: bytes, texts: Sequence[str]) -> bool:
-    """Whether texts are read in far fewer pieces by a model that learned some of their own."""
+    """Whether texts are read in far fewer pieces by a model that learned some of their own.
+
+    One that has learned nothing yet lacks all.
+    """
+    if model == pieces.of_bytes():
+        return True
     own = pieces.joined(model, pieces.trained(texts))
     return pieces.count(model, texts) > _FAR * pieces.count(own, texts)
