@@ -41,7 +41,7 @@ def test_t5_writes_as_transformers_does(kind: str, tmp_path: Path) -> None:
             ending: Any = {"num_beams": 4, "early_stopping": True, "forced_eos_token_id": 1}
             ending["bad_words_ids"] = [[tokenizer.pad_token_id]]
             written = network.generate(**alone, max_new_tokens=most, **ending)
-            assert text == tokenizer.decode(written[0], skip_special_tokens=True).strip()
+            assert text == str(tokenizer.decode(written[0], skip_special_tokens=True)).strip()
 
 
 def test_t5_is_fitted_saved_and_opened_in_transformers(tmp_path: Path) -> None:

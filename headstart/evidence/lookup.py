@@ -93,8 +93,8 @@ def neighbours(
         places = np.hstack([own + size for (own, _), size in zip(parts, sizes, strict=False)])
         likeness = np.hstack([own for _, own in parts])
         order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
-        sides = first + places, likeness
-        best.append(tuple(np.take_along_axis(side, order, axis=1) for side in sides))
+        one, other = (np.take_along_axis(side, order, axis=1) for side in (places, likeness))
+        best.append((first + one, other))
     if not best:
         return np.empty((0, count), dtype=np.intp), np.empty((0, count))
     places, likeness = (np.concatenate(side) for side in zip(*best, strict=True))
