@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
+from headstart.contracts import Examples
 from headstart.data.targets import kind_named
 from headstart.drift import Reference
 from headstart.drift.splits import Apart, apart
+from headstart.errors import OutOfTimeError
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
@@ -133,10 +135,9 @@ class Proof:
         """
         experiment, whole = self.experiment, self.search.whole
         sentences = [shortened(experiment.dataset, whole or experiment.dataset)]
-        compares = experiment.settings.evidence != "none" and not self.search.folding
-        compares = compares and not experiment.reader.modality.whole_rows  # which are often alike
-        if compares and FEATURES in self.search.arms:
-            examples = experiment.examples(self.search.backbone)
+        examples = self._compared
+        # rows are often alike
+        if examples is not None and not experiment.reader.modality.whole_rows:
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
         sentences.append(self._apart.doubt if self._apart else "")
@@ -147,11 +148,24 @@ class Proof:
     def _apart(self) -> Apart | None:
         """How far test items are from training items, where a split is held out."""
         experiment = self.experiment
-        compares = experiment.settings.evidence != "none" and not self.search.folding
-        if not compares or FEATURES not in self.search.arms:
+        examples = self._compared
+        if examples is None:
             return None
-        examples = experiment.examples(self.search.backbone)
         return apart(examples["train"][0], examples["test"][0], experiment.dataset.named)
+
+    @cached_property
+    def _compared(self) -> Mapping[str, Examples] | None:
+        """Features of all splits to compare; None where nobody wants it, or time is out.
+
+        Where the task has no probe they were never needed before.
+        """
+        wanted = self.experiment.settings.evidence != "none" and not self.search.folding
+        if not wanted or FEATURES not in self.search.arms:
+            return None
+        try:
+            return self.experiment.examples(self.search.backbone)
+        except OutOfTimeError:
+            return None
 
     def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
