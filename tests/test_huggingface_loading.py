@@ -449,8 +449,8 @@ def spoil(name: str, content: str) -> Callable[[Path], None]:
         (spoil_config(model_type=None), "is of the kind None, not an encoder"),
         (spoil_config(is_decoder=True), "is a bert that writes text, not an encoder"),
         (
-            spoil_config(model_type="t5", is_encoder_decoder=True),
-            "is a t5 that writes text, not an encoder",
+            spoil_config(model_type="pegasus", is_encoder_decoder=True),
+            "is a pegasus that writes text, not an encoder",
         ),
         (spoil_config(num_attention_heads=5), "can't be built (The hidden size (32)"),
         (spoil_config(hidden_size="wide"), "config.json can't be used by this version"),

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from translators import OTHER, marian, mbart, pairs, table
+from sentencepiece import SentencePieceProcessor
+from translators import OTHER, Opened, marian, mbart, pairs, table
 
 import headstart as hs
-from headstart import catalog
-from headstart.contracts.model import Batch, Model
+from headstart.contracts.model import Batch
 from headstart.contracts.sequences import encoded
 from headstart.data import Item
 from headstart.data.sources import FileSource
@@ -36,28 +36,6 @@ def grown() -> PieceFiles:
     """A vocabulary of both sides of the pairs."""
     sources, targets = zip(*ROWS, strict=True)
     return PieceFiles.of_bytes().grown(sources, targets)
-
-
-class Opened:
-    """A backbone under its own decoder, with what reads texts for it."""
-
-    def __init__(self, reference: str) -> None:
-        task = catalog.task("text-translation")
-        self.backbone = task.backbone(catalog.load_backbone(reference))
-        self.task = task.for_backbone(self.backbone)
-        self.model = Model.of(self.backbone, self.task.head(0, ("ru",))).eval()
-        self.writer = cast(Writer, self.model.head)
-        self.modality = catalog.modality("text").fitted(self.backbone)
-
-    def inputs(self, texts: list[str]) -> Any:
-        """A batch of texts."""
-        fed = self.backbone.preprocess
-        return self.modality.collate([self.modality.decode(t.encode(), fed) for t in texts], fed)
-
-    def states(self, texts: list[str]) -> Any:
-        """What the encoder makes of texts."""
-        with torch.inference_mode():
-            return self.model.features(self.inputs(texts))
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +72,21 @@ def test_any_text_is_written_as_it_is_read(text: str) -> None:
 GROWN = grown()
 
 
+def test_what_stays_in_its_language_is_read_as_before() -> None:
+    """Only the side whose texts were never seen brings pieces."""
+    rows = pairs(60, OTHER)
+    sources, targets = (list(side) for side in zip(*rows, strict=True))
+    child = GROWN.grown(sources, targets)
+    assert child.count > GROWN.count
+    parts = [
+        SentencePieceProcessor(model_proto=own.source).encode(sources) for own in (GROWN, child)
+    ]
+    assert parts[0] == parts[1]
+    assert pieces.count(child.target, targets) < pieces.count(GROWN.target, targets)
+    assert child.grown(sources, targets).ids == child.ids
+
+
 def test_pieces_are_those_of_sentencepiece() -> None:
-    from sentencepiece import SentencePieceProcessor
     from tokenizers import Tokenizer
 
     theirs = SentencePieceProcessor(model_proto=GROWN.source)
@@ -130,6 +121,17 @@ def test_mbart_is_taught_as_transformers_does(fifty: bool, tmp_path: Path) -> No
     assert not any("ru_RU" in text for text, _ in own.writer.candidates(own.states(sources), 1)[0])
     with pytest.raises(HeadstartError, match="has no language 'xx_YY'"):
         Opened(f"hf:{folder}?source=en_XX&target=xx_YY")
+
+
+def test_no_text_depends_on_the_others_of_its_batch(folder: Path) -> None:
+    """Also where one is long, so that others have room to go on."""
+    own = Opened(f"hf:{folder}")
+    texts = ["the", "the cat", " ".join(["the big red dog sees"] * 5)]
+    together = own.writer.candidates(own.states(texts), 2)
+    for text, row in zip(texts, together, strict=True):
+        (alone,) = own.writer.candidates(own.states([text]), 2)
+        assert [each for each, _ in row] == [each for each, _ in alone]
+        assert [score for _, score in row] == pytest.approx([s for _, s in alone], rel=1e-3)
 
 
 @pytest.mark.parametrize("text", ["▁", "слово" * 9000, "\ud800", "\u202b\u202c", "a"])
@@ -222,11 +224,17 @@ def test_a_parent_opens_in_transformers(parent: Path) -> None:
         ours = own.model.features(inputs)["hidden"]
     kept = fed.attention_mask.bool()
     torch.testing.assert_close(ours[kept], theirs[kept], rtol=1e-4, atol=1e-5)
-    likeliest = cast(Writer, own.model.head).candidates(own.model.features(inputs), 1)
-    most = 2 * inputs["mask"].shape[1] + 12
-    written = network.generate(**fed, num_beams=4, max_new_tokens=most, early_stopping=True)
-    decoded = tokenizer.batch_decode(written, skip_special_tokens=True)
-    assert [row[0][0] for row in likeliest] == [" ".join(text.split()) for text in decoded]
+    writer = cast(Writer, own.model.head)
+    for text in texts:  # one at a time, as for each its own end
+        alone = tokenizer([text], return_tensors="pt")
+        states = own.model.features({"input_ids": alone.input_ids, "mask": alone.attention_mask})
+        (((_, score),),) = writer.candidates(states, 1)
+        ending: Any = {"forced_eos_token_id": network.config.eos_token_id, "early_stopping": True}
+        ending["max_new_tokens"] = 2 * alone.input_ids.shape[1] + 12
+        ending |= {"return_dict_in_generate": True, "output_scores": True}
+        theirs = network.generate(**alone, num_beams=4, **ending)
+        # of texts that are as likely, as many are after two epochs, either may come first
+        assert score == pytest.approx(float(theirs.sequences_scores[0]), rel=1e-3)
 
 
 @pytest.mark.slow

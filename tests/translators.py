@@ -7,10 +7,14 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+
+from headstart import catalog
+from headstart.contracts.model import Model
+from headstart.loading.sequences.writer import Writer
 
 WORDS = {
     "cat": "кот",
@@ -99,9 +103,49 @@ def marian(folder: Path, width: int = 16) -> Path:
     return folder
 
 
+def t5(folder: Path, multilingual: bool = False, scaled: bool = True) -> Path:
+    """A folder as transformers saves T5, or mT5, with random weights; `scaled` is its output."""
+    from transformers import (
+        MT5Config,
+        MT5ForConditionalGeneration,
+        T5Config,
+        T5ForConditionalGeneration,
+        T5Tokenizer,
+    )
+
+    special = ["<pad>", "</s>", "<unk>"]
+    tokenizer = T5Tokenizer(vocab=_unigrams(special), extra_ids=0)
+    sizes: dict[str, Any] = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 3, "num_heads": 2}
+    sizes |= {"vocab_size": len(tokenizer), "decoder_start_token_id": 0, "num_decoder_layers": 2}
+    if not scaled:
+        sizes |= {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"}
+    torch.manual_seed(0)
+    network: Any = (
+        MT5ForConditionalGeneration(MT5Config(**sizes))
+        if multilingual
+        else T5ForConditionalGeneration(T5Config(**sizes))
+    )
+    with torch.no_grad():  # so that places and answers differ
+        for side in (network.encoder, network.decoder):
+            side.block[0].layer[0].SelfAttention.relative_attention_bias.weight.normal_()
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _unigrams(special: list[str]) -> list[tuple[str, float]]:
+    """Pieces of the pairs, of a unigram model, behind special ones."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    learned = Tokenizer(models.Unigram())
+    learned.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=80, special_tokens=special, unk_token="<unk>")
+    learned.train_from_iterator([text for row in pairs(200) for text in row], trainer)
+    return [tuple(row) for row in json.loads(learned.to_str())["model"]["vocab"]]
+
+
 def mbart(folder: Path, fifty: bool) -> Path:
     """A folder as transformers saves mBART, or mBART-50, with random weights."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import (
         MBart50Tokenizer,
         MBartConfig,
@@ -109,12 +153,7 @@ def mbart(folder: Path, fifty: bool) -> Path:
         MBartTokenizer,
     )
 
-    learned = Tokenizer(models.Unigram())
-    learned.pre_tokenizer = pre_tokenizers.Metaspace()
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(vocab_size=80, special_tokens=special, unk_token="<unk>")
-    learned.train_from_iterator([text for row in pairs(200) for text in row], trainer)
-    pieces = [tuple(row) for row in json.loads(learned.to_str())["model"]["vocab"]]
+    pieces = _unigrams(["<s>", "<pad>", "</s>", "<unk>"])
     kind: Any = MBart50Tokenizer if fifty else MBartTokenizer
     tokenizer = kind(vocab=pieces, src_lang="en_XX", tgt_lang="ru_RU")
     names = ("layers", "attention_heads", "ffn_dim")
@@ -134,3 +173,25 @@ def mbart(folder: Path, fifty: bool) -> Path:
     MBartForConditionalGeneration(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+class Opened:
+    """A backbone under its own decoder, with what reads texts for it."""
+
+    def __init__(self, reference: str) -> None:
+        task = catalog.task("text-translation")
+        self.backbone = task.backbone(catalog.load_backbone(reference))
+        self.task = task.for_backbone(self.backbone)
+        self.model = Model.of(self.backbone, self.task.head(0, ("ru",))).eval()
+        self.writer = cast(Writer, self.model.head)
+        self.modality = catalog.modality("text").fitted(self.backbone)
+
+    def inputs(self, texts: list[str]) -> Any:
+        """A batch of texts."""
+        fed = self.backbone.preprocess
+        return self.modality.collate([self.modality.decode(t.encode(), fed) for t in texts], fed)
+
+    def states(self, texts: list[str]) -> Any:
+        """What the encoder makes of texts."""
+        with torch.inference_mode():
+            return self.model.features(self.inputs(texts))

@@ -16,6 +16,18 @@ from headstart.errors import DataError, HeadstartError
 from headstart.runtime.progress import Progress
 
 _RECORD, _LINES = "headstart.json", "-"
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", help="Pairs whose translations nearly equal texts have, such as pairs.csv."
+    ),
+]
+Likeness = Annotated[
+    float | None,
+    typer.Option(
+        "--likeness", help="How like such a text must be, 0 to 1; else what was measured."
+    ),
+]
 
 
 def translate(
@@ -31,6 +43,8 @@ def translate(
         list[str] | None,
         typer.Option("--via", help="The language in which two models meet, such as en."),
     ] = None,
+    memory: Memory = None,
+    likeness: Likeness = None,
 ) -> Answer:
     """Translate texts by a saved model, or by several, through the languages between."""
     from headstart.pipeline import pivoting
@@ -42,7 +56,14 @@ def translate(
             f"No {lacking} was given to translate. Name saved models first, and then texts."
         )
     texts = [text for each in models[count:] for text in _texts(each)]
-    return pivoting.translate(models[:count], texts, via=via or (), progress=progress)
+    return pivoting.translate(
+        models[:count],
+        texts,
+        via=via or (),
+        memory=memory,
+        likeness=likeness,
+        progress=progress,
+    )
 
 
 def pivot(  # noqa: PLR0913  # a flag each

@@ -32,6 +32,10 @@ class TaskHooks(ABC):  # noqa: B024  # all of them have a default
         """Encoded targets of items as they are in random views."""
         return targets
 
+    def lengths(self, targets: Array) -> Array | None:
+        """How long what is to be written for each item is, (N,); None where nothing is."""
+        return None
+
     def hurried(self, head: nn.Module) -> AbstractContextManager[None]:
         """While it lasts a head answers as well as training needs, and sooner."""
         return nullcontext()

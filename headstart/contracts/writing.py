@@ -55,6 +55,10 @@ class Writing(Task, ABC):
         loss = head.loss(states, decoded(batch.targets.cpu().numpy()))
         return Step(loss[None], loss, states["hidden"].mean(1), batch.targets)
 
+    def lengths(self, targets: np.ndarray) -> np.ndarray:
+        """Code points of each text."""
+        return np.asarray((targets > 0).sum(1))
+
     @contextmanager
     def hurried(self, head: nn.Module) -> Iterator[None]:
         """Without beams."""

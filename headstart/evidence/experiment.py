@@ -21,7 +21,7 @@ from headstart.errors import OutOfTimeError
 from headstart.features.engine import to_device
 from headstart.features.extract import Extraction, Prefix, extract, is_stored
 from headstart.features.legality import cacheable_stages
-from headstart.features.loaders import CachedLoader, Moved, RawLoader
+from headstart.features.loaders import CachedLoader, Moved, RawLoader, longer
 from headstart.features.plan import Cut, Work, best, measure
 from headstart.features.reading import Reader, View, groups_of
 from headstart.runtime.budget import Budget
@@ -101,7 +101,8 @@ class Experiment:
     def raw(self, split: str, augmented: bool = False) -> RawLoader:
         """A split as items that are decoded in every epoch."""
         items, targets = self.dataset.split(split), self.dataset.targets(split)
-        return RawLoader(items, targets, self.reader, augmented, self._moved(split))
+        sizes = longer(self.reader.sizes(items), self.task.lengths(targets))
+        return RawLoader(items, targets, self.reader, augmented, self._moved(split), sizes)
 
     def _moved(self, split: str) -> Moved | None:
         """What becomes of a split's targets in random views, where those move them."""
@@ -284,7 +285,10 @@ class Experiment:
                 self.dataset.targets(split),
                 boundary,
                 variants,
-                self.reader.sizes(self.dataset.split(split)),
+                longer(
+                    self.reader.sizes(self.dataset.split(split)),
+                    self.task.lengths(self.dataset.targets(split)),
+                ),
                 self._moved(split),
             )
             for split, variants in (("train", views), ("validation", ()))

@@ -9,7 +9,7 @@ translations up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -49,37 +49,72 @@ def recalled(experiment: Experiment) -> tuple[str, dict[str, np.ndarray]] | None
 
     Validation is answered from the training items alone, test from both.
     """
-    dataset, content = experiment.dataset, described(experiment.reader, experiment.dataset.items)
-    texts = all(isinstance(each, str) for each in content)
-    if not texts and any(not isinstance(each, Mapping) for each in content):
+    answers = recollections(experiment)
+    if answers is not None:
+        return MEMORY, {name: rows for name, (rows, _) in answers.items()}
+    content = described(experiment.reader, experiment.dataset.items)
+    if any(not isinstance(each, Mapping) for each in content):
         return None
-    find = nearest if texts else alike
+    answers = _looked_up(experiment, content, lambda *both: (alike(*both), np.empty(0)))
+    return NEAREST, {name: rows for name, (rows, _) in answers.items()}
+
+
+def recollections(experiment: Experiment) -> dict[str, tuple[np.ndarray, np.ndarray]] | None:
+    """The same of texts, with how like the nearest ones are (N,), 1 for equal ones; else None."""
+    texts = described(experiment.reader, experiment.dataset.items)
+    if not all(isinstance(text, str) for text in texts):
+        return None
+
+    def find(memory: Sequence[str], queries: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        places, likeness = neighbours(memory, queries)
+        return places[:, 0], likeness[:, 0]
+
+    return _looked_up(experiment, texts, find)
+
+
+def _looked_up(
+    experiment: Experiment,
+    content: Sequence[Any],
+    find: Callable[[Sequence[Any], Sequence[Any]], tuple[np.ndarray, np.ndarray]],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The answers of the items that are found for each judged split, and what is found with them.
+
+    `find` says where in its first argument those of its second are.
+    """
     learned: list[int] = []
     outputs = {}
-    answers = encoded(item.label for item in dataset.items)
-    for known, asked in (("train", "validation"), ("validation", "test")):
-        learned += experiment.positions(known).tolist()
-        wanted = experiment.positions(asked)
-        places = find([content[at] for at in learned], [content[at] for at in wanted])
-        outputs[asked] = answers[np.array(learned)[places]]
-    return (MEMORY if texts else NEAREST), outputs
+    answers = encoded(item.label for item in experiment.dataset.items)
+    for earlier, judged in (("train", "validation"), ("validation", "test")):
+        learned += experiment.positions(earlier).tolist()
+        queries = [content[at] for at in experiment.positions(judged)]
+        places, likeness = find([content[at] for at in learned], queries)
+        outputs[judged] = answers[np.array(learned)[places]], likeness
+    return outputs
 
 
 def alike(items: Sequence[Statistics], queries: Sequence[Statistics]) -> np.ndarray:
     """The places (Q,) of the items nearest to queries, by their standardised numbers."""
-    rows, asked = (
+    rows, points = (
         np.array([np.concatenate([*each.values()]) for each in side]) for side in (items, queries)
     )
-    if not len(asked):
+    if not len(points):
         return np.empty(0, dtype=np.intp)
     scale = Standardisation.of(rows)
-    rows, asked = scale(rows), scale(asked)
-    squares = np.square(rows).sum(1)[None] - 2 * asked @ rows.T
+    rows, points = scale(rows), scale(points)
+    squares = np.square(rows).sum(1)[None] - 2 * points @ rows.T
     return np.asarray(squares.argmin(axis=1))
 
 
 def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.ndarray:
-    """The places (Q,) of the texts nearest to queries, or (Q, count) of so many, nearest first.
+    """The places (Q,) of the texts nearest to queries, or (Q, count) of so many, nearest first."""
+    places, _ = neighbours(texts, queries, count)
+    return places[:, 0] if count == 1 else places
+
+
+def neighbours(
+    texts: Sequence[str], queries: Sequence[str], count: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The places (Q, count) of the texts nearest to queries, nearest first, and their likeness.
 
     Of more than 200,000 texts the last ones are looked at; memory is that of their runs, whose
     texts count for 300 characters.
@@ -91,7 +126,7 @@ def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.
     if len(texts) - first > _COMMON:
         weights[frequencies > _COMMON] = 0.0
     memory = [_weighed(block, weights) for block in memory]
-    best: list[np.ndarray] = []
+    best: list[tuple[np.ndarray, np.ndarray]] = []
     for block in _counted(queries, _BLOCK // 100):
         rows = _weighed(block, weights)
         parts = [_best(rows @ part.T, count) for part in memory]
@@ -99,9 +134,12 @@ def nearest(texts: Sequence[str], queries: Sequence[str], count: int = 1) -> np.
         places = np.hstack([own + size for (own, _), size in zip(parts, sizes, strict=False)])
         likeness = np.hstack([own for _, own in parts])
         order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
-        best.append(first + np.take_along_axis(places, order, axis=1))
-    whole = np.concatenate(best) if best else np.empty((0, count), dtype=np.intp)
-    return whole[:, 0] if count == 1 else whole
+        one, other = (np.take_along_axis(side, order, axis=1) for side in (places, likeness))
+        best.append((first + one, other))
+    if not best:
+        return np.empty((0, count), dtype=np.intp), np.empty((0, count))
+    places, likeness = (np.concatenate(side) for side in zip(*best, strict=True))
+    return places, likeness
 
 
 def _counted(texts: Sequence[str], size: int = _BLOCK) -> Iterator[Any]:

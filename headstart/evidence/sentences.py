@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from headstart.contracts import Modality
 from headstart.contracts.metric import Metric
 from headstart.contracts.placeholders import bare, placeholders
 from headstart.contracts.scripts import scripts, share
 from headstart.contracts.sequences import decoded, encoded
+from headstart.data import Item
 from headstart.evidence.lookup import nearest
 
 SHOWN: Final = 12  # rows of a list
@@ -33,6 +35,12 @@ class Pairs:
     ids: Sequence[str]
     sources: Sequence[str | None]
     targets: Sequence[str]
+
+    @classmethod
+    def of(cls, items: Sequence[Item], modality: Modality) -> Pairs:
+        """Those of labelled items."""
+        sources = [modality.text(item.read()) for item in items]
+        return cls([item.id for item in items], sources, [item.label for item in items])
 
     @property
     def texts(self) -> list[str] | None:

@@ -67,6 +67,14 @@ class Feed(ABC):
     def _inputs(self, groups: Sequence[np.ndarray], view: View | None) -> Iterator[Any]: ...
 
 
+def longer(sizes: np.ndarray | None, lengths: np.ndarray | None) -> np.ndarray | None:
+    """The longer of what is read and of what is written for each item, both by their means."""
+    if sizes is None or lengths is None or not lengths.any():
+        return sizes
+    sides = [own / own.mean() for own in (sizes, lengths)]
+    return np.asarray(np.maximum(*sides) + 1e-3 * sum(sides))
+
+
 @final
 class RawLoader(Feed):
     """Reads and decodes the items anew each time; random views only where `augmented`."""
@@ -80,8 +88,9 @@ class RawLoader(Feed):
         reader: Reader,
         augmented: bool,
         moved: Moved | None = None,
+        sizes: np.ndarray | None = None,
     ) -> None:
-        super().__init__(targets, reader.sizes(items), moved)
+        super().__init__(targets, reader.sizes(items) if sizes is None else sizes, moved)
         self._items = items
         self._reader = reader
         self._augmented = augmented

@@ -9,8 +9,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from headstart import evidence
-from headstart.data import Data, Item, data_of, demand_data, load_labelled
+from headstart.data import Data, Dataset, Item, data_of, demand_data, load_labelled
+from headstart.data.targets import kind_named
 from headstart.evidence.by_class import of_class
+from headstart.evidence.sentences import Pairs, worth_a_look
 from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
@@ -66,7 +68,17 @@ def scored(
         overlap=overlap(model, items),
         metrics=others(task, outputs, targets),
         shift="" if features is None else between(predictor, items, features, outputs),
+        sentences=_sentences(predictor, dataset, outputs),
     )
+
+
+def _sentences(predictor: Predictor, dataset: Dataset, outputs: np.ndarray) -> dict[str, Any]:
+    """Answers that are texts beside the right ones; empty for other answers."""
+    metric, answers = predictor.task.judged_by(), predictor.task.predictions(outputs)
+    if kind_named(dataset.kind).constant or metric is None:
+        return {}
+    test = Pairs.of(dataset.split("test"), predictor.reader.modality)
+    return worth_a_look(metric, answers, test, Pairs((), (), ())) or {}
 
 
 def _features(

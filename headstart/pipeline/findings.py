@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 
 from headstart import evidence
+from headstart.contracts import Examples
 from headstart.data.targets import kind_named
 from headstart.drift import Reference
 from headstart.drift.splits import Apart, apart
+from headstart.errors import OutOfTimeError
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration, folded
 from headstart.evidence.convergence import Course, convergence
 from headstart.evidence.inspection import Inspected, inspection
 from headstart.evidence.judging import outputs_of
+from headstart.evidence.memory import beside_memory
 from headstart.evidence.resampling import Draws
 from headstart.evidence.robustness import CORRUPTED, robustness
 from headstart.evidence.sentences import Pairs, worth_a_look
@@ -95,7 +98,7 @@ class Proof:
         if level != FIRST:
             parts |= {"likeness": self._likeness, "convergence": self._convergence}
             parts["splits"] = lambda: self._apart.to_json() if self._apart else None
-            parts["sentences"] = self._sentences
+            parts |= {"sentences": self._sentences, "memory": self._memory}
             parts |= {"classes": self._classes, "groups": self._groups, "metrics": self._metrics}
         if level == "full":
             parts |= {
@@ -132,10 +135,9 @@ class Proof:
         """
         experiment, whole = self.experiment, self.search.whole
         sentences = [shortened(experiment.dataset, whole or experiment.dataset)]
-        compares = experiment.settings.evidence != "none" and not self.search.folding
-        compares = compares and not experiment.reader.modality.whole_rows  # which are often alike
-        if compares and FEATURES in self.search.arms:
-            examples = experiment.examples(self.search.backbone)
+        examples = self._compared
+        # rows are often alike
+        if examples is not None and not experiment.reader.modality.whole_rows:
             parts = [(experiment.dataset.split(n), examples[n][0]) for n in ("test", "train")]
             sentences.append(near_said(*parts))
         sentences.append(self._apart.doubt if self._apart else "")
@@ -146,11 +148,24 @@ class Proof:
     def _apart(self) -> Apart | None:
         """How far test items are from training items, where a split is held out."""
         experiment = self.experiment
-        compares = experiment.settings.evidence != "none" and not self.search.folding
-        if not compares or FEATURES not in self.search.arms:
+        examples = self._compared
+        if examples is None:
             return None
-        examples = experiment.examples(self.search.backbone)
         return apart(examples["train"][0], examples["test"][0], experiment.dataset.named)
+
+    @cached_property
+    def _compared(self) -> Mapping[str, Examples] | None:
+        """Features of all splits to compare; None where nobody wants it, or time is out.
+
+        Where the task has no probe they were never needed before.
+        """
+        wanted = self.experiment.settings.evidence != "none" and not self.search.folding
+        if not wanted or FEATURES not in self.search.arms:
+            return None
+        try:
+            return self.experiment.examples(self.search.backbone)
+        except OutOfTimeError:
+            return None
 
     def pictures(self, findings: Mapping[str, Any]) -> dict[str, str]:
         """What a report shows of the items that the findings name: thumbnails, or the texts."""
@@ -207,18 +222,20 @@ class Proof:
         experiment, metric = self.experiment, self.experiment.task.judged_by()
         if kind_named(experiment.dataset.kind).constant or metric is None:
             return None
-        parts = [experiment.dataset.split(name) for name in ("test", "train")]
         modality = experiment.reader.modality
         test, train = (
-            Pairs(
-                [item.id for item in items],
-                [modality.text(item.read()) for item in items],
-                [item.label for item in items],
-            )
-            for items in parts
+            Pairs.of(experiment.dataset.split(name), modality) for name in ("test", "train")
         )
         answers = experiment.task.predictions(self.model.arm.outputs["test"])
         return worth_a_look(metric, answers, test, train)
+
+    def _memory(self) -> dict[str, Any] | None:
+        """What answers that are texts are worth beside a memory; None for other answers."""
+        experiment = self.experiment
+        if kind_named(experiment.dataset.kind).constant or self.search.folding:
+            return None
+        draws = Draws(experiment.settings.seed, families(experiment.dataset.split("test")))
+        return beside_memory(experiment, self.model.arm.outputs, draws)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""

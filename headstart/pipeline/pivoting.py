@@ -13,6 +13,7 @@ from headstart import artifact, catalog, evidence
 from headstart.contracts.metric import Metric
 from headstart.contracts.sequences import encoded
 from headstart.data import data_of, demand_data, load_labelled
+from headstart.data import load as load_data
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline.metrics import families
@@ -22,8 +23,10 @@ from headstart.results.translations import PivotEvidence, Translated, Translatio
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
 from headstart.serve.chaining import BEST, translated
+from headstart.serve.remembering import Memory
 
 _METRIC = "chrf"
+_LIKENESS = 0.9  # from which on a text is looked up where nothing was measured
 
 
 def translate(
@@ -31,16 +34,22 @@ def translate(
     texts: Sequence[str],
     *,
     via: Sequence[str] = (),
+    memory: Any = None,
+    likeness: float | None = None,
     progress: Show = None,
 ) -> Translations:
     """Translations of texts by a saved model, or by several, one behind another.
 
-    `via` names the languages between, as the models' columns call them; they are checked. Raises
-    HeadstartError for models that don't follow one another.
+    `via` names the languages between, as the models' columns call them; they are checked. Texts
+    that are as like one of the pairs in `memory` as `likeness` says, from 0 to 1, have its
+    translation; without a number it is what the last model's evidence says. Raises HeadstartError
+    for models that don't follow one another, and for a memory that can't be used.
     """
     places = [models] if isinstance(models, str | Path) else list(models)
     show, chain = as_progress(progress), opened(places, via)
+    pairs = None if memory is None else remembered(places, chain, memory, likeness)
     rows = [row[0] for row in translated(chain, list(texts))]
+    rows = pairs.over(rows) if pairs else rows
     lost = [row for row in rows if row.lost]
     if lost:
         show.warn(
@@ -108,6 +117,24 @@ def opened(places: Sequence[str | Path], via: Sequence[str]) -> list[Predictor]:
                 f"which are not both {wanted}. Give models that meet in one language."
             )
     return [load(place) for place in places]
+
+
+def remembered(
+    places: Sequence[str | Path], chain: Sequence[Predictor], memory: Any, likeness: float | None
+) -> Memory:
+    """All pairs of a table with the first model's source and the last one's target."""
+    if likeness is None:
+        own = artifact.read_evidence(Path(places[-1])).get("memory") or {}
+        likeness = float(own.get("threshold", _LIKENESS))
+    if not 0 <= likeness <= 1:
+        raise HeadstartError(f"The likeness {likeness:g} can't be. Give a number from 0 to 1.")
+    source, target = _languages(Path(places[0]))[0], chain[-1].labels[0]
+    place, modality = data_of(memory), chain[0].reader.modality
+    demand_data(place)
+    columns = schema(Settings(source=source, target=target))
+    items = load_data(place, modality, columns).items
+    texts = [modality.text(item.read()) or "" for item in items]
+    return Memory(texts, [item.label for item in items], likeness)
 
 
 def _languages(place: Path) -> tuple[str, str]:

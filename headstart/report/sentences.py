@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.report.contents import Section, Table
 
+_EXAMPLES = 3  # answers of either kind as lines
 _TITLES = {"worst": "The worst answers", "best": "The best answers"}
 
 
@@ -50,6 +51,18 @@ def said_of_texts(record: Mapping[str, Any]) -> Iterator[str]:
             f"translated: {kept['lost']} answers lost some, and {kept['added']} have some of their "
             "own."
         )
+
+
+def side_by_side(record: Mapping[str, Any]) -> Iterator[str]:
+    """The same as lines of text, with a few of the worst and best answers."""
+    yield from said_of_texts(record)
+    for name, title in _TITLES.items():
+        yield f"{title}:"
+        for row in record[name][:_EXAMPLES]:
+            source, answer, target = (" ".join(text.split()) for text in _texts(row))
+            yield f"  {row['score']:.3f}  {source}"
+            yield f"         answer     {answer or '(empty)'}"
+            yield f"         reference  {target}"
 
 
 def _table(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -27,7 +27,8 @@ def plainly(evidence: Evidence) -> tuple[str, ...]:
 def further(evidence: Evidence) -> Iterator[str]:
     """What else was measured of the gain, where it was: over a simple method, no worse by, by whom.
 
-    Reads `over_baseline`, `sentences`, `noninferior`, `by_seed`, `gain.trainings` and `proof`.
+    Reads `over_baseline`, `sentences`, `memory`, `noninferior`, `by_seed`, `gain.trainings` and
+    `proof`.
     """
     simple = evidence.get("over_baseline")
     if simple and simple["name"] != "naive":  # a bar so low that the arms say it
@@ -38,6 +39,8 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.get("sentences"):
         yield from said_of_texts(evidence["sentences"])
+    if evidence.get("memory"):
+        yield _beside_memory(evidence)
     if evidence.get("noninferior"):
         yield str(evidence["noninferior"])
     likeness = evidence.get("likeness") or {}
@@ -56,6 +59,21 @@ def further(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.get("proof") == "stopped":
         yield "The run was stopped before all of its evidence was gathered."
+
+
+def _beside_memory(evidence: Evidence) -> str:
+    """What the model is worth where texts that are nearly known are looked up."""
+    own = evidence["memory"]
+    (ahead, low, high), (more, least, most) = (
+        gains(own[name], evidence) for name in ("over_memory", "over_model")
+    )
+    return (
+        f"With a memory of its training pairs, for texts of likeness {own['threshold']:g} or more "
+        f"({own['matches']} of {own['items']}; chosen on validation): {evidence['metric']} "
+        f"{own['value']:.3f}, {own['low']:.3f} to {own['high']:.3f}; {ahead} ({low} to {high}) "
+        f"over the memory alone, {more} ({least} to {most}) over the model alone. "
+        "`headstart translate MODEL TEXT --memory PAIRS` answers so."
+    )
 
 
 def _trained(evidence: Evidence) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from headstart.evidence import Evidence, Interval
 from headstart.features.plan import Cut, Work
 from headstart.report import as_columns, as_html, as_text, terminal_curves
 from headstart.report.notebook import Printed
+from headstart.report.sentences import side_by_side
 from headstart.report.words import other_metrics
 
 
@@ -64,6 +65,7 @@ class Evaluation(Printed):
     overlap: int | None  # items that the model was trained or selected on, where it is known
     metrics: Sequence[Mapping[str, Any]] = ()  # what others say: {"metric", "value", "low", "high"}
     shift: str = ""  # how the items are beside those that the model was held to
+    sentences: Mapping[str, Any] = field(default_factory=dict)  # answers that are texts
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -74,7 +76,7 @@ class Evaluation(Printed):
             "by_label": self.by_label,
             "overlap": self.overlap,
             "data": self.data,
-        } | ({"shift": self.shift} if self.shift else {})
+        } | {name: value for name in ("shift", "sentences") if (value := getattr(self, name))}
 
     def __str__(self) -> str:
         score = self.score
@@ -88,6 +90,8 @@ class Evaluation(Printed):
         ]
         if self.metrics:
             lines.append(other_metrics(self.metrics))
+        if self.sentences:
+            lines += side_by_side(self.sentences)
         if self.shift:
             lines.append(f"Beside the items it was held to: {self.shift}")
         if self.overlap:

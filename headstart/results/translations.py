@@ -16,13 +16,15 @@ from headstart.report.notebook import Printed
 class Translated:
     """A text, its translation, how likely that is by piece (a logarithm), and the texts between.
 
-    `lost` are the placeholders of the text that the translation lacks.
+    `lost` are the placeholders of the text that the translation lacks; `like` is the text of a
+    translation memory whose translation it is, empty where the model wrote it.
     """
 
     source: str
     text: str
     score: float
     between: tuple[str, ...] = ()
+    like: str = ""
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -32,7 +34,8 @@ class Translated:
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
         own = {"source": self.source, "text": self.text, "score": round(self.score, 5)}
-        return own | {"between": list(self.between), "lost": list(self.lost)}
+        own |= {"between": list(self.between), "lost": list(self.lost)}
+        return own | ({"like": self.like} if self.like else {})
 
 
 @final
@@ -43,7 +46,7 @@ class Translations(Printed):
     rows: Sequence[Translated]
 
     def to_json(self) -> dict[str, Any]:
-        """{"translations": [{"source", "text", "score", "between", "lost"}]}."""
+        """{"translations": [{"source", "text", "score", "between", "lost", "like"}]}."""
         return {"translations": [each.to_json() for each in self.rows]}
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.loading.sequences.files import PieceFiles
     from headstart.loading.sequences.own_tokens import OwnTokens
 
-KINDS: Final = ("bart", "m2m_100", "marian", "mbart")
+KINDS: Final = ("bart", "m2m_100", "marian", "mbart", "mt5", "t5")
 _JOINT: Final = ("marian",)  # kinds whose pieces can be joined with others
 _FILES: Final = ("source.spm", "target.spm", "vocab.json", "tokenizer_config.json")
 _LARGEST: Final = 1 << 28  # bytes of a file of pieces

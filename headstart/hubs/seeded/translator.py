@@ -115,6 +115,7 @@ def _config(options: TranslatorOptions) -> dict[str, Any]:
     raw |= {f"{side}_ffn_dim": 4 * options.width for side in sides}
     raw |= {"max_position_embeddings": options.positions, "dropout": options.dropout}
     raw |= {"activation_function": "swish", "scale_embedding": True}
+    raw |= {"init_std": options.width**-0.5}  # transformers' own, 0.02, is of wide networks
     raw |= {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
     return raw | {"forced_eos_token_id": None, "bos_token_id": None}
 

@@ -14,8 +14,6 @@ from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, reason
 from headstart.loading.sequences.files import OWN, PieceFiles
 from headstart.loading.sequences.network import (
-    DECODER,
-    ENCODER,
     FAMILIES,
     MeanOfStates,
     configured,
@@ -63,9 +61,10 @@ def backbone(plan: Plan) -> Backbone:
     network = _network(plan, config)
     state, parts = apart(plan.state, HEAD)
     head: nn.Module | None = linear(parts, None, plan.file)
-    writes = not state or any(name.startswith(DECODER) for name in state)
+    family = FAMILIES[config.model_type]
+    writes = not state or any(name.startswith(family.decoder) for name in state)
     if state:  # of a classifier, say, there is the encoder alone
-        own = {n: t for n, t in network.state_dict().items() if not n.startswith(ENCODER)}
+        own = {n: t for n, t in network.state_dict().items() if not n.startswith(family.encoder)}
         fill(network, state if writes else {**own, **state}, plan.file)
     kind = type(network).__name__
     stages, writer = cut(network, plan.pieces.vocabulary(config))

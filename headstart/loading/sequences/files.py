@@ -10,11 +10,12 @@ from typing import Any, Final, final
 
 from headstart.errors import HeadstartError
 from headstart.loading.sequences import pieces
-from headstart.loading.sequences.vocabulary import LONGEST, Vocabulary, from_pieces
+from headstart.loading.sequences.vocabulary import LONGEST, Vocabulary, from_pieces, longest
 
 SOURCE, TARGET, IDS = "source.spm", "target.spm", "vocab.json"
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 OWN, JOINT = "own", "joint"
+_FAR: Final = 1.25  # times the pieces of a model that has learned from a text
 _NAMES: Final = ("unk_token", "eos_token", "pad_token")
 
 
@@ -77,7 +78,7 @@ class PieceFiles:
         unknown = next(each.piece for each in known if each.type == pieces.Kind.UNKNOWN)
         return {
             "tokenizer": hashlib.sha256(self.files()[TOKENIZER]).hexdigest(),
-            "max_length": min(LONGEST, int(config.max_position_embeddings)),
+            "max_length": longest(config),
             "pad": int(config.pad_token_id),
             "unknown": self.ids[unknown],
             "types": False,
@@ -93,22 +94,39 @@ class PieceFiles:
             start=int(config.decoder_start_token_id),
             pad=int(config.pad_token_id),
             end=int(config.eos_token_id),
-            longest=min(LONGEST, int(config.max_position_embeddings)),
+            longest=longest(config),
         )
 
     def grown(self, sources: Sequence[str], targets: Sequence[str]) -> PieceFiles:
         """With what is learned from texts of each side; a piece that is there keeps its number.
 
-        Where both sides are one model it learns from both.
+        Where both sides are one model it learns from both. Of a side that is read in hardly more
+        pieces than with some of its own nothing is learned, so that what stays in its language is
+        read as before.
         """
+        sides = ((self.source, sources), (self.target, targets))
+        new = [texts if _lacks(model, texts) else () for model, texts in sides]
         if self.source == self.target:
-            both = pieces.joined(self.source, pieces.trained([*sources, *targets]))
+            both = pieces.joined(self.source, pieces.trained([*new[0], *new[1]]))
             models = [both, both]
         else:
-            sides = ((self.source, sources), (self.target, targets))
-            models = [pieces.joined(model, pieces.trained(texts)) for model, texts in sides]
+            models = [
+                pieces.joined(model, pieces.trained(texts))
+                for (model, _), texts in zip(sides, new, strict=True)
+            ]
         ids = dict(self.ids)
         for model in models:
             for each in pieces.parsed(model).pieces:
                 ids.setdefault(each.piece, len(ids))
         return replace(self, source=models[0], target=models[1], ids=ids)
+
+
+def _lacks(model: bytes, texts: Sequence[str]) -> bool:
+    """Whether texts are read in far fewer pieces by a model that learned some of their own.
+
+    One that has learned nothing yet lacks all.
+    """
+    if model == pieces.of_bytes():
+        return True
+    own = pieces.joined(model, pieces.trained(texts))
+    return pieces.count(model, texts) > _FAR * pieces.count(own, texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -16,25 +16,51 @@ from headstart.loading.stages.placing import place
 if TYPE_CHECKING:
     from headstart.loading.sequences.vocabulary import Vocabulary
 
+_UNUSED: Final = "EncDecAttention.relative_attention_bias.weight"  # in T5's first files
 _MASKED: Final = -30000.0  # far below any score, and in the range of every floating-point type
 
 
 @final
 @dataclass(frozen=True)
 class Family:
-    """Where an encoder–decoder of one kind has its norm behind the encoder's last layer, if any."""
+    """What an encoder–decoder of one kind calls its parts.
+
+    `norm` is the one behind the encoder's last layer, if any; `body` stands before all but the
+    output. One that has `relative` positions holds them in its first layer, for all of them.
+    """
 
     norm: str = ""
+    body: str = "model."
+    layers: str = "layers"
+    relative: bool = False
+
+    @property
+    def encoder(self) -> str:
+        """The side that reads."""
+        return f"{self.body}encoder"
+
+    @property
+    def decoder(self) -> str:
+        """The side that writes."""
+        return f"{self.body}decoder"
+
+    @property
+    def tables(self) -> tuple[str, str, str]:
+        """Tensors of a vector a piece that are one where a file ties them, and the output."""
+        return f"{self.decoder}.{_TABLE}", f"{self.body}shared.weight", "lm_head.weight"
 
 
+_TABLE: Final = "embed_tokens.weight"
+_T5: Final = Family("final_layer_norm", "", "block", relative=True)
 FAMILIES: Final[Mapping[str, Family]] = {  # by transformers' word for the kind
     "bart": Family(),
     "m2m_100": Family("layer_norm"),
     "marian": Family(),
     "mbart": Family("layer_norm"),
+    "mt5": _T5,
+    "t5": _T5,
 }
-_TABLES: Final = ("model.decoder.embed_tokens.weight", "model.shared.weight", "lm_head.weight")
-ENCODER, DECODER = "model.encoder", "model.decoder"
+ENCODER: Final = Family().encoder
 
 
 def configured(raw: Mapping[str, Any], vocabulary: int, what: str) -> Any:
@@ -47,7 +73,7 @@ def configured(raw: Mapping[str, Any], vocabulary: int, what: str) -> Any:
     own = dict(raw) | {"vocab_size": vocabulary}
     if raw["model_type"] == "marian":  # the one kind that can have an output tied to one table
         own |= {"share_encoder_decoder_embeddings": False, "decoder_vocab_size": vocabulary}
-    else:
+    elif not FAMILIES.get(raw["model_type"], _T5).relative:  # T5 takes it for another word
         own |= {"tie_word_embeddings": False}
     try:
         config = CONFIG_MAPPING[raw["model_type"]].from_dict(own)
@@ -71,6 +97,10 @@ def untrained(config: Any) -> nn.Module:
         if "Sinusoidal" in type(module).__name__ and values is not None:
             del module._parameters["weight"]
             module.register_buffer("weight", values.detach())
+    if (own := FAMILIES.get(config.model_type)) and own.relative:  # tied whatever its config says
+        for name in (f"{own.encoder}.{_TABLE}", own.tables[0], own.tables[2]):
+            table = network.get_submodule(name.removesuffix(".weight"))
+            table.weight = nn.Parameter(network.get_parameter(name).detach().clone())
     return network.eval()
 
 
@@ -80,11 +110,14 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     Raises WeightsError where others are missing, or differ in shape.
     """
     own = network.state_dict()
-    names = {name: name if name in state else _tied(name, state) for name in own}
-    optional = ("final_logits_bias", "embed_positions.weight", "model.shared.weight")
+    family = FAMILIES[cast(Any, network).config.model_type]
+    names = {name: name if name in state else _tied(name, state, family) for name in own}
+    optional = ("final_logits_bias", "embed_positions.weight", family.tables[1], _UNUSED)
     missing = [n for n, source in names.items() if source is None and not n.endswith(optional)]
     differing = [n for n, source in names.items() if source and state[source].shape != own[n].shape]
-    surplus = [n for n in state if n not in own and n not in _TABLES and not n.endswith(optional)]
+    surplus = [
+        n for n in state if n not in own and n not in family.tables and not n.endswith(optional)
+    ]
     kinds = {"missing": missing, "of another shape": differing, "left over": surplus}
     faults = [f"{len(n)} {kind}: {', '.join(n[:3])}" for kind, n in kinds.items() if n]
     if faults:
@@ -98,12 +131,12 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
                 own[name].copy_(state[source])
 
 
-def _tied(name: str, state: Mapping[str, Tensor]) -> str | None:
+def _tied(name: str, state: Mapping[str, Tensor], family: Family) -> str | None:
     """The tensor that one which is not in a file was tied to when that was saved."""
-    embedding = f"{ENCODER}.embed_tokens.weight"
-    if name not in (*_TABLES, embedding):
+    embedding = f"{family.encoder}.{_TABLE}"
+    if name not in (*family.tables, embedding):
         return None
-    others = _TABLES[1:] if name == embedding else _TABLES
+    others = family.tables[1:] if name == embedding else family.tables
     return next((other for other in others if other in state), None)
 
 
@@ -136,13 +169,59 @@ class _Layer(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """`hidden` (N, T, D) to the same shape; `mask` goes on."""
         hidden, mask = inputs["hidden"], inputs["mask"]
-        penalty = ((1 - mask).to(hidden.dtype) * _MASKED)[:, None, None, :]
-        penalty = penalty.expand(-1, 1, hidden.shape[1], -1)
+        penalty = _penalty(hidden, mask)
         answer: Any = self.get_submodule(self.places[0])(hidden, penalty)
         hidden = answer[0] if isinstance(answer, tuple) else answer
         for name in self.places[1:]:
             hidden = self.get_submodule(name)(hidden)
         return {"hidden": hidden, "mask": mask}
+
+
+def _penalty(hidden: Tensor, mask: Tensor) -> Tensor:
+    """What is added to scores (N, 1, T, T) so that padding is not looked at."""
+    penalty = ((1 - mask).to(hidden.dtype) * _MASKED)[:, None, None, :]
+    return penalty.expand(-1, 1, hidden.shape[1], -1)
+
+
+@final
+class _RelativeEmbeddings(nn.Module):
+    """Tokens as hidden states, where layers know their places."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        place(self, "encoder.embed_tokens", encoder.embed_tokens)
+        self.dropout = nn.Dropout(encoder.dropout.p)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`input_ids` (N, T) and `mask` (N, T) to `hidden` (N, T, D) and that mask."""
+        hidden = self.get_submodule("encoder.embed_tokens")(inputs["input_ids"])
+        return {"hidden": self.dropout(hidden), "mask": inputs["mask"]}
+
+
+@final
+class _RelativeLayer(nn.Module):
+    """One layer of such an encoder, whose `first` one knows how far apart places are for all."""
+
+    def __init__(self, number: int, layers: Any, behind: nn.Module | None, dropout: float) -> None:
+        super().__init__()
+        self.places = [f"encoder.block.{number}"]
+        place(self, self.places[0], layers[number])
+        if behind is not None:
+            self.places.append("encoder.final_layer_norm")
+            place(self, self.places[1], behind)
+        self.dropout = nn.Dropout(dropout if behind is not None else 0.0)
+        vars(self)["first"] = layers[0].layer[0].SelfAttention  # no child: it is another stage's
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`hidden` (N, T, D) to the same shape; `mask` goes on."""
+        hidden, mask = inputs["hidden"], inputs["mask"]
+        length = hidden.shape[1]
+        apart = vars(self)["first"].compute_bias(length, length, device=hidden.device)
+        layer: Any = self.get_submodule(self.places[0])
+        hidden = layer(hidden, _penalty(hidden, mask), apart.to(hidden.dtype))[0]
+        for name in self.places[1:]:
+            hidden = self.get_submodule(name)(hidden)
+        return {"hidden": self.dropout(hidden), "mask": mask}
 
 
 @final
@@ -161,21 +240,28 @@ def cut(network: Any, vocabulary: Vocabulary) -> tuple[dict[str, nn.Module], Wri
 
     The network is taken apart: its modules are in one of the two from then on.
     """
-    config, encoder = network.config, network.get_submodule(ENCODER)
-    norm = FAMILIES[config.model_type].norm
-    behind = encoder.get_submodule(norm) if norm else None
-    layers = list(encoder.layers)
-    encoder.layers = nn.ModuleList()
-    if norm:
-        encoder.add_module(norm, nn.Identity())
-    stages: dict[str, nn.Module] = {"embeddings": _Embeddings(encoder)}
+    family = FAMILIES[network.config.model_type]
+    encoder = network.get_submodule(family.encoder)
+    behind = encoder.get_submodule(family.norm) if family.norm else None
+    layers = list(encoder.get_submodule(family.layers))
+    last = len(layers) - 1
+    encoder.add_module(family.layers, nn.ModuleList())
+    if family.norm:
+        encoder.add_module(family.norm, nn.Identity())
+    stages: dict[str, nn.Module] = {}
+    stages["embeddings"] = (_RelativeEmbeddings if family.relative else _Embeddings)(encoder)
     for number, layer in enumerate(layers):
-        last = number == len(layers) - 1
-        stages[f"layer {number}"] = _Layer(number, layer, norm, behind if last else None)
-    network.model.encoder = _Elsewhere()
-    for name in ("shared",):
-        network.model._modules.pop(name, None)
-    return {name: stage.eval() for name, stage in stages.items()}, Writer(network, vocabulary)
+        norm = behind if number == last else None
+        stages[f"layer {number}"] = (
+            _RelativeLayer(number, layers, norm, encoder.dropout.p)
+            if family.relative
+            else _Layer(number, layer, family.norm, norm)
+        )
+    body = network.get_submodule(family.body.rstrip("."))
+    body.encoder = _Elsewhere()
+    body._modules.pop("shared", None)
+    writer = Writer(network, vocabulary, family.decoder)
+    return {name: stage.eval() for name, stage in stages.items()}, writer
 
 
 @final

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from headstart.errors import HeadstartError, reason
-from headstart.loading.sequences.vocabulary import LONGEST, Vocabulary
+from headstart.loading.sequences.vocabulary import Vocabulary, longest
 
 TOKENIZER: Final = "tokenizer.json"
 _PROBE: Final = "a"
@@ -75,7 +75,7 @@ class OwnTokens:
         """How texts are prepared for a network of this configuration."""
         return {
             "tokenizer": hashlib.sha256(self.tokenizer).hexdigest(),
-            "max_length": min(LONGEST, int(config.max_position_embeddings)),
+            "max_length": longest(config),
             "pad": int(config.pad_token_id),
             "unknown": self.unknown,
             "types": False,
@@ -94,7 +94,7 @@ class OwnTokens:
             pad=int(config.pad_token_id),
             end=int(config.eos_token_id),
             before=self.before,
-            longest=min(LONGEST, int(config.max_position_embeddings)),
+            longest=longest(config),
         )
 
 

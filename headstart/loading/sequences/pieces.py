@@ -11,7 +11,7 @@ from headstart.loading.refusals import demand_package
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 SPECIAL: Final = (PAD, END, UNKNOWN)
-_FEWEST, _MOST = 300, 4000  # pieces that are learned from texts
+_FEWEST, _MOST = 300, 2000  # pieces that are learned from texts
 _WORDS: Final = 8  # of the texts, for each piece
 _LONGEST: Final = 1 << 14  # bytes of a text that is learned from
 
@@ -94,6 +94,13 @@ def _plain(text: str) -> str:
     """A text without what stands for a space, as far as it is learned from."""
     words = " ".join(text.replace("▁", " ").split())
     return words.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore")
+
+
+def count(model: bytes, texts: Sequence[str]) -> int:
+    """How many pieces a model reads texts in."""
+    from sentencepiece import SentencePieceProcessor
+
+    return sum(map(len, SentencePieceProcessor(model_proto=model).encode([*texts])))
 
 
 def joined(model: bytes, pieces: Sequence[tuple[str, float]]) -> bytes:

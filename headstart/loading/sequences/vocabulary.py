@@ -14,6 +14,11 @@ MARK: Final = "\0"  # before a piece that the other side's model has, and this o
 LONGEST: Final = 256  # pieces of a text
 
 
+def longest(config: Any) -> int:
+    """The pieces that a text may have in a network of this configuration."""
+    return min(LONGEST, int(getattr(config, "max_position_embeddings", LONGEST)))
+
+
 @final
 @dataclass(frozen=True)
 class Vocabulary:

@@ -27,6 +27,23 @@ Candidate = tuple[str, float]  # a text and its log-probability by piece
 
 
 @final
+class _Ending:
+    """Ends each text at its own length, so that no answer depends on the others of its batch."""
+
+    def __init__(self, most: Tensor, end: int) -> None:
+        self.most = most  # (N,) pieces
+        self.end = end
+
+    def __call__(self, written: Tensor, scores: Tensor) -> Tensor:
+        """Scores (N · beams, V) of what follows, the end alone where a text has its last place."""
+        most = self.most.repeat_interleave(len(scores) // len(self.most))
+        over = written.shape[1] >= most  # a start was written before, and the end is yet to come
+        ended = torch.full_like(scores, -torch.inf)
+        ended[:, self.end] = 0.0
+        return torch.where(over[:, None], ended, scores)
+
+
+@final
 class Writer(NativeHead):
     """A decoder with its output layer, under the names of the network that it was cut from.
 
@@ -35,12 +52,15 @@ class Writer(NativeHead):
     with smoothed labels (Szegedy et al. 2016).
     """
 
-    def __init__(self, network: Any, vocabulary: Vocabulary) -> None:
+    def __init__(self, network: Any, vocabulary: Vocabulary, decoder: str) -> None:
         super().__init__()
+        self.side = decoder  # its name in the network
+        scaled = network.config.to_dict().get("scale_decoder_outputs")  # as some of T5's do
+        self.scale = float(network.config.d_model) ** -0.5 if scaled else 1.0
         self.vocabulary = vocabulary
         self.beams = BEAMS
         self.hurried = False  # as within training, where the likeliest piece at each place will do
-        place(self, "model.decoder", network.model.decoder)
+        place(self, decoder, network.get_submodule(decoder))
         place(self, "lm_head", network.lm_head)
         bias = network._buffers.get("final_logits_bias")
         if bias is not None:
@@ -67,13 +87,14 @@ class Writer(NativeHead):
 
         network, mask, size = self.network, states["mask"], len(states["mask"])
         beams = max(count, 1 if self.hurried else self.beams)
-        most = min(self.vocabulary.longest, 2 * mask.shape[1] + _ROOM)
+        most = (2 * mask.sum(1) + _ROOM).clamp(max=self.vocabulary.longest)
         with torch.inference_mode():
             answer = network.generate(
                 # a new object in each call, as generate changes the one it is given
                 encoder_outputs=BaseModelOutput(last_hidden_state=states["hidden"]),
                 attention_mask=mask,
-                max_new_tokens=most,
+                max_new_tokens=int(most.max()),
+                logits_processor=[_Ending(most, self.vocabulary.end)],
                 num_beams=beams,
                 num_return_sequences=count,
                 do_sample=False,
@@ -103,18 +124,17 @@ class Writer(NativeHead):
 
     def _taught(self, states: States, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits (P, V) of each piece behind the right ones, and the right pieces (N, T)."""
-        from transformers.modeling_outputs import BaseModelOutput
-
         device = states["hidden"].device
         inputs, wanted = self.vocabulary.taught(texts, _IGNORED)
         right = torch.from_numpy(wanted).to(device)
-        answer = self.network.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states["hidden"]),
-            attention_mask=states["mask"],
-            decoder_input_ids=torch.from_numpy(inputs).to(device),
+        answer: Any = self.get_submodule(self.side)(
+            input_ids=torch.from_numpy(inputs).to(device),
+            encoder_hidden_states=states["hidden"],
+            encoder_attention_mask=states["mask"],
             use_cache=False,
         )
-        logits = self.get_submodule("lm_head")(answer.last_hidden_state[right != _IGNORED])
+        kept = self.scale * answer.last_hidden_state[right != _IGNORED]
+        logits = self.get_submodule("lm_head")(kept)
         bias = self._buffers.get("final_logits_bias")
         return (logits if bias is None else logits + bias).float(), right
 
