@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headstart.contracts.entry_points import advertised, located
 from headstart.contracts.references import Reference, build, parse, parse_named
@@ -201,8 +201,7 @@ def modality(name: str) -> Modality:
 
 def targets(name: str) -> Targets:
     """A kind of target by name."""
-    built: Targets = part("targets", name)()
-    return built
+    return cast("Targets", part("targets", name)())
 
 
 def task(name: str, *, metric: str | None = None, **settings: Any) -> Task:
@@ -231,8 +230,7 @@ def task_settings(name: str, offered: Mapping[str, Any]) -> dict[str, Any]:
 
 def metric_named(name: str) -> Metric:
     """A metric by name."""
-    built: Metric = part("metrics", name)()
-    return built
+    return cast("Metric", part("metrics", name)())
 
 
 def metrics_for(kind: str) -> dict[str, Metric]:
@@ -269,8 +267,7 @@ def head(name: str) -> HeadFitter:
 
 def adaptation(name: str) -> Adaptation:
     """A way to answer on another domain by name."""
-    built: Adaptation = part("adaptations", name)()
-    return built
+    return cast("Adaptation", part("adaptations", name)())
 
 
 def load_backbone(reference: str | Reference) -> Backbone:
