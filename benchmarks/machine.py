@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,22 @@ def facts() -> dict[str, Any]:
 def load() -> float:
     """The machine's load a core before a measurement: above 0 others compute too."""
     return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+
+
+def written(
+    measured: Iterable[dict[str, Any]],
+    as_markdown: Callable[[Sequence[dict[str, Any]]], str],
+    out: Path,
+) -> list[dict[str, Any]]:
+    """Rows, each printed as it is there, and written as JSON with the machine."""
+    rows: list[dict[str, Any]] = []
+    content: dict[str, Any] = {"machine": facts(), "load": load(), "rows": rows}
+    for row in measured:
+        rows.append(row)
+        print(as_markdown(rows).splitlines()[-1], flush=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return rows
 
 
 def _cpuinfo() -> dict[str, str]:

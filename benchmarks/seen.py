@@ -7,7 +7,6 @@ a busy machine.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -95,16 +94,9 @@ def work_in(source: str, photos: Path) -> dict[str, float]:
 
 def compare(seen: Seen, ranked: int, extracted: int, out: Path) -> list[dict[str, Any]]:
     """Measure, print each row as it is there, and write them as JSON with the machine."""
-    from benchmarks.machine import facts, load
+    from benchmarks.machine import written
 
-    rows: list[dict[str, Any]] = []
-    content: dict[str, Any] = {"machine": facts(), "load": load(), "rows": rows}
-    for row in seen.measured(ranked, extracted):
-        rows.append(row)
-        print(as_markdown(rows).splitlines()[-1], flush=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return rows
+    return written(seen.measured(ranked, extracted), as_markdown, out)
 
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -81,16 +81,9 @@ class Small:
 
 def compare(small: Small, out: Path) -> list[dict[str, Any]]:
     """Measure, print each row as it is there, and write them as JSON with the machine."""
-    from benchmarks.machine import facts, load
+    from benchmarks.machine import written
 
-    rows: list[dict[str, Any]] = []
-    content: dict[str, Any] = {"machine": facts(), "load": load(), "rows": rows}
-    for row in small.measured():
-        rows.append(row)
-        print(as_markdown(rows).splitlines()[-1], flush=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return rows
+    return written(small.measured(), as_markdown, out)
 
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:

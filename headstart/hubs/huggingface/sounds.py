@@ -8,7 +8,6 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AutoModel
 
 from headstart.contracts import Backbone
@@ -21,6 +20,7 @@ from headstart.hubs.huggingface.pictures.parts import Block
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
 from headstart.hubs.huggingface.speech import transcriber
+from headstart.hubs.huggingface.whisper import Front
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import SoundInput, heard
@@ -202,36 +202,10 @@ def _mean(names: tuple[str, ...] = ()) -> Part:
 
 def _whisper(config: Any, fed: Mapping[str, Any]) -> _Plan:
     """The encoder of Whisper (Radford et al. 2022)."""
-    rate, fft, hop = (
-        int(fed.get(n, usual))
-        for n, usual in (("sampling_rate", 16_000), ("n_fft", 400), ("hop_length", 160))
-    )
-    mel = LogMel(
-        MelRecipe(
-            *(rate, fft, fft, hop, config.num_mel_bins, 0.0, rate / 2),
-            scale="slaney",
-            even=True,
-            power=2,
-            centred=True,
-            logarithm="decimal",
-            offset=0.0,
-            floor=1e-10,
-        )
-    )
-
-    def front(stage: nn.Module, samples: Tensor) -> Tensor:
-        bands = mel.to(samples.device)(samples)[:, :-1].transpose(1, 2)
-        bands = torch.maximum(bands, bands.amax((1, 2), keepdim=True) - 8.0)
-        hidden = (bands + 4.0) / 4.0
-        for name in ("encoder.conv1", "encoder.conv2"):
-            hidden = functional.gelu(stage.get_submodule(name)(hidden))
-        positions: Any = stage.get_submodule("encoder.embed_positions")
-        placed: Tensor = hidden.transpose(1, 2) + positions.weight
-        return placed
-
-    first: Part = Step(("encoder.conv1", "encoder.conv2", "encoder.embed_positions"), front)
+    front = Front.of(config, fed, "encoder")
+    first: Part = Step(front.names, front)
     stages = {"embeddings": [first], **_layers("encoder.layers", config.encoder_layers)}
-    return _Plan(config.max_source_positions * 2 * hop, stages, _mean(("encoder.layer_norm",)))
+    return _Plan(front.samples, stages, _mean(("encoder.layer_norm",)))
 
 
 def _ast(config: Any, fed: Mapping[str, Any]) -> _Plan:

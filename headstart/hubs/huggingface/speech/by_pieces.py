@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModelForSpeechSeq2Seq
@@ -27,6 +26,7 @@ from headstart.hubs.huggingface.speech.frames import (
     samples_of,
 )
 from headstart.hubs.huggingface.speech.prompts import GENERATION, pieces_of
+from headstart.hubs.huggingface.whisper import Front
 from headstart.loading.sequences.dictation import Dictation
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
@@ -120,41 +120,17 @@ def _layers(network: Any, block: int) -> dict[str, list[OnFrames]]:
 
 def _whisper(network: Any, fed: dict[str, Any], what: str) -> _Taken:
     """Whisper (Radford et al. 2022): windows of 30 s, each with its states in one row."""
-    config, usual = network.config, {"sampling_rate": 16_000, "n_fft": 400, "hop_length": 160}
-    rate, fft, hop = (int(fed.get(name, number)) for name, number in usual.items())
-    recipe = MelRecipe(
-        *(rate, fft, fft, hop, config.num_mel_bins, 0.0, rate / 2),
-        scale="slaney",
-        even=True,
-        power=2,
-        centred=True,
-        logarithm="decimal",
-        offset=0.0,
-        floor=1e-10,
-    )
-    mel, states = LogMel(recipe), int(config.max_source_positions)
-    names = tuple(f"{_ENCODER}.{name}" for name in ("conv1", "conv2", "embed_positions"))
-
-    def front(stage: nn.Module, rows: Tensor) -> Tensor:
-        bands = mel.to(rows.device)(rows)[:, :-1].transpose(1, 2)
-        bands = torch.maximum(bands, bands.amax((1, 2), keepdim=True) - 8.0)
-        hidden = (bands + 4.0) / 4.0
-        for name in names[:2]:
-            hidden = functional.gelu(stage.get_submodule(name)(hidden))
-        positions: Any = stage.get_submodule(names[2])
-        placed: Tensor = hidden.transpose(1, 2) + positions.weight
-        return placed
+    front = Front.of(network.config, fed, _ENCODER)
 
     def first(stage: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         return _on_windows(hidden, mask, lambda rows: front(stage, rows))
 
-    parts = {"embeddings": [OnFrames(names, first, 1 << 20)]}
+    parts = {"embeddings": [OnFrames(front.names, first, 1 << 20)]}
     for name, own in _layers(network, 1 << 20).items():
-        parts[name] = [_of_windows(part, states) for part in own]
-    samples = states * 2 * hop
-    preprocess = heard(what, rate, samples, (0.0, 0.0)) | {"pad": "end"}
+        parts[name] = [_of_windows(part, front.states) for part in own]
+    preprocess = heard(what, front.rate, front.samples, (0.0, 0.0)) | {"pad": "end"}
     stages = {name: Stage(network, own).eval() for name, own in parts.items()}
-    return _Taken(stages, preprocess, "proj_out", states)
+    return _Taken(stages, preprocess, "proj_out", front.states)
 
 
 def _of_windows(part: OnFrames, states: int) -> OnFrames:
