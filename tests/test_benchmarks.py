@@ -25,6 +25,7 @@ from benchmarks.report import as_markdown
 
 SHARED_BY_PEERS = {"__init__.py", "contract.py", "timm_model.py", "openvino_pictures.py"}
 SERVERS = {"bentoml_server.py", "litserve_server.py"}  # which `serve` starts
+WORKERS = {"joblib_features.py", "ray_data_features.py"}  # which `scale` starts
 SPLITS = ("train", "val", "test")
 
 
@@ -53,7 +54,8 @@ def test_cold_answers_as_a_table() -> None:
 
 
 def test_registry_is_complete() -> None:
-    scripts = {path.name for path in registry.SCRIPTS.glob("*.py")} - SHARED_BY_PEERS - SERVERS
+    others = SHARED_BY_PEERS | SERVERS | WORKERS
+    scripts = {path.name for path in registry.SCRIPTS.glob("*.py")} - others
     assert {peer.script for peer in registry.PEERS.values()} == scripts
     for peer in registry.PEERS.values():
         assert peer.environment in registry.ENVIRONMENTS

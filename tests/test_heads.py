@@ -142,7 +142,7 @@ def test_a_run_with_another_head_says_what_it_was_worth(pictures: Path, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if not catalog.head(name).sourced])
+@pytest.mark.parametrize("name", [name for name in NAMES if catalog.head(name).stands_alone()])
 @pytest.mark.parametrize("kind", ["classes", "numbers", "label-sets"])
 def test_every_head_goes_the_whole_way(
     name: str, kind: str, pictures: Path, tmp_path: Path

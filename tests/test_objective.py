@@ -62,7 +62,7 @@ def recalls(outputs: np.ndarray, targets: np.ndarray) -> list[float]:
     return [float(hits[targets == each].mean()) for each in (0, 1)]
 
 
-ALONE = sorted(n for n in catalog.HEADS if n != "xgboost" and not catalog.head(n).sourced)
+ALONE = sorted(n for n in catalog.HEADS if n != "xgboost" and catalog.head(n).stands_alone())
 
 
 @pytest.mark.parametrize("head", ["probe", *ALONE])

@@ -142,7 +142,7 @@ def test_pieces_are_learned_from_any_text(text: str) -> None:
 
 
 def test_a_grown_vocabulary_keeps_its_numbers() -> None:
-    again = GROWN.grown(["a new word"], ["слово"])
+    again = GROWN.grown(["a new word"], ["νέα λέξη"])
     assert len(again.ids) > len(GROWN.ids)
     assert {name: again.ids[name] for name in GROWN.ids} == GROWN.ids
     assert pieces.parsed(again.source).pieces[0].piece == pieces.PAD

@@ -71,7 +71,9 @@ def heads(width: int) -> dict[str, nn.Module]:
         training = TrainingSet(features, targets, np.ones(40), shape)
         for name in catalog.HEADS:
             fitter = catalog.head(name)
-            if not fitter.sourced and name != "xgboost":  # whose trees are kept as scikit-learn's
+            if (
+                fitter.stands_alone() and name != "xgboost"
+            ):  # whose trees are kept as scikit-learn's
                 found[f"{name}, {kind}"] = next(iter(fitter.candidates(training)))
     return found
 

@@ -69,6 +69,12 @@ class HeadFitter(ABC):
     margins: ClassVar[bool] = False  # outputs are distances from a border, not yet log odds
     cross_validates: ClassVar[bool] = False  # it has one candidate, and looks at no validation
     sourced: ClassVar[bool] = False  # it learns from other tables, too, and can't do without
+    needs_weights: ClassVar[bool] = False  # it is named with a file, as `name@weights`
+
+    @classmethod
+    def stands_alone(cls) -> bool:
+        """Whether it needs labelled features, and nothing else."""
+        return not (cls.sourced or cls.needs_weights)
 
     def demand(self) -> None:
         """Raise HeadstartError where a package is missing that fitting needs."""

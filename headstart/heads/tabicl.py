@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class TabICL(HeadFitter):
     keeps the labelled rows and the network. Columns are standardised, and each question is answered
     in one pass, without the ensemble of permuted columns that the package makes.
     """
+
+    needs_weights: ClassVar[bool] = True
 
     def __init__(self, weights: str | None = None) -> None:
         self.weights = weights
