@@ -14,6 +14,7 @@ from conftest import open_to_all, write_pictures
 from PIL import Image as pil
 
 from headstart.data import Dataset, find_inputs, load, load_labelled
+from headstart.data.items import demand_data
 from headstart.errors import DataError
 from headstart.modalities.image import Image
 
@@ -274,3 +275,13 @@ def test_a_folder_without_permission_is_named(pictures: Path) -> None:
             load(pictures, Image())
     finally:
         os.seteuid(0)
+
+
+@pytest.mark.parametrize("there", ["s3://bucket/pictures", "hf://datasets/x/y.parquet"])
+def test_an_address_in_the_place_of_data_is_told_apart(there: str) -> None:
+    with pytest.raises(DataError, match=f"^{there} is an address.*Copy or mount it"):
+        demand_data(Path(there))
+    with pytest.raises(DataError, match="Give the path alone: /data/x"):
+        demand_data(Path("file:///data/x"))
+    with pytest.raises(DataError, match="does not exist"):
+        demand_data(Path("C:/pictures"))

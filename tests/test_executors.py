@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from headstart.errors import DataError, HeadstartError, UnknownNameError
 from headstart.pipeline.executing import executor_of
 from headstart.testing import check_part
 
-ray = pytest.importorskip("ray", reason="needs the extra ray")
+if find_spec("ray") is None:  # not imported here, as it then listens on all addresses
+    pytest.skip("needs the extra ray", allow_module_level=True)
 WARNINGS = "ignore:.*RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO.*:FutureWarning"
 
 
@@ -31,6 +34,8 @@ def instance() -> Iterator[None]:
         here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
         patch.setenv("PYTHONPATH", here)
         yield
+        import ray
+
         ray.shutdown()
 
 
@@ -84,14 +89,53 @@ def test_a_library_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_connection_leaves_the_machine_offline() -> None:
-    for address in ("10.0.0.1:6379", "ray://cluster:10001"):
-        with pytest.raises(HeadstartError, match="another machine"):
+    for address in ("10.0.0.1:6379", "ray://cluster:10001", "auto", "127.0.0.1:6379"):
+        with pytest.raises(HeadstartError, match="may reach other machines"):
             executor(f"ray:{address}", offline=True)
 
 
 def test_a_place_where_nobody_answers_is_named() -> None:
     with pytest.raises(HeadstartError, match=r"answers at 127\.0\.0\.1:1 "):
         executor("ray:127.0.0.1:1")
+
+
+def test_more_workers_than_memory_holds_are_refused() -> None:
+    with pytest.raises(HeadstartError, match="--workers 1000000 are more than the free memory"):
+        executor("ray", 1_000_000)
+
+
+LISTENING = """
+import json, os, psutil
+from headstart.contracts.executor import Each
+from headstart.executors.ray import Ray
+
+executor = Ray("", 1, offline=True)
+executor.start()
+answers = list(executor.run(Each(abs), [-1, 2]))
+family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+sockets = [socket for each in family for socket in each.net_connections("inet")]
+heard = [socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN]
+spoken = [socket.raddr.ip for socket in sockets if socket.raddr]
+print(json.dumps([answers, heard, spoken, len(os.environ["RAY_AUTH_TOKEN"])]))
+"""
+
+
+@pytest.mark.slow
+def test_an_instance_here_reaches_and_is_reached_by_this_machine_alone(tmp_path: Path) -> None:
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING],
+        env=environment | {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers, heard, spoken, token = json.loads(done.stdout.splitlines()[-1])
+    assert answers == [1, 2]
+    assert len(heard) > 3
+    assert {address.removeprefix("::ffff:") for address in heard + spoken} == {"127.0.0.1"}
+    assert token == 64
+    assert not (tmp_path / ".ray").exists()  # where Ray keeps its token for all to read
 
 
 @pytest.mark.filterwarnings(WARNINGS)

@@ -19,7 +19,7 @@ import psutil
 from PIL import Image
 
 CLASSES = ("ants", "bees")
-WORKER = "ray::_Worker"
+WORKER = "ray::Worker"
 
 
 def draw(folder: Path, count: int, side: int) -> Path:

@@ -19,8 +19,21 @@ _SAMPLE = 100  # values of a column that are looked up to tell whether it holds 
 _THINGS = frozenset(
     {"id", "ids", "uid", "uuid", "image", "images", "img", "photo", "picture", "pic", "key"}
 )  # words in the name of a column that may name files without their suffix
-_ADDRESS = re.compile(r"(https?|s3|gs|ftp)://", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z\d+.-]+:/", re.IGNORECASE)  # of a path's two slashes one is left
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+
+def absence(path: Path | str, advice: str) -> DataError:
+    """That nothing is at a path, or that it is an address, which nothing is read from."""
+    scheme, colon, rest = str(path).partition(":/")
+    if not _ADDRESS.match(str(path)):
+        return DataError(f"{path} does not exist. {advice}")
+    if scheme.lower() == "file":
+        return DataError(f"{path} is an address. Give the path alone: /{rest.lstrip('/')}.")
+    return DataError(
+        f"{scheme}{colon}/{rest.lstrip('/')} is an address, and data is read from files alone. "
+        "Copy or mount it on this machine, and give the path there."
+    )
 
 
 @final
@@ -53,7 +66,7 @@ class Paths:
         link leaves the data set's folder.
         """
         value = _without(written_as, first)
-        if _ADDRESS.match(value):
+        if "://" in value and _ADDRESS.match(value):
             reason = "is an address, and nothing is fetched from one: save the file itself"
             return value, None, reason
         written = self._inside(value, base, place)

@@ -15,7 +15,7 @@ from headstart.data.items.folders import from_folders, holds_classes
 from headstart.data.items.tables import Table, Tables, join
 from headstart.data.manifests import Manifest
 from headstart.data.names import only_part, split_of
-from headstart.data.paths import Paths
+from headstart.data.paths import Paths, absence
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, refusal
@@ -66,7 +66,7 @@ def demand_data(path: Data) -> None:
     if isinstance(path, InMemory):
         return
     if not os.path.exists(path):
-        raise DataError(f"{path} does not exist. Give a folder of classes or a manifest.")
+        raise absence(path, "Give a folder of classes or a manifest.")
     if path.is_dir():
         readable(path)
     elif not (path.suffix.lower() in READ or containers.is_archive(path) or is_side(path)):
@@ -90,7 +90,7 @@ def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
         elif os.path.exists(path):
             inputs.append(path)
         else:
-            raise DataError(f"{path} does not exist. Give files or folders.")
+            raise absence(path, "Give files or folders.")
     return inputs
 
 

@@ -1,136 +1,27 @@
-"""On the workers of Ray: one process for each core, on this machine or on a cluster's.
-
-Items travel as names of files, activations as arrays; nothing that is decoded leaves its worker.
-What Ray sends it pickles, between processes of one user that trust one another; Ray's token keeps
-others out of the instance that is started here.
-"""
+"""Processes of Ray, what they have at hand, and who does it when one of them dies."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from socket import create_connection
 from typing import Any, Final, final
 
-from headstart.contracts.executor import Executor, Outcome, Piece, Work
+from headstart.contracts.executor import Work
 from headstart.errors import HeadstartError, reason
+from headstart.executors.ray.instance import library
 from headstart.runtime import known
-from headstart.runtime.installed import installation
 
 TRIES: Final = 3  # of the same pieces, whose workers died
 PATIENCE: Final = 300.0  # seconds until a first worker must be there
-STORE: Final = (
-    256 << 20
-)  # bytes of shared memory: a network's constants, and activations on the way
 _AHEAD: Final = 4  # times as many pieces as workers hold are on the way, or wait for earlier ones
-_PASSED_ON: Final = ("HEADSTART_CACHE", "HF_HUB_OFFLINE", "HF_HOME", "HF_HUB_CACHE")
-_QUIET: Final = {"log_to_driver": False, "logging_level": "ERROR"}
-_HERE: Final = ("", "auto", "local", "localhost", "127.0.0.1", "[::1]")
 
 
 @final
-class Ray(Executor):
-    """Workers of an instance on this machine, or of a cluster whose address is given.
-
-    The instance is started when it is first needed, and lives as long as this process; where one
-    is connected already, as in a notebook, that is used. `auto` is the cluster that this machine
-    belongs to. Several workers on few cores share them.
-    """
-
-    _pool: _Pool | None = None  # workers that live on from one work to the next
-
-    def __init__(
-        self, address: str = "", workers: int | None = None, offline: bool = False
-    ) -> None:
-        self.address = address
-        self.workers = workers
-        self.offline = offline
-
-    def start(self) -> None:
-        """Connect, where there is an address.
-
-        Raises HeadstartError where Ray isn't installed, nobody answers at the address, or no
-        connection may be opened there.
-        """
-        if find_spec("ray") is None:
-            raise HeadstartError(f"--on ray needs Ray. Run: {installation('ray')}")
-        host = self.address.removeprefix("ray://").rpartition(":")[0] or self.address
-        if self.offline and host not in _HERE:
-            raise HeadstartError(
-                f"{self.address} is on another machine, and no connection may be opened. "
-                "Leave out --offline, or give --on ray."
-            )
-        if self.address:
-            self._connect()
-
-    def _connect(self) -> None:
-        """Join the cluster at the address, or start an instance here; once in a process."""
-        ray = _library()
-        if ray.is_initialized():
-            return
-        if self.address:
-            host, _, port = self.address.removeprefix("ray://").rpartition(":")
-            try:
-                if port.isdecimal():  # as Ray tries for minutes
-                    create_connection((host.strip("[]"), int(port)), 5).close()
-                ray.init(self.address, **_QUIET)
-            except (ValueError, RuntimeError, OSError, OverflowError) as error:
-                raise HeadstartError(
-                    f"No cluster of Ray answers at {self.address} ({reason(error)}). Start one "
-                    "there with `ray start --head`, or give --on ray for one on this machine."
-                ) from None
-            return
-        own = {"object_store_memory": STORE, "_node_ip_address": "127.0.0.1", **_QUIET}
-        cores = max(os.cpu_count() or 1, self.workers or 1)
-        try:
-            ray.init("local", num_cpus=cores, include_dashboard=False, **own)
-        except Exception as error:  # it raises plain ones, as where a machine is too busy
-            ray.shutdown()
-            raise HeadstartError(
-                f"Ray can't start here ({reason(error)}). Run it again when the machine has less "
-                "to do, or give --on local."
-            ) from None
-
-    def run(
-        self, work: Work[Piece, Outcome], pieces: Iterable[Piece]
-    ) -> Generator[Outcome, None, None]:
-        """The outcome of each piece, in order, from workers that end with the last one."""
-        left = iter(pieces)
-        for first in islice(left, 1):
-            self._connect()
-            shared = _shared(work.settled(first))  # held, as workers that restart ask for it
-            pool, self._pool = self._pool, None  # another generator may begin before this one ends
-            pool = pool if pool and pool.lives() else _Pool(self._workers())
-            yield from pool.outcomes(chain([first], left), shared, work.together)
-            self._pool = pool  # else, where it is not done, its workers end with it
-
-    def _workers(self) -> list[Any]:
-        """Actors, which share the cores where they are more than those."""
-        ray = _library()
-        cores = float(ray.cluster_resources().get("CPU", 1))
-        workers = self.workers or max(1, int(cores))
-        share = 1.0 if workers <= cores else int(1e4 * cores / workers) / 1e4
-        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        kind = ray.remote(num_cpus=share, max_restarts=-1)(_Worker)
-        return [kind.remote(passed_on, os.getcwd(), known.versions()) for _ in range(workers)]
-
-
-def _shared(work: Work[Any, Any]) -> Any:
-    """A reference to the work, sent once to each machine."""
-    try:
-        return _library().put(work)
-    except (TypeError, AttributeError, ValueError) as error:
-        raise HeadstartError(
-            f"This network can't be sent to workers ({reason(error)}). Give --on local."
-        ) from None
-
-
-class _Worker:
+class Worker:
     """What lives in a process of Ray's, and does the work there."""
 
     def __init__(
@@ -157,7 +48,7 @@ class _Worker:
     def outcomes(self, shared: list[Any], pieces: list[Any]) -> list[Any] | HeadstartError:
         """The outcomes of some pieces, or what the user can mend; the work is opened once."""
         if self._work is None or self._reference != shared:
-            self._work, self._reference = _library().get(shared[0]), shared
+            self._work, self._reference = library().get(shared[0]), shared
         try:
             return list(self._work.stream(pieces))
         except HeadstartError as error:
@@ -176,7 +67,7 @@ class _Flight:
 
 
 @final
-class _Pool:
+class Pool:
     """Workers, and who of them has what at hand."""
 
     def __init__(self, workers: list[Any]) -> None:
@@ -231,7 +122,7 @@ class _Pool:
 
     def _land(self) -> None:
         """Wait for a worker that is done, has come to life, or has died."""
-        ray = _library()
+        ray = library()
         working = any(flight.pieces for flight in self._flying.values()) or self._idle
         patience = None if working else PATIENCE
         landed, _ = ray.wait(list(self._flying), num_returns=1, timeout=patience)
@@ -267,7 +158,7 @@ class _Pool:
             ) from None
         if flight.pieces:
             self._again.append(flight)
-        elif isinstance(error, _library().exceptions.ActorDiedError):  # it can't come to life
+        elif isinstance(error, library().exceptions.ActorDiedError):  # it can't come to life
             self._workers.remove(flight.worker)
             if not self._workers:
                 raise HeadstartError(
@@ -283,18 +174,10 @@ class _Pool:
 
 def _job() -> str:
     """What Ray calls the time from when it was connected until it isn't any more."""
-    return str(_library().get_runtime_context().get_job_id())
+    return str(library().get_runtime_context().get_job_id())
 
 
 def _cause(error: Exception) -> str:
     """The last line of what Ray says of a worker, which is the first cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return reason(lines[-1]) if lines else reason(error)
-
-
-def _library() -> Any:
-    """Ray, which tells nobody that it is used."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
-    return ray
