@@ -12,6 +12,8 @@ import torch
 from speakers import RATE, clips, letters, said, sentences, speech_to_text, whisper
 
 import headstart as hs
+from headstart.errors import HeadstartError
+from headstart.explain import explain
 from headstart.testing import check_part
 
 FAST: Any = {"epochs": 2, "scratch": False, "evidence": "none", "device": "cpu"}
@@ -99,6 +101,10 @@ def test_a_model_is_a_parent_for_other_letters(data: Path, tmp_path: Path) -> No
     assert "zero-shot" in result.evidence.arms
     vocabulary = json.loads((tmp_path / "second" / "vocab.json").read_text(encoding="utf-8"))
     assert [*vocabulary][-1] == "Д" and vocabulary["A"] == 5
+    with pytest.raises(HeadstartError, match="sequences, step by step. Use `headstart predict`"):
+        hs.export(tmp_path / "second", "onnx", tmp_path / "exported")
+    with pytest.raises(HeadstartError, match=r"only labels and numbers can. Leave --explain out.$"):
+        explain(hs.load(tmp_path / "second"), [next(other.glob("*.wav"))])
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from headstart.contracts import Backbone, Task
@@ -87,7 +88,7 @@ def _speaking(backbone: Backbone) -> Backbone:
     heard = backbone.preprocess
     rate, hop = int(heard.get("rate", 0)), int(heard.get("hop", 0))
     if backbone.modality == "audio" and 0 < hop <= _RARE * rate:
-        return backbone
+        return replace(backbone, preprocess={**heard, "whole": True})
     apart = hop / rate if rate else 0.0
     raise HeadstartError(
         f"{backbone.origin.reference} hears windows {apart:g} s apart, in which no letters can be "
