@@ -101,9 +101,11 @@ def test_a_model_is_a_parent_for_other_letters(data: Path, tmp_path: Path) -> No
     assert "zero-shot" in result.evidence.arms
     vocabulary = json.loads((tmp_path / "second" / "vocab.json").read_text(encoding="utf-8"))
     assert [*vocabulary][-1] == "Д" and vocabulary["A"] == 5
-    with pytest.raises(HeadstartError, match="sequences, step by step. Use `headstart predict`"):
+    with pytest.raises(HeadstartError, match="sequences that translate no texts"):
+        hs.translate(tmp_path / "second", ["ab"])
+    with pytest.raises(HeadstartError, match=r"step by step\. Use `headstart predict`"):
         hs.export(tmp_path / "second", "onnx", tmp_path / "exported")
-    with pytest.raises(HeadstartError, match=r"only labels and numbers can. Leave --explain out.$"):
+    with pytest.raises(HeadstartError, match=r"numbers can\. Leave --explain out\.$"):
         explain(hs.load(tmp_path / "second"), [next(other.glob("*.wav"))])
 
 
