@@ -253,6 +253,28 @@ class Confused(Engine):
         return np.asarray(inputs if len(inputs) == 1 else inputs * 2)
 
 
+@final
+class Careless(Engine):
+    """Right where something is, and of any value where nothing is."""
+
+    name, precision = "careless fp32", "fp32"
+
+    def run(self, inputs: Any) -> np.ndarray:
+        """Doubles what is there."""
+        there = inputs["mask"][:, :, None] > 0
+        return np.asarray(torch.where(there, 2 * inputs["hidden"], torch.nan))
+
+
+def test_padding_is_not_checked() -> None:
+    """It is stored nowhere; an error in what is there counts as before."""
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    sample = {"hidden": torch.ones(2, 3, 4), "mask": mask}
+    right = np.full((2, 3, 4), 2.0, np.float32)
+    assert engine_error(Careless(), sample, right) == 0
+    right[0, 1] = 4.0
+    assert engine_error(Careless(), sample, right) == pytest.approx((16 / 80) ** 0.5)
+
+
 def test_a_batch_of_one_is_checked_too() -> None:
     sample = torch.ones(3, 2)
     assert error(Confused().run(sample), 2 * sample.numpy()) == 0

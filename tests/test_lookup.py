@@ -162,7 +162,9 @@ def test_items_that_are_no_texts_have_answers_all_the_same() -> None:
     metric = catalog.metric_named("wer")
     found = worth_a_look(metric, encoded(TEST.targets), sounds, sounds)
     assert found is not None
-    assert found["placeholders"]["lost"] == 0 and found["language"]["copies"] == 0
+    assert found["placeholders"]["lost"] == 0 and found["language"]["copies"] is None
+    assert "0 are in no script that the references have." in said_of_texts(found)
+    assert any("copy the source" in sentence for sentence in said_of_texts(record()))
     assert all("nearest" not in row for row in found["worst"])
     assert worth_a_look(metric, encoded(()), Pairs((), (), ()), sounds) is None
 

@@ -139,6 +139,8 @@ def test_the_hub_reads_the_front_matter(fitted: Fitted) -> None:
         ("table", "numbers", "tabular-regression"),
         ("table", "classes", "tabular-classification"),
         ("image", "boxes", "object-detection"),
+        ("audio", "sequences", "automatic-speech-recognition"),
+        ("text", "sequences", "translation"),
         ("image", "something", "image-something"),
     ],
 )

@@ -182,6 +182,22 @@ def test_a_long_sound_is_written_by_windows(folders: dict[str, Path], kind: str)
         own.modality.decode(wav(np.zeros(301 * 1000, np.float32), 1000), fed)
 
 
+def test_networks_of_windows_hear_a_long_sound_whole() -> None:
+    """Where what is said is written down; features are of windows spread over it."""
+    plain_features = catalog.load_backbone("seeded:audio?hop=0.1").preprocess
+    own = Opened("seeded:audio?hop=0.1", ["ab"])
+    fed = own.backbone.preprocess
+    rate, window, hop = (int(fed[name]) for name in ("rate", "window", "hop"))
+    sound = np.tile(said("ab cab ba", 1, rate), 120)[: 70 * rate]
+    item = own.modality.decode(wav(sound, rate), fed)
+    assert len(item) == 1 + -(-(len(sound) - window) // hop)
+    assert np.array_equal(item[1], sound[hop : hop + window] * np.float32(fed.get("scale", 1)))
+    assert len(own.modality.decode(wav(sound, rate), plain_features)) < len(item)
+    assert own.modality.accepts(fed)
+    with pytest.raises(Exception, match="up to 5 min are written down"):
+        own.modality.decode(wav(np.zeros(301 * 1000, np.float32), 1000), fed)
+
+
 @pytest.mark.parametrize("kind", [*FOLDERS])
 def test_a_step_learns(folders: dict[str, Path], kind: str) -> None:
     texts = sentences(6)

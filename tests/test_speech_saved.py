@@ -12,6 +12,8 @@ import torch
 from speakers import RATE, clips, letters, said, sentences, speech_to_text, whisper
 
 import headstart as hs
+from headstart.errors import HeadstartError
+from headstart.explain import explain
 from headstart.testing import check_part
 
 FAST: Any = {"epochs": 2, "scratch": False, "evidence": "none", "device": "cpu"}
@@ -62,6 +64,10 @@ def test_a_model_is_saved_as_transformers_opens_it(
     assert "nearest-item" in result.evidence.arms
     record = json.loads((out / "headstart.json").read_text())
     assert record["task"] == "audio-transcription"
+    opener = "AutoModelForSpeechSeq2Seq" if kind in ("whisper", "speech_to_text") else "CTC"
+    card = hs.card(out).text
+    assert (opener in card) == (kind != "encoder") and "sound.wav" in card
+    assert 'pipeline_tag: "automatic-speech-recognition"' in card
     own = hs.load(out)
     frames = 59 * 160 + 165 if kind in ("letters", "encoder") else 15 * 640 + 240
     sound = said("ab cab ba", 1)[:frames]  # of which transformers hears no part of a frame
@@ -95,6 +101,12 @@ def test_a_model_is_a_parent_for_other_letters(data: Path, tmp_path: Path) -> No
     assert "zero-shot" in result.evidence.arms
     vocabulary = json.loads((tmp_path / "second" / "vocab.json").read_text(encoding="utf-8"))
     assert [*vocabulary][-1] == "Д" and vocabulary["A"] == 5
+    with pytest.raises(HeadstartError, match="sequences that translate no texts"):
+        hs.translate(tmp_path / "second", ["ab"])
+    with pytest.raises(HeadstartError, match=r"step by step\. Use `headstart predict`"):
+        hs.export(tmp_path / "second", "onnx", tmp_path / "exported")
+    with pytest.raises(HeadstartError, match=r"numbers can\. Leave --explain out\.$"):
+        explain(hs.load(tmp_path / "second"), [next(other.glob("*.wav"))])
 
 
 @pytest.mark.slow

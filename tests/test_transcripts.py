@@ -162,6 +162,32 @@ def test_quotation_marks_in_lj_speech_are_text(tmp_path: Path) -> None:
     assert opened(tmp_path / "LJSpeech-1.1" / "metadata.csv").kind == "sequences"
 
 
+@pytest.mark.parametrize("line", ["{n}.wav|{t}", "wavs/{n}.wav|{t}", "{n}|{t}|{s}", "{n}|{t}|"])
+def test_other_lines_with_pipes(line: str, tmp_path: Path) -> None:
+    """Files by their whole names; and a last column that is no other spelling of the text."""
+    names = [f"{n:02}" for n in range(24)]
+    sounds(tmp_path / "wavs", names)
+    rows = [line.format(n=n, t=t, s=f"s{n[1]}") for n, t in zip(names, TEXTS, strict=True)]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows), encoding="utf-8")
+    own = opened(tmp_path)
+    assert own.kind == "sequences"
+    assert {item.label for item in own.items} == {*TEXTS}
+
+
+def test_texts_beside_sounds_in_folders_of_splits(tmp_path: Path) -> None:
+    """Folders that are called after splits are no classes."""
+    beside(tmp_path)
+    for number in range(24):
+        part = tmp_path / ("train" if number < 16 else "dev" if number < 20 else "test")
+        part.mkdir(exist_ok=True)
+        for suffix in (".wav", ".txt"):
+            name = f"{number:02}{suffix}"
+            (tmp_path / name).rename(part / name)
+    own = opened(tmp_path)
+    assert own.kind == "sequences"
+    assert {item.label for item in own.split("test")} == {*TEXTS[20:]}
+
+
 def test_a_name_doesnt_lead_out_of_the_folder(tmp_path: Path) -> None:
     place = libri_speech(tmp_path / "clips")
     listing = next(place.rglob("*.trans.txt"))

@@ -13,6 +13,7 @@ from headstart.artifact.tensors import WEIGHTS as WEIGHTS
 from headstart.artifact.tensors import heads_prefix, tensors_of
 from headstart.artifact.tensors import write_folders as write_folders
 from headstart.contracts import Backbone, Preprocess
+from headstart.contracts.metric import SEQUENCES
 from headstart.data.targets import USUAL, known_kind
 from headstart.drift import Reference
 from headstart.errors import HeadstartError, WeightsError
@@ -162,7 +163,7 @@ def describe(folder: Path, record: Record, evidence: Mapping[str, Any], library:
 def card(record: Record, evidence: Mapping[str, Any], library: str) -> str:
     """The model's card for its backbone's library, as the Hub reads it, in Markdown."""
     from headstart.report import as_text
-    from headstart.report.front_matter import front_matter
+    from headstart.report.front_matter import auto_class, front_matter
     from headstart.report.markdown import render
 
     own = "" if record.head and OWNED not in record.head else library
@@ -173,6 +174,8 @@ def card(record: Record, evidence: Mapping[str, Any], library: str) -> str:
         evidence=evidence,
         table=as_text(dict(evidence)),
         library=own,
+        auto_class=auto_class(record),
+        writes=record.data.get("kind") == SEQUENCES,
         shown=_SHOWN,
     )
 

@@ -25,7 +25,7 @@ def demand_boxes(predictor: Predictor, draw: str | None) -> None:
     if predictor.task.kind != "boxes":
         raise HeadstartError(
             f"--draw shows boxes, and the model answers with {predictor.task.kind}. "
-            "Leave it out, or give --explain."
+            f"Leave it out{'' if predictor.task.reads_maps else ', or give --explain'}."
         )
     if Path(draw).exists() and not Path(draw).is_dir():
         raise HeadstartError(f"{draw} is a file. Name a folder for the pictures.")

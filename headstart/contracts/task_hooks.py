@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +47,11 @@ class TaskHooks(ABC):  # noqa: B024  # all of them have a default
     def settled(self, head: nn.Module, outputs: Array, targets: Array) -> None:
         """Let a head that is handed over say what its outputs on validation decide, at the end."""
 
-    def remarks(self, sizes: Sequence[int], texts: Sequence[str]) -> Sequence[str]:
-        """Sentences on training labels that can't be learned from items of these sizes."""
+    def remarks(self, sizes: Callable[[], Array | None], texts: Sequence[str]) -> Sequence[str]:
+        """Sentences on training labels that can't be learned from their items.
+
+        `sizes` reads how long these are, (N,), or answers None where all are alike.
+        """
         return ()
 
     def findings(

@@ -10,6 +10,7 @@ from typing import Final
 
 from headstart.contracts import Modality
 from headstart.contracts.metric import SEQUENCES
+from headstart.contracts.spoken import plain
 from headstart.data.names import split_in
 from headstart.data.paths import Paths, Way
 from headstart.data.schema import Schema
@@ -47,7 +48,8 @@ def find(path: Path, modality: Modality, schema: Schema) -> Contents | None:
     root = path if path.is_dir() else path.parent
     tree = walk(root, modality)
     forms = [(_lists, _LISTS), (_table, _TABLE)]
-    if schema.kind or not tree.full:  # folders may as well be classes
+    flat = all(folder.split and not folder.full for folder in tree.full)
+    if schema.kind or flat:  # other folders may as well be classes
         forms.append((_beside, _BESIDE[0]))
     for read, form in forms:
         lines = [*read(path, tree)]
@@ -60,27 +62,41 @@ def _lists(path: Path, tree: Folder) -> Iterator[_Utterance]:
     for folder, _ in tree.below() if path.is_dir() else ():
         for name in folder.others:
             if name.endswith(_LISTS):
-                yield from _lines(folder.path / name, re.compile(r"\s+"))
+                place = folder.path / name
+                for own, text, line in _lines(place, re.compile(r"\s+")):
+                    yield _Utterance(own, text, folder.path, line)
 
 
 def _table(path: Path, tree: Folder) -> Iterator[_Utterance]:
     place = tree.path / _TABLE
     listed = _TABLE in tree.tables if path.is_dir() else path == place
-    names = {Path(way[-1]).stem for way in tree.every()} if listed else set()
-    lines = [*_lines(place, re.compile(r"\|"))] if listed else []
-    fits = sum(each.name in names for each in lines[:_SAMPLE])
-    if lines and lines[0].name in names and fits >= _MOSTLY * len(lines[:_SAMPLE]):
-        yield from lines
+    if not listed:
+        return
+    lines = [*_lines(place, re.compile(r"\|"))]
+    names = {own for *_, name in tree.every() for own in (name, Path(name).stem)}
+    fits = [Path(name).name in names for name, _, _ in lines[:_SAMPLE]]
+    if lines and fits[0] and sum(fits) >= _MOSTLY * len(fits):
+        texts = _texts([columns for _, columns, _ in lines])
+        for (name, _, line), text in zip(lines, texts, strict=True):
+            yield _Utterance(name, text, place.parent, line)
 
 
-def _lines(path: Path, parted: re.Pattern[str]) -> Iterator[_Utterance]:
+def _texts(rows: Sequence[str]) -> list[str]:
+    """What is said, by the last column where its words are mostly those of the first."""
+    columns = [row.split("|") for row in rows]
+    words = [[{*plain(own).split()} for own in (row[0], row[-1])] for row in columns if row[1:]]
+    same = sum(len(first & last) for first, last in words)
+    respelled = 2 * same >= sum(len(last) for _, last in words)
+    return [row[-1] if respelled and row[-1].strip() else row[0] for row in columns]
+
+
+def _lines(path: Path, parted: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
+    """The name that each line begins with, what follows, and where it stands."""
     with opened(path) as file:
         for number, line in enumerate(file, 1):
-            name, *texts = parted.split(line.strip("\ufeff \r\n"), maxsplit=1)
+            name, *rest = parted.split(line.strip("\ufeff \r\n"), maxsplit=1)
             if name:
-                text = texts[0] if texts else ""
-                text = text.rpartition("|")[2] if parted.pattern == r"\|" else text
-                yield _Utterance(name, text, path.parent, f"{path} line {number}")
+                yield name, rest[0] if rest else "", f"{path} line {number}"
 
 
 def _beside(path: Path, tree: Folder) -> Iterator[_Utterance]:

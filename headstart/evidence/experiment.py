@@ -89,14 +89,11 @@ class Experiment:
             targets = kind.encode([item.label for item in items], self.labels)
             rows = [reader.apart(item)[0] for item in items]
             return modality.giveaways(rows, targets, reader.preprocess)
-        if type(self.task).remarks is not Task.remarks:
-            train = self.dataset.split("train")
-            sizes = reader.sizes(train)
-            if sizes is not None:
-                return self.task.remarks(sizes.tolist(), [item.label for item in train])
+        train = self.dataset.split("train")
+        own = self.task.remarks(lambda: reader.sizes(train), [item.label for item in train])
         if not modality.keeps_decoded:
-            return ()
-        return modality.remarks(reader.decoded(items), reader.preprocess)
+            return own
+        return [*own, *modality.remarks(reader.decoded(items), reader.preprocess)]
 
     def raw(self, split: str, augmented: bool = False) -> RawLoader:
         """A split as items that are decoded in every epoch."""

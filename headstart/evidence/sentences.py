@@ -130,7 +130,10 @@ class _Look:
         }
 
     def language(self) -> dict[str, Any]:
-        """How many answers are in no script of the references, and how many copy the source."""
+        """How many answers are in no script of the references, and how many copy the source.
+
+        The latter is None where sources are no texts.
+        """
         total: Counter[str] = Counter()
         for text in self.test.targets:
             total.update(scripts(bare(text)))
@@ -142,7 +145,8 @@ class _Look:
             wrong = answer != target
             foreign += wrong and letters.total() >= _LETTERS and not share(letters, own)
             copies += wrong and bool(answer) and answer == source
-        return {"scripts": sorted(own), "foreign": foreign, "copies": copies}
+        copied = None if self.test.texts is None else copies
+        return {"scripts": sorted(own), "foreign": foreign, "copies": copied}
 
     def placeholders(self) -> dict[str, Any]:
         """How many answers keep all that is never translated, and those that don't.

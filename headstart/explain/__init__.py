@@ -18,13 +18,16 @@ def explain(predictor: Predictor, data: Any) -> list[Explanation]:
     """Explain the likeliest label, or the first number, that a model answers for each input.
 
     Inputs are what `Predictor.predict` takes, and come in its order. Raises DataError for the first
-    that can't be read, HeadstartError for boxes, and ModuleNotFoundError where Captum is not
-    installed.
+    that can't be read, HeadstartError for boxes and texts, and ModuleNotFoundError where Captum is
+    not installed.
     """
     if predictor.task.reads_maps:
+        boxes = predictor.task.kind == "boxes"
+        why = "as each has a place already" if boxes else "only labels and numbers can"
+        more = ", or draw them with --draw" if boxes else ""
         raise HeadstartError(
-            f"{predictor.task.kind.capitalize()} can't be explained, as each has a place already. "
-            "Leave --explain out, or draw them with --draw."
+            f"{predictor.task.kind.capitalize()} can't be explained, {why}. "
+            f"Leave --explain out{more}."
         )
     names, items = predictor.find(data)
     one = explainer(predictor)

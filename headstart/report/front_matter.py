@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from headstart.contracts import Encoding
+from headstart.contracts.metric import SEQUENCES
 from headstart.contracts.references import parse
 from headstart.data.targets import USUAL, known_kind
 from headstart.errors import HeadstartError
 from headstart.report.markdown import yaml
 
 _MODALITIES: Final = {"image": "image", "text": "text", "audio": "audio", "table": "tabular"}
+_WRITING: Final = {"audio": "automatic-speech-recognition", "text": "translation"}
+_GENERATION: Final = "generation_config.json"  # beside what writes piece by piece
 _CLASSIFIES: Final = (Encoding.INDEX, Encoding.MARKS)
 _LICENCES: Final = frozenset(  # by the names that the Hub gives them
     """
@@ -33,11 +36,24 @@ def pipeline_tag(task: str, modality: str, kind: str) -> str:
     known, own = known_kind(kind), _MODALITIES.get(modality)
     if kind == "boxes":
         return "object-detection"
+    if kind == SEQUENCES and own in _WRITING:
+        return _WRITING[own]
     if known is None or own is None:
         return task
     if known.encoding in _CLASSIFIES:
         return f"{own}-classification"
     return f"{own}-regression" if known.encoding is Encoding.AMOUNTS else task
+
+
+def auto_class(record: Any) -> str:
+    """The class of transformers that opens a saved model's folder."""
+    if str(record.data.get("kind")) == SEQUENCES:
+        by_pieces = "SpeechSeq2Seq" if _GENERATION in record.files else "CTC"
+        return f"AutoModelFor{by_pieces if record.modality == 'audio' else 'Seq2SeqLM'}"
+    if record.head:
+        return "AutoModelForObjectDetection"
+    own = {"image": "Image", "audio": "Audio"}.get(record.modality, "Sequence")
+    return f"AutoModelFor{own}Classification"
 
 
 def front_matter(record: Any, evidence: Mapping[str, Any], library: str) -> str:

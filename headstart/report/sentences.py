@@ -40,10 +40,9 @@ def said_of_texts(record: Mapping[str, Any]) -> Iterator[str]:
         f"{lengths['empty']} are empty, {lengths['short']} far too short and {lengths['long']} far "
         "too long."
     )
-    yield (
-        f"{language['foreign']} are in no script that the references have, and "
-        f"{language['copies']} copy the source where they should not."
-    )
+    copies, foreign = language["copies"], language["foreign"]
+    copied = "" if copies is None else f", and {copies} copy the source where they should not"
+    yield f"{foreign} are in no script that the references have{copied}."
     kept = record["placeholders"]
     if kept["items"] or kept["added"]:
         yield (

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.contracts.frozen import is_native
 from headstart.errors import HeadstartError
 from headstart.results.translations import Translated
 from headstart.serve.batches import over_items
 
 if TYPE_CHECKING:
-    from headstart.loading.sequences.writer import Writer
     from headstart.serve.predictor import Predictor
 
 BEST: Final = 4  # answers that go through a language between
@@ -58,16 +56,18 @@ def _candidates(
     """The likeliest answers of one model to each of some texts."""
     if not texts:
         return []
-    network = model.model
-    if not is_native(network.head):
-        raise HeadstartError(
-            f"The model answers with {model.task.kind}, not with texts. Give one that translates."
-        )
     import torch
 
     from headstart.features.engine import to_device
+    from headstart.loading.sequences.writer import Writer
 
-    writer = cast("Writer", network.head)
+    network = model.model
+    writer = network.head
+    if not isinstance(writer, Writer):
+        raise HeadstartError(
+            f"The model answers with {model.task.kind} that translate no texts. "
+            "Give one that translates."
+        )
     _, items = model.find(list(texts))
 
     def answered(inputs: Any) -> np.ndarray:

@@ -41,8 +41,8 @@ class Audio(Modality):
     1). Channels are averaged. A sound becomes as many windows as it takes, the last of which ends
     where it ends; one shorter than `fill` (samples, a window unless given) stands in the middle of
     as many, with silence around it. Of a sound of more than 60 s windows spread evenly over it are
-    heard, 60 s of them. Where what is said is to be written down (`pad` "end" or "frames", and then
-    `block` windows at a time) sounds of up to 5 min are heard whole.
+    heard, 60 s of them. Where what is said is to be written down (`whole`, or `pad` "end" or
+    "frames", and then `block` windows at a time) sounds of up to 5 min are heard whole.
     """
 
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
@@ -90,7 +90,7 @@ class Audio(Modality):
             and int(window or 0) <= int(preprocess.get("fill", window)) <= _LONGEST
             and isinstance(scale, int | float)
             and math.isfinite(scale)
-            and isinstance(preprocess.get("normalise", False), bool)
+            and all(isinstance(preprocess.get(n, False), bool) for n in ("normalise", "whole"))
         )
 
     def decode(
@@ -105,7 +105,10 @@ class Audio(Modality):
         if preprocess["pad"] != "centre":
             return self._whole(raw, preprocess, rng)
         with opened(raw) as file:
-            if file.frames > HEARD * file.samplerate + window * file.samplerate / rate:
+            whole = bool(preprocess.get("whole"))
+            if whole:
+                speech.demand_length(file)
+            if not whole and file.frames > (HEARD + window / rate) * file.samplerate:
                 parts = _spread(file, preprocess)
                 parts = _normal(parts) if preprocess.get("normalise") else parts
             else:

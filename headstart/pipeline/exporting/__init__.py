@@ -188,7 +188,7 @@ def _demand_possible(folder: Path, leaving: _Export, predictor: Predictor) -> No
     if predictor.task.reads_maps:
         _demand_boxes(folder, leaving, predictor)
     if predictor.reader.preprocess.get("crop_mode") == "whole":
-        raise _refused(folder, to, "it takes each picture in its own shape, and a form in one")
+        raise _in_no_form(folder, to, "it takes each picture in its own shape, and a form in one")
     parts = predictor.reader.preprocess.get("parts")
     if parts and not forms.form(to).takes_features:
         raise HeadstartError(
@@ -204,7 +204,7 @@ def _demand_boxes(folder: Path, leaving: _Export, predictor: Predictor) -> None:
 
     head, name = predictor.model.head, leaving.name
     if not isinstance(head, DetectorHead):
-        raise _refused(folder, name, f"its head makes {predictor.task.kind}, step by step")
+        raise _in_no_form(folder, name, f"its head makes {predictor.task.kind}, step by step")
     if leaving.form.takes_features:
         raise _refused(folder, name, "scikit-learn has no estimator for boxes")
     if leaving.int8:
@@ -222,10 +222,14 @@ def _demand_held(folder: Path, to: str, whole: Whole) -> None:
         with torch.inference_mode():
             whole.answers(whole.body(whole.alone().inputs()))
     except NotImplementedError as error:
-        raise HeadstartError(
-            f"{folder} can't leave as {to}: {error}. Use `headstart predict` or `headstart serve`. "
-            "Nothing was written."
-        ) from None
+        raise _in_no_form(folder, to, str(error)) from None
+
+
+def _in_no_form(folder: Path, to: str, why: str) -> HeadstartError:
+    return HeadstartError(
+        f"{folder} can't leave as {to}: {why}. Use `headstart predict` or `headstart serve`. "
+        "Nothing was written."
+    )
 
 
 def _refused(folder: Path, to: str, why: str) -> HeadstartError:

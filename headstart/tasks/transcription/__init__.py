@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from headstart.contracts import Backbone, Task
@@ -11,6 +12,7 @@ from headstart.contracts.writing import Writing, unpooled
 from headstart.errors import HeadstartError
 
 if TYPE_CHECKING:  # so that a saved model is described without torch
+    import numpy as np
     from torch import nn
 
 _UNTRAINED: Final = 2e-3  # a rate, and those of trained networks that are 96 wide
@@ -49,10 +51,13 @@ class Transcription(Writing):
         own = _speaking(backbone)
         return own if own.summary is not None else unpooled(own, self.backbone)
 
-    def remarks(self, sizes: Sequence[int], texts: Sequence[str]) -> Sequence[str]:
+    def remarks(
+        self, sizes: Callable[[], np.ndarray | None], texts: Sequence[str]
+    ) -> Sequence[str]:
         """Which sounds are too short for what is said in them, or too long to learn from."""
         writer: Any = self.writer
-        own: Sequence[str] = writer.remarks(sizes, texts) if writer is not None else ()
+        windows = None if writer is None else sizes()
+        own: Sequence[str] = () if windows is None else writer.remarks(windows.tolist(), texts)
         return own
 
     def for_backbone(self, backbone: Backbone) -> Task:
@@ -83,7 +88,7 @@ def _speaking(backbone: Backbone) -> Backbone:
     heard = backbone.preprocess
     rate, hop = int(heard.get("rate", 0)), int(heard.get("hop", 0))
     if backbone.modality == "audio" and 0 < hop <= _RARE * rate:
-        return backbone
+        return replace(backbone, preprocess={**heard, "whole": True})
     apart = hop / rate if rate else 0.0
     raise HeadstartError(
         f"{backbone.origin.reference} hears windows {apart:g} s apart, in which no letters can be "
