@@ -187,6 +187,7 @@ def test_pages_say_what_is_served(three: Running) -> None:
     policy = report.headers["Content-Security-Policy"]
     assert report.status == 200 and "sandbox allow-scripts" in policy and "'none'" in policy
     assert "<h1>bad, good</h1>" in three.ask("/models/texts/card").content.decode()
+    three.tell(["fine lovely great 5"], "/models/texts/predict")
     assert three.metric("headstart_requests_total") > 0
 
 
