@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.data import Item
-from headstart.errors import DataError, HeadstartError
-from headstart.pipeline.exporting.checking import HeldOut, own_data, unusable
+from headstart.errors import HeadstartError
+from headstart.pipeline.exporting.checking import HeldOut, own_data
 from headstart.serve import Predictor
 
 MOST: Final = 300  # items
@@ -28,16 +28,11 @@ def ranges(
     """
     data = own_data(folder, "--calibration")[1] if calibration is None else calibration
     apart = {_content(item.read()) for item in items.items}
-    try:
-        named = [
-            each.item
-            for each in predictor.inputs(Path(data) if isinstance(data, str) else data)
-            if not predictor.problem(each) and _content(each.item.read()) not in apart
-        ]
-    except DataError as error:
-        if calibration is not None:
-            raise
-        raise unusable(folder, error, "Name items for the ranges with --calibration.") from error
+    named = [
+        each.item
+        for each in predictor.inputs(Path(data) if isinstance(data, str) else data)
+        if not predictor.problem(each) and _content(each.item.read()) not in apart
+    ]
     if named:
         order = np.random.default_rng(0).permutation(len(named))[:MOST]
         return [named[place] for place in sorted(order.tolist())], items

@@ -78,7 +78,10 @@ def held_out(
     except DataError as error:
         if plan is None:
             raise
-        raise unusable(folder, error, "Name labelled data to compare on with --check.") from error
+        raise HeadstartError(
+            f"The data that {folder} was fitted to can't be used ({reason(error)}). "
+            "Name labelled data to compare on with --check."
+        ) from error
     items, targets = dataset.split("test"), dataset.targets("test")
     tested = frozenset(plan.splits["test"]) if plan else frozenset()
     places = [n for n, item in enumerate(items) if not tested or item.identity in tested]
@@ -106,12 +109,6 @@ def own_data(folder: Path, flag: str) -> tuple[FitPlan, Data]:
             f"{folder} doesn't say which data it was fitted to ({reason(error).split('. ')[0]}). "
             f"Name some with {flag}."
         ) from error
-
-
-def unusable(folder: Path, error: DataError, advice: str) -> HeadstartError:
-    """What is said where the data that a saved model was fitted to can't be read any more."""
-    clause = f"The data that {folder} was fitted to can't be used ({reason(error)})"
-    return HeadstartError(f"{clause}. {advice}")
 
 
 def answered(predictor: Predictor, items: HeldOut) -> Before:
