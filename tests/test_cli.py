@@ -193,6 +193,7 @@ def test_offline_is_set_before_the_flow_is_imported(monkeypatch: pytest.MonkeyPa
             "forbids this at /root/a",
         ),
         (OSError(errno.EROFS, "Read-only file system", "/rom/a"), 2, "forbids this at /rom/a"),
+        (OSError(errno.EFBIG, "File too large", "/stick/a"), 2, "at /stick/a: File too large"),
         (KeyboardInterrupt(), 130, "Stopped."),
         (BrokenPipeError(), 141, ""),
         (KeyError("a"), 1, "KeyError: 'a'. This is a defect of Headstart"),

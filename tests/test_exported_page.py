@@ -122,6 +122,7 @@ def test_a_browser_answers_raw_files_as_predict_does(
     answers = page.evaluate(read)
     assert answers.pop("broken.jpg") == {}
     assert page.locator("article [role=alert]").count() == 1
+    assert "can't read it as a picture" in page.locator("article [role=alert]").inner_text()
     predictor = hs.load(fitted.folder)
     expected = {each.name: predictor.predict(each)[0].probabilities for each in files}
     assert answers.keys() == expected.keys()

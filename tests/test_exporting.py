@@ -283,6 +283,13 @@ def test_ranges_are_not_of_the_items_that_are_compared_on(fitted: Fitted, tmp_pa
     assert len(ranges) + len(items.items) == 80 and not apart & {i.read() for i in ranges}
     with pytest.raises(HeadstartError, match="--calibration"):
         calibrating.ranges(fitted.folder, model, fitted.pictures, every)
+    moved = shutil.copytree(fitted.folder, tmp_path / "moved")
+    plan = json.loads((moved / "plan.json").read_text()) | {"data": str(tmp_path / "gone")}
+    (moved / "plan.json").write_text(json.dumps(plan))
+    ranges, items = calibrating.ranges(moved, model, None, every)
+    assert len(ranges) == 27 and len(items.items) == 53  # a third, as the others are gone
+    with pytest.raises(HeadstartError, match=r"gone.* with --check"):
+        checking.held_out(moved, model, None, {}, hs.Silent())
 
 
 def test_an_example_holds_nothing_of_anybody(fitted: Fitted) -> None:

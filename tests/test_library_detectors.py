@@ -307,6 +307,41 @@ def test_a_saved_detector_opens_in_transformers(folder: Path, tmp_path: Path) ->
     assert "AutoModelForObjectDetection" in (out / "README.md").read_text()
 
 
+@pytest.mark.slow
+def test_a_detector_of_torchvision_leaves_as_onnx(tmp_path: Path) -> None:
+    weights = _lively(tmp_path / "weights.safetensors")
+    _leaves(f"{SMALL[0]}@{weights}?size={SIDE}", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["yolos"], indirect=True)
+def test_a_detector_of_transformers_leaves_as_onnx(folder: Path, tmp_path: Path) -> None:
+    _leaves(f"hf:{folder}?size={SIDE}", tmp_path)
+
+
+def _leaves(reference: str, tmp_path: Path) -> None:
+    """A file that onnxruntime opens finds the boxes that the fitted model finds, sure or not."""
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra export")
+    data, out = squares(tmp_path / "data", 16), tmp_path / "model"
+    hs.fit(data, reference, out, strategy=HEAD_ALONE, **QUICK)
+    result = hs.export(out, "onnx", tmp_path / "onnx", check=data)
+    assert (result.changed, result.items) == (0, 16)
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 3, SIDE, SIDE), np.uint8)
+    predictor = hs.load(out)
+    fed = predictor.reader.modality.collate(list(pixels), predictor.reader.preprocess)
+    with torch.inference_mode():
+        expected = predictor.model.eval()(fed).reshape(3, 100, 6).numpy()
+    session = runtime.InferenceSession(tmp_path / "onnx" / "model.onnx")
+    boxes, scores = session.run(["boxes", "scores"], {"pixels": pixels})  # any number at once
+    sure = expected[..., 4]
+    assert sure.max() > 0
+    np.testing.assert_allclose(scores, sure, rtol=1e-3, atol=1e-4)
+    clear = sure > sure[:, -1:] + 1e-3  # others have no order
+    clear |= not clear.any()  # where all queries answer alike, all of them are here
+    middles, theirs = (np.sort(each[clear][:, :4].mean(1)) for each in (boxes, expected))
+    np.testing.assert_allclose(middles, theirs, rtol=1e-2, atol=1e-2)
+
+
 @pytest.mark.parametrize("folder", ["detr"], indirect=True)
 def test_pretrained_layers_are_kept_but_those_of_classes(folder: Path) -> None:
     _, model = _untrained(f"hf:{folder}?size={SIDE}", ["a", "b", "c", "d", "e"])

@@ -23,7 +23,7 @@ from headstart.runtime.progress import Progress, Terminal
 
 DONE, OURS, USERS, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 _ANSWERING = {"tokenizers", "soundfile", "soxr"}  # which answering alone may need, too
 EXTRAS = {"soundfile": "audio", "soxr": "audio"}
 EXTRAS |= {"transformers": "text", "tokenizers": "text", "peft": "lora", "captum": "explain"}

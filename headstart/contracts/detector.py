@@ -134,7 +134,7 @@ class Supplied(nn.Module):
 def pictures_like(maps: Maps, side: int) -> Tensor:
     """Pictures (N, 3, side, side) of nothing, for networks that ask how large theirs are."""
     first = next(iter(maps.values()))
-    return first.new_zeros(1).expand(len(first), 3, side, side)
+    return first.new_zeros(1).expand(first.shape[0], 3, side, side)  # `len` fixes it in a graph
 
 
 def _objects(rows: Tensor, side: int) -> Objects:

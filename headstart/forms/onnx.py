@@ -43,7 +43,7 @@ class Onnx(Form):
                 )
                 written.model.metadata_props[FACTS] = leaving.facts
                 written.save(leaving.folder / self.file, external_data=size > _MOST)
-        except ModuleNotFoundError:
+        except (ModuleNotFoundError, OSError):
             raise
         except Exception as error:  # writers raise nearly anything
             raise FormError(

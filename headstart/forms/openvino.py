@@ -34,7 +34,7 @@ class OpenVino(Form):
             _save(converted(leaving), leaving.facts, leaving.folder / self.file)
         except EngineError as error:
             raise FormError(str(error)) from error
-        except FormError:
+        except (FormError, OSError):
             raise
         except Exception as error:  # converters raise nearly anything
             raise FormError(f"OpenVINO can't convert its network ({reason(error)})") from error
@@ -114,4 +114,4 @@ def _head(network: Any) -> list[str]:
 
 def _save(network: Any, facts: str, path: Path) -> None:
     network.set_rt_info(facts, FACTS)
-    openvino_runtime.library().save_model(network, path, compress_to_fp16=False)
+    openvino_runtime.save(network, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Mapping
@@ -57,10 +58,11 @@ class ExportedProgram(Form):
         import torch
 
         program = traced(leaving.whole)
-        place, facts = leaving.folder / self.file, {NAMES: leaving.facts}
+        content = io.BytesIO()  # as torch's own writer ends the process where a disk is full
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of weights that are stored once for two names
-            torch.export.save(program, place, extra_files=facts)
+            torch.export.save(program, content, extra_files={NAMES: leaving.facts})
+        (leaving.folder / self.file).write_bytes(content.getbuffer())
 
     def opened(self, folder: Path) -> Run:
         """The program as torch runs it."""

@@ -207,9 +207,11 @@ async function answerer() {
 async function answerFiles(files, { facts, answer }) {
   for (const file of files) {
     const article = titled(file.name);
+    let picture, problem = "This browser can't read it as a picture. Give another.";
     try {
       const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
-      const picture = await createImageBitmap(file, options);
+      picture = await createImageBitmap(file, options);
+      problem = "This browser can't answer about it. Give a smaller one, or load the page again.";
       const small = document.createElement("canvas");
       const share = Math.min(1, 480 / Math.max(picture.width, picture.height));
       small.width = Math.max(1, share * picture.width);
@@ -218,10 +220,12 @@ async function answerFiles(files, { facts, answer }) {
       article.append(small);
       show(article, await answer(picture), facts);
     } catch {
-      const problem = document.createElement("p");
-      problem.setAttribute("role", "alert");
-      problem.textContent = "This browser can't read it as a picture. Give another.";
-      article.append(problem);
+      const sentence = document.createElement("p");
+      sentence.setAttribute("role", "alert");
+      sentence.textContent = problem;
+      article.append(sentence);
+    } finally {
+      picture?.close();
     }
   }
   at("state").textContent = `Answered: ${files.length}.`;
@@ -233,6 +237,7 @@ function filming({ facts, answer }) {
     while (stream) {
       const frame = await createImageBitmap(at("video"));
       show(article, await answer(frame), facts);
+      frame.close();
       await new Promise(requestAnimationFrame);
     }
   };

@@ -22,6 +22,7 @@ from headstart.features.engine.interface import (
     tensors,
 )
 from headstart.loading import openvino_graph as graph
+from headstart.loading import openvino_runtime
 
 _trace: Final[Callable[..., Any]] = torch.jit.trace  # which has no types
 Converter = Callable[[Any, tuple[Tensor, ...]], Any]
@@ -111,6 +112,6 @@ def read_again(model: Any) -> Any:
     """The same network as if it had been saved: as converted, some constants compute wrongly."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        library().save_model(model, path, compress_to_fp16=False)
+        openvino_runtime.save(model, path)
         values = np.fromfile(path.with_suffix(".bin"), np.uint8)
         return core().read_model(path.read_bytes(), library().Tensor(values))

@@ -32,6 +32,7 @@ from headstart.features.engine.interface import (
     tensors,
 )
 from headstart.features.store import cache_folder
+from headstart.loading import openvino_runtime
 from headstart.runtime import known
 
 if TYPE_CHECKING:  # so that frozen features need no torch
@@ -120,7 +121,7 @@ class OpenVinoEngine(Engine):
         """The network as a form, so that where it is made neither torch nor the cache is needed."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.xml"
-            library().save_model(self._model, path, compress_to_fp16=False)
+            openvino_runtime.save(self._model, path)
             constants = np.fromfile(path.with_suffix(".bin"), np.uint8)
             graph = path.read_text(encoding="utf-8")
         return partial(_of_form, graph, constants, self.precision, dict(self._types))
@@ -269,7 +270,7 @@ def _keep(model: Any, types: Mapping[str, np.dtype], folder: Path) -> bool:
     except OSError:
         return False
     try:
-        library().save_model(model, beside / "model.xml", compress_to_fp16=False)
+        openvino_runtime.save(model, beside / "model.xml")
         facts.write(beside, types)
         os.replace(beside, folder)
     except Exception:  # a full disk comes as any kind of error; or another process was first

@@ -17,6 +17,7 @@ from headstart.hubs.graph.any_number import any_number
 from headstart.hubs.graph.cutting import Cut
 from headstart.hubs.graph.planning import FOLDER, GraphSpec
 from headstart.loading import openvino_graph as graph
+from headstart.loading import openvino_runtime
 from headstart.loading.openvino_graph import Graph
 
 SIZE: Final = 224  # of pictures for a graph that takes any
@@ -218,7 +219,7 @@ def _saved(model: Any) -> Graph:
             value.get_tensor().set_names(set())
     with TemporaryDirectory() as folder:
         place = Path(folder) / "graph.xml"
-        graph.library().save_model(model, place, compress_to_fp16=False)
+        openvino_runtime.save(model, place)
         content = bytearray(place.with_suffix(".bin").read_bytes())
         constants = torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0)
         return Graph(place.read_text(encoding="utf-8"), constants.to(torch.uint8))

@@ -42,7 +42,7 @@ class Trunk(Part):
         if self.tokens:
             hidden = trunk(inputs).last_hidden_state[:, -self.tokens :]
             return {_TOKENS: hidden.transpose(1, 2)[..., None].contiguous()}
-        whole = torch.ones(len(inputs), *inputs.shape[2:], device=inputs.device)
+        whole = torch.ones(inputs.shape[0], *inputs.shape[2:], device=inputs.device)
         maps = [each[0] for each in trunk(inputs, whole)]
         return {f"{_MAP}{number}": values for number, values in enumerate(maps)}
 

@@ -128,7 +128,7 @@ def _scales(
     if isinstance(network, models.detection.FCOS):
         corners = network.box_coder.decode(moves, anchors)
     else:
-        many = anchors.expand(len(moves), -1, -1)
+        many = anchors.expand(moves.shape[0], -1, -1)
         flat = network.box_coder.decode_single(moves.flatten(0, 1), many.flatten(0, 1))
         corners = flat.reshape(moves.shape)
     if isinstance(network, models.detection.ssd.SSD):
