@@ -71,7 +71,7 @@ def heads(width: int) -> dict[str, nn.Module]:
         training = TrainingSet(features, targets, np.ones(40), shape)
         for name in catalog.HEADS:
             fitter = catalog.head(name)
-            if not fitter.sourced and name != "xgboost":  # whose trees are kept as scikit-learn's
+            if not fitter.sourced and name not in ("xgboost", "tabicl"):  # trees; a checkpoint
                 found[f"{name}, {kind}"] = next(iter(fitter.candidates(training)))
     return found
 
