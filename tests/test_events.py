@@ -152,3 +152,20 @@ def test_numbers_are_said_for_each_window() -> None:
     spans = np.array([[0.0, 1.0], [1.0, 2.0]])
     events = list(_joined("x", spans, [{"": 3.0}, {"": 5.0}], 0.5))
     assert [(e.start, e.end, e.label) for e in events] == [(0, 1, 3.0), (1, 2, 5.0)]
+
+
+def test_what_no_window_heard_is_no_answer() -> None:
+    spans = np.array([[0.0, 1.0], [2.0, 3.0], [2.5, 3.5]])
+    numbers = list(_joined("a.wav", spans, [{"": 4.0}, {"": 6.0}, {}], least=0.5))
+    assert [(each.start, each.end, each.label) for each in numbers] == [
+        (0.0, 1.0, 4.0),
+        (2.0, 2.5, 6.0),
+        (2.5, 3.0, 6.0),  # the window that abstains is no number
+    ]
+    rows = [{"x": 0.9, "y": 0.1}, {"x": 0.2, "y": 0.8}, {}]
+    labels = list(_joined("a.wav", spans, rows, least=0.3))
+    assert [(each.start, each.end, each.label) for each in labels] == [
+        (0.0, 1.0, "x"),
+        (2.0, 3.0, "y"),  # 0.8, then 0.4 beside the window that abstains
+    ]
+    assert labels[1].probability == pytest.approx(0.6)

@@ -131,11 +131,21 @@ class InContext(nn.Module):
         rows = (rows - self.mean) / self.spread
         far = rows.abs() - _FAR
         rows = torch.where(far > 0, rows.sign() * (_FAR + far.clamp(min=0).log1p()), rows)
-        answers: Tensor = self.network.eval()(rows[None], self.targets[None])[0]
-        answers = answers.float()  # of many rows the package computes in bfloat16
+        network = self.network.eval()
+        answers: Tensor = network(rows[None], self.targets[None], inference_config=_precise())[0]
         if self.shape.encoding is Encoding.AMOUNTS:
             return answers.mean(dim=1, keepdim=True)
         return answers[:, : self.shape.labels]
+
+
+def _precise() -> Any:
+    """How the package computes in float32: called so, its network takes bfloat16 of any rows."""
+    from tabicl._model.inference_config import InferenceConfig
+
+    config = InferenceConfig()
+    parts = ("COL_CONFIG", "ROW_CONFIG", "ICL_CONFIG")
+    config.update_from_dict({part: {"use_amp": False} for part in parts})
+    return config
 
 
 def _demand_package() -> None:

@@ -213,7 +213,8 @@ def _joined(
     means = _averages(np.searchsorted(edges, spans), rows, labels)
     if labels == [""]:
         for start, end, value in zip(edges, edges[1:], means[:, 0], strict=False):
-            yield Event(path, round(float(start), 3), round(float(end), 3), float(value))
+            if not np.isnan(value):
+                yield Event(path, round(float(start), 3), round(float(end), 3), float(value))
         return
     exclusive = all(abs(sum(row.values()) - 1) < 1e-3 for row in rows if row)
     likely = means >= least
@@ -236,14 +237,19 @@ def _joined(
 def _averages(
     places: np.ndarray, rows: Sequence[Mapping[str, float]], labels: Sequence[str]
 ) -> np.ndarray:
-    """What windows (N, 2) of places say on average between each place and the next, (P, labels)."""
+    """What windows (N, 2) of places say on average between each place and the next, (P, labels).
+
+    NaN where no window lies. A window without an answer counts against labels, not as a number.
+    """
     values = np.array([[row.get(name, 0.0) for name in labels] for row in rows])
     sums = np.zeros((int(places.max()) + 1, len(labels) + 1))
-    counted = np.hstack([values.reshape(len(rows), -1), np.ones((len(rows), 1))])
+    counts = np.array([[bool(row) or labels != [""]] for row in rows], float)
+    counted = np.hstack([values.reshape(len(rows), -1), counts])
     np.add.at(sums, places[:, 0], counted)
     np.subtract.at(sums, places[:, 1], counted)
     total = np.cumsum(sums, axis=0)[:-1]
-    return np.asarray(total[:, :-1] / np.maximum(np.round(total[:, -1:]), 1))
+    windows = np.round(total[:, -1:])
+    return np.where(windows > 0, total[:, :-1] / np.maximum(windows, 1), np.nan)
 
 
 def _runs(marks: np.ndarray) -> Iterator[tuple[int, int]]:
