@@ -13,9 +13,7 @@ import psutil
 
 from headstart.errors import HeadstartError, reason
 
-STORE: Final = (
-    256 << 20
-)  # bytes of shared memory: a network's constants, and activations on the way
+STORE: Final = 256 << 20  # bytes of shared memory: a network, and activations on the way
 LEAST: Final = 200 << 20  # bytes of memory that a worker takes with nothing in it yet
 OWN: Final = ("", "local")  # addresses of an instance that is started here
 _QUIET: Final = {"log_to_driver": False, "logging_level": "ERROR"}
