@@ -42,7 +42,10 @@ def test_ridge_equals_refitting_without_each_item(seed: int, width: int, kind: s
     sample = Sample(features, targets, kind)
     fits = [refitted(sample, float(strength)) for strength in STRENGTHS]
     errors = [((fit - sample.codes) ** 2).mean() for fit in fits]
-    assert ridge(sample) == pytest.approx(fits[int(np.argmin(errors))], abs=1e-7)
+    level = min(errors) * (1 + 1e-9)  # of strengths that are level any may be taken
+    best = [fit for fit, error in zip(fits, errors, strict=True) if error <= level]
+    own = ridge(sample)
+    assert any(own == pytest.approx(fit, abs=1e-7) for fit in best)
 
 
 def test_each_number_has_the_strength_that_suits_it() -> None:
