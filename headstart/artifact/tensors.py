@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from headstart.contracts import Backbone
 from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model, is_native
 from headstart.features import prepared
 from headstart.loading import arrays
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    pass
 
 WEIGHTS: Final = "model.safetensors"
 

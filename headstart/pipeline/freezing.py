@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +28,6 @@ from headstart.features.engine.graphs import Written, linear, placed
 from headstart.features.reading import Reader
 from headstart.loading import arrays, engine_form
 from headstart.serve.running import InTorch, WithoutTorch
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    pass
 
 TRUST = "trust"  # the option of networks that are code
 TOLERANCE = 1e-4  # of a probability, or of a number in its own size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from headstart.evidence.arms import unchanged
 from headstart.evidence.calibration import folded
 from headstart.evidence.judging import outputs_of
 from headstart.pipeline.findings import Proof
-
-if TYPE_CHECKING:  # so that frozen features need no torch
-    pass
 
 Finding = dict[str, int | float | bool]
 HELD_OUT = ("validation", "test")

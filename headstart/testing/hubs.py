@@ -109,10 +109,12 @@ def outputs(backbone: Backbone, batch: Any) -> Tensor:
 
 
 def artifact(folder: Path, backbone: Backbone, head: bool = True) -> Path:
-    """Write what the artifact holds of a backbone, under a head of five labels."""
+    """Write what the artifact holds of a backbone, under a head of five labels or what writes."""
     folder.mkdir()
     tensors = dict(Model.of(backbone, nn.Identity()).backbone_state())
-    if head:
+    if head and backbone.head is not None and is_native(backbone.head):
+        tensors |= backbone.head.state_dict()
+    elif head:
         layer = nn.Linear(backbone.feature_dim, 5).state_dict()
         tensors |= {f"{backbone.head_name}.{name}": tensor for name, tensor in layer.items()}
     save(tensors, folder / "model.safetensors", {})
@@ -215,8 +217,7 @@ def saved_weights_are_loaded_again(sample: Sample) -> None:
             "Load them by headstart.loading.weights where the reference names a file.",
         )
         demand(
-            again.head is not None
-            and again.head(torch.zeros(1, backbone.feature_dim)).shape == (1, 5),
+            again.head is not None and _answers(again.head, backbone.feature_dim),
             f"loses a head saved as {backbone.head_name}. "
             "Read the head under head_name, of any number of labels.",
         )
@@ -226,6 +227,11 @@ def saved_weights_are_loaded_again(sample: Sample) -> None:
             "answers otherwise once it was saved and loaded. "
             "Keep all that it computes with in tensors and options.",
         )
+
+
+def _answers(head: nn.Module, width: int) -> bool:
+    """Whether a head of five labels answers with so many; what writes is its library's own."""
+    return is_native(head) or head(torch.zeros(1, width)).shape == (1, 5)
 
 
 @contextmanager

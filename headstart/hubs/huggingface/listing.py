@@ -29,6 +29,7 @@ from headstart.hubs.huggingface.reading import (
 )
 from headstart.hubs.huggingface.sentences import STATIC, first_module
 from headstart.hubs.huggingface.sequences import KINDS as WRITERS
+from headstart.hubs.huggingface.speech import WRITERS as SPEAKING
 from headstart.loading.weights.sizes import numbers_in_header
 
 _RECORD: Final = "headstart.json"  # of our own artifacts, which another hub lists
@@ -79,7 +80,8 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
     except HeadstartError:
         return
     kind = config.get("model_type")
-    known = (*TEXTS, *WRITERS, *PICTURES, *WHOLE, *SOUNDS, *DETECTORS)
+    heard = (*SOUNDS, *SPEAKING)
+    known = (*TEXTS, *WRITERS, *PICTURES, *WHOLE, *heard, *DETECTORS)
     if kind is not None and kind not in known:
         return
     reads_text = kind is None or kind in (*TEXTS, *WRITERS)
@@ -87,7 +89,7 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
     counts = [numbers_in_header(file) for file in files]
     yield Card(
         reference=f"hf:{name}",
-        modality="text" if reads_text else "audio" if kind in SOUNDS else "image",
+        modality="text" if reads_text else "audio" if kind in heard else "image",
         parameters=None if None in counts else sum(filter(None, counts)) or None,
         input=_tokens(config) if reads_text else _pixels(config, encoder),
         licence=licence,

@@ -90,9 +90,10 @@ def _network(layout: Layout, config: Any) -> Any:
     def fill() -> nn.Module:
         loaded = load(auto, config, state, what)
         lost = sorted(n for n in loaded.missing if "embed_positions" not in n)
-        if lost or (layout.file is not None and loaded.unexpected):
-            names, word = (lost, "missing") if lost else ([*loaded.unexpected], "left over")
-            raise misfit(what, f"{len(names)} {word}: {', '.join(names[:3])}")
+        left = loaded.unexpected if layout.file is not None else ()
+        each = ((lost, "missing"), (left, "left over"))
+        if why := [f"{len(names)} {word}: {', '.join(names[:3])}" for names, word in each if names]:
+            raise misfit(what, "; ".join(why))
         return loaded.network
 
     return built(lambda: untrained(auto, config), layout, fill)
