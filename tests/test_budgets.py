@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,21 @@ def test_what_finds_no_time_is_left_out_and_named(pictures: Path, tmp_path: Path
     assert (price.trained, price.held_out) == tuple(
         len(target.dataset.split(name)) for name in ("train", "test")
     )
+
+
+def test_what_a_first_pass_alone_takes_is_no_price(pictures: Path) -> None:
+    """Libraries start with it, which takes seconds that no other item does."""
+    transfer = prepare(pictures, "seeded:convnet", None, RunContext.of(SETTINGS, Silent()))
+    waits = [1.0]
+
+    def slow_once(*_: object) -> None:
+        if waits:
+            time.sleep(waits.pop())
+
+    first = next(iter(transfer.backbone.stages.values()))
+    first.register_forward_hook(slow_once)
+    price = evidence.Price.of(replace(transfer.experiment, budget=Budget(20.0)), transfer.backbone)
+    assert not waits and price.item < 0.25
 
 
 def test_a_detector_sees_no_more_items_than_its_budget_has_time_for(tmp_path: Path) -> None:
