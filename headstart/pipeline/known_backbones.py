@@ -23,7 +23,7 @@ from headstart.contracts.references import parse
 from headstart.errors import HeadstartError
 from headstart.runtime import known, sources
 
-_KIND: Final = "backbone"
+_KIND: Final = "backbone-2"  # earlier ones counted the time that other work took
 _TRUST: Final = "trust"  # the option of networks that are code of others
 _ENVIRONMENT: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HOME")
 _PLAIN: Final = (  # fields that JSON holds as they are
