@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import commands
+from benchmarks import commands, speed
 from benchmarks.arguments import RefusedError
 from benchmarks.commands import SHARED
 from benchmarks.registry import DEFAULT_WORKS, PEERS, ROOT, WORKS
@@ -65,7 +65,7 @@ COMMANDS: Final = {
     ),
     "seen": Command(
         "ranking and extraction with sources seen before, beside the work in them",
-        commands.seen_sources,
+        speed.seen_sources,
         (
             count("--ranked", 398, "photos to rank sources on"),
             count("--extracted", 4000, "photos to extract features of"),
@@ -84,7 +84,7 @@ COMMANDS: Final = {
     ),
     "cold": Command(
         "one answer from a cold process beside a plain script",
-        commands.cold_answers,
+        speed.cold_answers,
         (count("--pairs", 3, "runs of each, in turn"), place("--work", WORK / "cold")),
     ),
     "serve": Command(
@@ -177,7 +177,7 @@ COMMANDS: Final = {
     ),
     "scale": Command(
         "extraction in one worker of Ray and in two, beside joblib and Ray Data",
-        commands.scale,
+        speed.scale,
         (
             flag("--sizes", "pictures, few and many, by a comma", default="128,1152"),
             flag("--backbone", "of timm", default="timm:mobilenetv2_100?pretrained=false"),
@@ -187,7 +187,7 @@ COMMANDS: Final = {
     ),
     "kills": Command(
         "workers of Ray and the command killed at random moments",
-        commands.kills,
+        speed.kills,
         (
             flag("--backbone", "any for pictures", default="seeded:convnet"),
             count("--items", 3000, "pictures"),

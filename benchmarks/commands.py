@@ -27,24 +27,6 @@ def small_sets(args: argparse.Namespace) -> int:
     return 0
 
 
-def seen_sources(args: argparse.Namespace) -> int:
-    """Rank six sources and extract features, all of them seen before on other photos."""
-    from benchmarks.seen import Seen, compare
-
-    demand(SHARED, "which holds the photos and the weights.")
-    weights, images = SHARED / "weights", SHARED / "images"
-    mobilenet = f"timm:mobilenetv2_100@{weights}/mobilenetv2_100"
-    sources = [
-        *(f"{mobilenet}.{name}.safetensors" for name in ("imagenet", "inat_insect")),
-        *(f"{mobilenet}.{name}.safetensors?size=160" for name in ("imagenet", "inat_insect")),
-        f"torchvision:squeezenet1_1@{weights}/squeezenet1_1.imagenet.safetensors",
-        f"graph:{weights}/mobilenet_v1_0.25_128_quant.tflite",
-    ]
-    seen = Seen(images / "hymenoptera", images / "flowers", sources, args.work.resolve())
-    compare(seen, args.ranked, args.extracted, args.work.resolve().parent / "seen.json")
-    return 0
-
-
 def detection(args: argparse.Namespace) -> int:
     """Fit a detector on few pictures and judge it on fifty others."""
     from benchmarks.detection import Raccoons, compare, compare_paces
@@ -84,19 +66,6 @@ def text_encoding(args: argparse.Namespace) -> int:
 
         encoder = f"hf:{brought()}"
     compare(args.source, encoder, args.limit, args.out)
-    return 0
-
-
-def cold_answers(args: argparse.Namespace) -> int:
-    """Compare `predict` of one picture and one text with a plain script."""
-    from benchmarks.cold import Cold, compare
-    from headstart.demo.docstrings import encoder
-
-    demand(SHARED, "which holds photos, texts and weights.")
-    photos, texts = SHARED / "images" / "hymenoptera" / "train", SHARED / "text" / "sst2"
-    weights, work = SHARED / "weights" / WEIGHTS, args.work.resolve()
-    cold = Cold(photos, texts / "train.csv", weights, f"hf:{encoder()}", work)
-    compare(cold, args.pairs, work.parent / "cold.json")
     return 0
 
 
@@ -163,25 +132,6 @@ def several_tasks(args: argparse.Namespace) -> int:
     found = several.compare(SHARED / "text", chosen, args.work.resolve(), args.limit)
     print(several.as_markdown(found))
     return int(several.worse(found))
-
-
-def scale(args: argparse.Namespace) -> int:
-    """Extract in workers beside peers; 1 where two are too slow or answer otherwise."""
-    from benchmarks.scale import workers
-
-    few, many = numbers(args.sizes, int)
-    rows = workers.compare(args.work.resolve(), args.backbone, (few, many), args.side)
-    print(workers.as_markdown(rows))
-    return int(workers.missed(rows))
-
-
-def kills(args: argparse.Namespace) -> int:
-    """Kill workers and commands at random moments; 1 where that changed anything."""
-    from benchmarks.scale import kills as random
-
-    rows = random.over(args.work.resolve(), args.backbone, args.items, args.moments)
-    print(random.as_markdown(rows))
-    return int(not all(row.equal for row in rows))
 
 
 def audio(args: argparse.Namespace) -> int:

@@ -136,10 +136,10 @@ class Dictation(NativeHead):
             wanted[number, : len(row)] = torch.tensor(row)
             inputs[number, : len(row) - 1] = torch.tensor(row[:-1])
         logits = self._logits(hidden, mask, torch.cat([before, inputs.to(hidden.device)], 1))
-        said = logits[:, before.shape[1] - 1 :].float().transpose(1, 2)
+        scores = logits[:, before.shape[1] - 1 :].float().transpose(1, 2)
         wanted = wanted.to(hidden.device)
         loss = functional.cross_entropy(
-            said, wanted, ignore_index=_IGNORED, label_smoothing=_SMOOTHING
+            scores, wanted, ignore_index=_IGNORED, label_smoothing=_SMOOTHING
         )
         return loss if single else 0.0 * loss
 
@@ -179,9 +179,9 @@ class Dictation(NativeHead):
         own = [torch.full((size, 1), pieces.start, device=hidden.device)]
         if len(pieces.languages) > 1:
             with torch.no_grad():
-                said = self._logits(hidden, mask, own[0])[:, -1]
+                scores = self._logits(hidden, mask, own[0])[:, -1]
             choices = torch.tensor(sorted(pieces.languages), device=hidden.device)
-            own.append(choices[said[:, choices].argmax(-1)][:, None])
+            own.append(choices[scores[:, choices].argmax(-1)][:, None])
         elif pieces.languages:
             own.append(torch.full((size, 1), pieces.languages[0], device=hidden.device))
         if pieces.before:
@@ -192,8 +192,8 @@ class Dictation(NativeHead):
     def _logits(self, hidden: Tensor, mask: Tensor, ids: Tensor) -> Tensor:
         """(W, P, pieces) of the piece behind each of some."""
         answer = self.network.model(**self._sources(hidden, mask), decoder_input_ids=ids)
-        said: Tensor = self.get_submodule(self.output)(answer.last_hidden_state)
-        return said
+        scores: Tensor = self.get_submodule(self.output)(answer.last_hidden_state)
+        return scores
 
     def _sources(self, hidden: Tensor, mask: Tensor) -> dict[str, Any]:
         from transformers.modeling_outputs import BaseModelOutput

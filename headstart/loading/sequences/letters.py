@@ -110,12 +110,12 @@ def loss(logits: Tensor, mask: Tensor, texts: Sequence[str], letters: Letters) -
     spelled = [letters.spelled(text) for text in texts]
     flat = torch.tensor([n for row in spelled for n in row], dtype=torch.long)
     lengths = torch.tensor([len(row) for row in spelled], dtype=torch.long)
-    said = logits.float().log_softmax(-1).transpose(0, 1)
+    log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)
     each = functional.ctc_loss(
-        said.cpu() if said.device.type == "mps" else said,
-        flat.to(said.device),
+        log_probabilities.cpu() if log_probabilities.device.type == "mps" else log_probabilities,
+        flat.to(log_probabilities.device),
         mask.sum(1).to(torch.long),
-        lengths.to(said.device),
+        lengths.to(log_probabilities.device),
         blank=letters.blank,
         reduction="none",
         zero_infinity=True,

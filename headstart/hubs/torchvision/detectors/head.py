@@ -86,8 +86,8 @@ class TorchvisionHead(LibraryHead, nn.Module):
         features = list(theirs(maps).values())
         images = ImageList(pictures_like(maps, self.side)[:1], [(self.side, self.side)])
         anchors = network.anchor_generator(images, features)[0]  # type: ignore[operator]
-        said = network.head(features)  # type: ignore[operator]
-        parts = _scales(network, said, anchors, [each.shape[2:].numel() for each in features])
+        outputs = network.head(features)  # type: ignore[operator]
+        parts = _scales(network, outputs, anchors, [each.shape[2:].numel() for each in features])
         sides = ((corners.clamp(0, self.side) / self.side, scores) for corners, scores in parts)
         looked = int(network.topk_candidates)  # type: ignore[arg-type]
         if isinstance(network, models.detection.ssd.SSD):  # which looks at as many of each class
@@ -121,10 +121,10 @@ class TorchvisionHead(LibraryHead, nn.Module):
 
 
 def _scales(
-    network: Any, said: Mapping[str, Tensor], anchors: Tensor, places: Sequence[int]
+    network: Any, outputs: Mapping[str, Tensor], anchors: Tensor, places: Sequence[int]
 ) -> list[tuple[Tensor, Tensor]]:
     """Corners (N, P, 4) in pixels and scores (N, P, C) of each scale, of an SSD of all in one."""
-    logits, moves = said["cls_logits"], said["bbox_regression"]
+    logits, moves = outputs["cls_logits"], outputs["bbox_regression"]
     if isinstance(network, models.detection.FCOS):
         corners = network.box_coder.decode(moves, anchors)
     else:
@@ -135,7 +135,7 @@ def _scales(
         return [(corners, logits.softmax(2)[..., 1:])]
     scores = logits.sigmoid()
     if isinstance(network, models.detection.FCOS):
-        scores = (scores * said["bbox_ctrness"].sigmoid()).sqrt()
+        scores = (scores * outputs["bbox_ctrness"].sigmoid()).sqrt()
     each = logits.shape[1] // sum(places)  # anchors a place
     sizes = [each * count for count in places]
     parts = (torch.split(every, sizes, 1) for every in (corners, scores))
