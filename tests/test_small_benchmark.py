@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from benchmarks import commands
+from benchmarks import commands, speed
 from benchmarks.__main__ import main
 from benchmarks.measuring import spent
 from benchmarks.small import SETTINGS, as_markdown, forget
@@ -42,14 +43,15 @@ def test_the_table_names_every_number() -> None:
     assert len({line.count("|") for line in table}) == 1
 
 
-@pytest.mark.parametrize("command", ["small", "seen"])
+@pytest.mark.parametrize("command, owner", [("small", commands), ("seen", speed)])
 def test_without_the_data_it_is_refused(
     command: str,
+    owner: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(commands, "SHARED", tmp_path / "nowhere")
+    monkeypatch.setattr(owner, "SHARED", tmp_path / "nowhere")
     monkeypatch.setattr(sys, "argv", ["benchmarks", command])
     assert main() == 2
     assert "nowhere is not there" in capsys.readouterr().err
