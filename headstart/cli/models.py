@@ -89,7 +89,7 @@ def predict(  # noqa: PLR0913  # a flag each
 
     windowing = windows(events, {"window": window, "hop": hop, "least": least}, explain or draw)
     demand_place(out, explain, abstain, events)
-    if not (named := (*(inputs or ()), *(file or ()))):
+    if not (places := (*(inputs or ()), *(file or ()))):
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     predictor = opening.load(model)
     demand_boxes(predictor, draw)
@@ -100,7 +100,7 @@ def predict(  # noqa: PLR0913  # a flag each
         return _explained(predictor, list(predictor.inputs(questions, **columns)), out)
     more = {**columns, "abstain": abstain}
     answers, failures = _answered(predictor, questions, (draw, out), more, progress)
-    notice(predictor, model, named, progress)
+    notice(predictor, model, places, progress)
     return _noted(answers, failures)
 
 

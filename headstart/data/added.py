@@ -54,7 +54,7 @@ def load_added(
         items=plan.cut(items, kind.stratum),
         labels=tuple(label for label in grown if label in usable or label in labels),
         report=replace(dataset.report, split_rule=plan.rule),
-        named="test" in plan.held,
+        has_test_split="test" in plan.held,
         in_memory=isinstance(data, InMemory),
     )
 
@@ -139,10 +139,10 @@ def _counted(dataset: Dataset) -> Dataset:
 
 def _distinct(items: Sequence[Item]) -> list[Item]:
     """The items, of which those called as an earlier one get their content's hash behind."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     distinct = []
     for item in items:
-        seen[item.id] += 1
-        again = seen[item.id] > 1
+        counts[item.id] += 1
+        again = counts[item.id] > 1
         distinct.append(replace(item, id=f"{item.id} ({item.identity[:12]})") if again else item)
     return distinct

@@ -160,7 +160,7 @@ class _Rows:
         table, schema = self.table, self.schema
         demand_distinct(self.root, table.names)
         if table.content:
-            absent = [name for name in schema.named if name not in table.names]
+            absent = [name for name in schema.column_names if name not in table.names]
             if absent:
                 raise DataError(
                     f"{self.root} has no column {absent[0]!r}: it holds inputs and their targets "

@@ -52,11 +52,11 @@ def convergence(
     return {
         "chosen": _rounded(chosen.points(), sign),
         "scratch": _rounded(scratch.points(), sign) if scratch is not None else [],
-        "said": _said(chosen, scratch, naive, sign),
+        "said": _sentence(chosen, scratch, naive, sign),
     }
 
 
-def _said(chosen: Course, scratch: Course | None, naive: float, sign: int) -> str:
+def _sentence(chosen: Course, scratch: Course | None, naive: float, sign: int) -> str:
     if scratch is None:
         return "No network was trained from scratch, so there is no speed to compare."
     if chosen.final <= naive:

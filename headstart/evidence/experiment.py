@@ -119,8 +119,8 @@ class Experiment:
     @property
     def views(self) -> int:
         """How many random views of each training item are stored."""
-        wanted = self.task.views if self.settings.augment != "no" else 0
-        return self.settings.views or wanted
+        task_views = self.task.views if self.settings.augment != "no" else 0
+        return self.settings.views or task_views
 
     def positions(self, split: str) -> np.ndarray:
         """Where a split's items stand among all items."""

@@ -76,14 +76,19 @@ class Cut:
 
 
 def measure(
-    backbone: Backbone, inputs: Any, known: tuple[int, Sequence[int]], work: Work, precision: str
+    backbone: Backbone,
+    inputs: Any,
+    boundaries: tuple[int, Sequence[int]],
+    work: Work,
+    precision: str,
 ) -> list[Cut]:
     """Price every boundary by running a batch of model inputs, on the device it lies on.
 
-    `known` is the last legal boundary and those that are stored already. Stages are timed in plain
-    torch, in `precision` (fp32 or bf16); a faster engine makes the prefix cheaper than it says.
+    `boundaries` is the last legal boundary and those that are stored already. Stages are timed in
+    plain torch, in `precision` (fp32 or bf16); a faster engine makes the prefix cheaper than it
+    says.
     """
-    legal, stored = known
+    legal, stored = boundaries
     times, shapes = _timed(list(backbone.stages.values())[:legal], inputs, precision)
     pace = _seconds_per_byte()
     room = DISK_SHARE * shutil.disk_usage(_standing(cache_folder())).free

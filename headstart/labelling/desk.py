@@ -73,7 +73,7 @@ class Desk:
         self._classes = list(dict.fromkeys([*map(class_name, self._classes), *answers.values()]))
         return self
 
-    def state(self, said: str = "") -> dict[str, Any]:
+    def state(self, sentence: str = "") -> dict[str, Any]:
         """What the page shows: classes, the item, what is done and left, and a sentence."""
         with self._lock:
             answers = self.sheet.answers()
@@ -87,7 +87,7 @@ class Desk:
                 "total": self._done + len(self._waiting),
                 "labels": len(answers),
                 "may_undo": self._last() is not None or bool(self._skipped),
-                "said": said,
+                "said": sentence,
             }
 
     def answer(self, key: str, label: str) -> dict[str, Any]:

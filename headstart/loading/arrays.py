@@ -90,12 +90,12 @@ class Tensors:
         return kind not in _REAL or bool(np.isfinite(raw.view(_REAL[kind])).all())
 
 
-def digest(named: Mapping[str, np.ndarray]) -> str:
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
     """The same hash of arrays by name."""
     total = hashlib.sha256()
-    for name in sorted(named):
-        own = np.asarray(named[name], order="C")
-        total.update(_titled(name, own.dtype.name, named[name].shape))
+    for name in sorted(arrays):
+        own = np.asarray(arrays[name], order="C")
+        total.update(_titled(name, own.dtype.name, arrays[name].shape))
         total.update(own.reshape(-1).view(np.uint8).data)
     return f"sha256:{total.hexdigest()}"
 
@@ -104,9 +104,9 @@ def _titled(name: str, kind: str, shape: tuple[int, ...]) -> bytes:
     return f"{name} torch.{kind} {list(shape)}\n".encode()
 
 
-def save(named: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]) -> None:
+def save(arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]) -> None:
     """Write arrays as safetensors, as `whole` does."""
-    whole_arrays = {name: np.asarray(own, order="C") for name, own in named.items()}
+    whole_arrays = {name: np.asarray(own, order="C") for name, own in arrays.items()}
     with whole(path) as beside:
         save_file(whole_arrays, beside, metadata=dict(metadata))
 

@@ -68,10 +68,10 @@ def _filled(backbone: Backbone, file: str) -> Backbone:
     state, head = apart(read(file).state, backbone.head_name)
     parts = [*backbone.unpooled().values(), backbone.pool]
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
-    left = sorted(state.keys() - own.keys())
-    if left:
+    extra = sorted(state.keys() - own.keys())
+    if extra:
         raise WeightsError(
-            f"{file} does not fit the network: {left[0]} is left over. "
+            f"{file} does not fit the network: {extra[0]} is left over. "
             "Give the weights of this architecture."
         )
     for part in parts:

@@ -18,7 +18,7 @@ from headstart.pipeline import cautions
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
-from headstart.pipeline.making import made, plan_of
+from headstart.pipeline.making import making_record, plan_of
 from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import load
 from headstart.pipeline.pictures import explanations
@@ -60,7 +60,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     """
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
-    evidence.provenance = made(proof, workspace)
+    evidence.provenance = making_record(proof, workspace)
     model = settled(_calibrated(proof.model.network, evidence), search.experiment, arm)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
@@ -142,7 +142,7 @@ def _calibrated(model: Network, evidence: Evidence) -> Network:
 def _evidence(proof: Proof) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
     search, baseline, transfer = proof.search, proof.baseline, proof.transfer
-    winner, experiment, folding = proof.model.arm, search.judged, search.folding
+    winner, experiment, folding = proof.model.arm, search.held_out_experiment, search.folding
     learned = search.experiment if folding is None else folding.parts[0]
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))

@@ -34,8 +34,8 @@ def pictured(
     can be heard of items on cards under another.
     """
     on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
-    drawn = (findings.get("boxes") or {}).get("drawn") or {}
-    on_page |= drawn.keys()
+    pictures_drawn = (findings.get("boxes") or {}).get("drawn") or {}
+    on_page |= pictures_drawn.keys()
     shown = {}
     for item in items:
         if item.id not in on_page:
@@ -45,7 +45,10 @@ def pictured(
         if text is not None:
             shown[item.id] = text
             continue
-        marks, on_card = drawn.get(item.id), item.id in on_cards or item.id in drawn
+        marks, on_card = (
+            pictures_drawn.get(item.id),
+            item.id in on_cards or item.id in pictures_drawn,
+        )
         pixels = modality.shown(raw, LARGE if on_card else SIDE)
         if pixels is None:
             continue

@@ -34,7 +34,7 @@ _SPLITS = {"train": "to learn from", "validation": "to choose by", "test": "held
 Evidence = Mapping[str, Any]
 
 
-def made(evidence: Evidence) -> Section | None:
+def provenance(evidence: Evidence) -> Section | None:
     """Backbone, data, strategy, date, version and command, as far as the record has them."""
     record = evidence.get("made") or {}
     if not record:

@@ -31,7 +31,7 @@ FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(background.made, adaptation.adaptation, refit.refit, sections.arms, sections.metrics),
+    *(background.provenance, adaptation.adaptation, refit.refit, sections.arms, sections.metrics),
     *(boxes.boxes, sentences.sentences, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
@@ -74,7 +74,7 @@ def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The page with as many pictures as its size allows."""
     shown = [section for make in ORDER if (section := make(evidence))]
     verdict = Verdict.of(evidence)
-    item_ids = list(_wanted(evidence, shown))
+    item_ids = list(_item_ids(evidence, shown))
     head = background.title(evidence)
     room = LARGEST - len(_page(head, verdict, shown, {}, "").encode("utf-8"))
     while True:
@@ -153,7 +153,7 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _wanted(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[str]:
+def _item_ids(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[str]:
     """The items that the page would show: those of cards, then the map's, spread over it."""
     for section in shown:
         for group in section.groups:

@@ -160,7 +160,7 @@ class Verdict:
             meaning[case],
             f"What to do next: {following[case]} {_look_at(evidence)}".strip(),
         ]
-        sentences += [words.judged(evidence), *words.further(evidence)]
+        sentences += [words.protocol_words(evidence), *words.further(evidence)]
         if "dropped" in evidence:
             sentences.append(evidence["dropped"].get("note", ""))
         return cls(
@@ -203,7 +203,11 @@ class Verdict:
         for name in ("new", "old"):
             ahead, low, high = words.gains(record[name]["change"], record)
             tiles.append(Tile(f"On {name} items", ahead.partition(" ")[0], f"{low} to {high}"))
-        sentences = (*refit.sentences(record), words.judged(evidence), *words.familiar(evidence))
+        sentences = (
+            *refit.sentences(record),
+            words.protocol_words(evidence),
+            *words.familiar(evidence),
+        )
         return cls(
             record["verdict"].replace(" ", "-"),
             title,

@@ -183,11 +183,11 @@ def _events(
         if answer.error:
             yield Event(each.name, error=answer.error)
             return
-        rows.append(_said(answer))
+        rows.append(_scores(answer))
     yield from _joined(each.name, spans, rows, windowing.least)
 
 
-def _said(answer: Prediction) -> Mapping[str, float]:
+def _scores(answer: Prediction) -> Mapping[str, float]:
     """The probability of each label, or the number under the empty name; nothing where it abstains.
 
     Raises HeadstartError for answers that are neither.
@@ -220,7 +220,7 @@ def _joined(
     likely = means >= least
     if exclusive and labels:
         likely &= means == means.max(axis=1, keepdims=True)
-    found = [
+    events = [
         Event(
             path,
             round(float(edges[first]), 3),
@@ -231,7 +231,7 @@ def _joined(
         for column, name in enumerate(labels)
         for first, last in _runs(likely[:, column])
     ]
-    yield from sorted(found, key=lambda event: (event.start or 0.0, str(event.label)))
+    yield from sorted(events, key=lambda event: (event.start or 0.0, str(event.label)))
 
 
 def _averages(

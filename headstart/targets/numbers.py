@@ -80,9 +80,9 @@ class Numbers(Targets):
             f"{path} has the same number for every item, {label}. Give some that differ."
         )
 
-    def recognise(self, path: Path, items: Items, known: Names) -> None:
+    def recognise(self, path: Path, items: Items, names: Names) -> None:
         """Raise DataError where an item has more or fewer numbers than the model answers."""
-        self._demand_count(path, items, len(known))
+        self._demand_count(path, items, len(names))
 
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """The numbers in the user's units: (N, numbers) float32."""

@@ -46,7 +46,7 @@ def predict(
     on_device(model.eval(), accelerator.device)
     groups, outputs = [], []
     with torch.inference_mode(), accelerator.autocast() if quick else nullcontext():
-        for positions, batch in feed.judged(_JUDGED):
+        for positions, batch in feed.evaluation_batches(_JUDGED):
             inputs = to_device(batch.inputs, accelerator.device)
             outputs.append(model(inputs, start=batch.start).float().cpu().numpy())
             groups.append(positions)

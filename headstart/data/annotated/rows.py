@@ -47,11 +47,11 @@ def columns(table: ItemTable, content: Sequence[str]) -> dict[str, Any] | None:
     cell = next((lower[name] for name in _CELL if name in lower), None)
     if file is None or not (corners or extents or cell):
         return None
-    taken = [name for name in (corners or extents or ())]
-    size = next((s for s in _SIZES if set(s) <= lower.keys() and not set(s) & set(taken)), ())
+    box_columns = [name for name in (corners or extents or ())]
+    size = next((s for s in _SIZES if set(s) <= lower.keys() and not set(s) & set(box_columns)), ())
     return {
         "file": file,
-        "box": [lower[name] for name in taken] or [cell],
+        "box": [lower[name] for name in box_columns] or [cell],
         "extent": corners is None,
         "class": next((lower[name] for name in _CLASS if name in lower), None),
         "size": [lower[name] for name in size],

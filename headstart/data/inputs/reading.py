@@ -92,14 +92,14 @@ class InputReader:
         if isinstance(data, str) and self.modality.inline:
             return iter([of_texts([data])])
         if isinstance(data, str | os.PathLike):
-            return self._named(os.fsdecode(data))
+            return self._of_name(os.fsdecode(data))
         array = None if self.modality.whole_rows else as_array(data)
         if array is not None:
             return self._array(array, place)
         content = self._content(data, place)
         return iter([content]) if content is not None else self._table(data, place)
 
-    def _named(self, name: str) -> Iterator[Input]:
+    def _of_name(self, name: str) -> Iterator[Input]:
         """A file, those in a folder, or the rows of a manifest."""
         path = Path(name)
         try:

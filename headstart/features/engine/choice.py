@@ -83,7 +83,9 @@ def fastest(
     return chosen or plain
 
 
-def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> Engine | None:
+def cached_engine(
+    sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]
+) -> Engine | None:
     """The engine that is known to be the fastest on the CPU, read from disk without torch.
 
     None where none is known, it is torch, or wasn't seen to agree as it lies there.
@@ -91,7 +93,7 @@ def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> En
     wish, job = Wish(**wishes), Job(None, sample, "cpu", key)
     winner = memory.recall(memory.place(_question(wish, job))) or _narrowed(wish, job) or ""
     kind, _, precision = winner.partition(" ")
-    if kind != "openvino" or wish.wanted == "torch" or wish.precision not in ("auto", precision):
+    if kind != "openvino" or wish.engine == "torch" or wish.precision not in ("auto", precision):
         return None
     option = candidate(kind, precision, job)
     return _ready([option], winner, job, None)
@@ -105,9 +107,9 @@ def _of_torch(device: torch.device | str) -> torch.device:
 
 def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
     """Raise HeadstartError where something was asked for that can't run."""
-    if (wish.wanted, wish.precision) != ("auto", "auto"):
+    if (wish.engine, wish.precision) != ("auto", "auto"):
         raise HeadstartError(
-            f"No engine that was asked for (engine {wish.wanted}, precision {wish.precision}) can "
+            f"No engine that was asked for (engine {wish.engine}, precision {wish.precision}) can "
             f"run this network rightly: {'; '.join(faults)}. Give engine and precision auto."
         )
 
@@ -236,7 +238,7 @@ def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | No
 
 def _narrowed(wish: Wish, job: Job) -> str | None:
     """The winner where any precision may be, if it has the one that is asked for."""
-    won = memory.recall(memory.place(_question(Wish(wish.wanted, "auto"), job)))
+    won = memory.recall(memory.place(_question(Wish(wish.engine, "auto"), job)))
     return won if won is not None and won.endswith(f" {wish.precision}") else None
 
 
@@ -247,7 +249,7 @@ def _question(wish: Wish, job: Job) -> dict[str, object]:
         "machine": memory.machine(job.device),
         "network": {n: value for n, value in key.items() if n not in ("weights", "precision")},
         "inputs": layout(job.sample),
-        "wish": [wish.wanted, wish.precision],
+        "wish": [wish.engine, wish.precision],
     }
 
 

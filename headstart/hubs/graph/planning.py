@@ -71,7 +71,7 @@ class GraphSpec(LoadSpec[GraphOptions]):
     kind: str
     saved: bool
 
-    def named(self, output: str | None) -> Reference:
+    def with_output(self, output: str | None) -> Reference:
         """The reference, with the tensor that is the features, unless it is a layer's."""
         layer = self.options.layer and self.options.layer == self.options.output
         return self.reference.with_options(
@@ -195,7 +195,7 @@ def assemble(spec: GraphSpec, opened: Opened) -> Backbone:
         opened.shuffle()
     backbone = head_removal.backbone(
         head_removal.filled(opened.body, spec.reference),
-        reference=spec.named(opened.output),
+        reference=spec.with_output(opened.output),
         architecture=opened.architecture,
         pretrained=spec.options.pretrained or spec.reference.weights is not None,
         preprocess=opened.preprocess,

@@ -55,8 +55,8 @@ def lettered(backbone: Backbone, texts: Sequence[str], letters: Letters | None =
         head=grown,
         files={**backbone.files, **files(chosen)},
         native={**native, "pad_token_id": chosen.blank},
-        notes=(*backbone.notes, _said(head.mode, before, chosen, texts)),
-        wanted=lambda other: lettered(other, texts, chosen),
+        notes=(*backbone.notes, _sentence(head.mode, before, chosen, texts)),
+        for_task=lambda other: lettered(other, texts, chosen),
     )
 
 
@@ -81,8 +81,8 @@ def _headed(backbone: Backbone, texts: Sequence[str]) -> Backbone:
         backbone,
         stages=backbone.unpooled(),
         head=head,
-        notes=(*backbone.notes, _said("new", head.letters, head.letters, texts)),
-        wanted=lambda other: lettered(other, texts),
+        notes=(*backbone.notes, _sentence("new", head.letters, head.letters, texts)),
+        for_task=lambda other: lettered(other, texts),
     )
 
 
@@ -96,7 +96,7 @@ def _width(backbone: Backbone) -> int:
     return int(states["hidden"].shape[2])
 
 
-def _said(mode: str, before: Letters, letters: Letters, texts: Sequence[str]) -> str:
+def _sentence(mode: str, before: Letters, letters: Letters, texts: Sequence[str]) -> str:
     lost = {letter for text in texts for letter in letters.lacking(text)}
     more = f" {len(lost)} of the transcripts have none and are left out." if lost else ""
     if mode == "new":

@@ -110,31 +110,31 @@ class Writer(NativeHead):
 
     def loss(self, states: States, texts: Sequence[str]) -> Tensor:
         """The mean cross-entropy by piece of the right texts, with smoothed labels."""
-        logits, wanted = self._taught(states, texts)
-        right = wanted[wanted != _IGNORED]
+        logits, targets = self._taught(states, texts)
+        right = targets[targets != _IGNORED]
         return functional.cross_entropy(logits, right, label_smoothing=_SMOOTHING)
 
     def likelihoods(self, states: States, texts: Sequence[str]) -> Tensor:
         """The mean log-probability by piece of a text for each source, (N,)."""
-        logits, wanted = self._taught(states, texts)
-        counted = wanted != _IGNORED
+        logits, targets = self._taught(states, texts)
+        counted = targets != _IGNORED
         own = torch.zeros(counted.shape, device=counted.device)
-        own[counted] = -functional.cross_entropy(logits, wanted[counted], reduction="none")
+        own[counted] = -functional.cross_entropy(logits, targets[counted], reduction="none")
         return own.sum(1) / counted.sum(1)
 
     def _taught(self, states: States, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits (P, V) of each piece behind the right ones, and the right pieces (N, T)."""
         device = states["hidden"].device
-        inputs, wanted = self.vocabulary.taught(texts, _IGNORED)
-        right = torch.from_numpy(wanted).to(device)
+        inputs, targets = self.vocabulary.taught(texts, _IGNORED)
+        right = torch.from_numpy(targets).to(device)
         answer: Any = self.get_submodule(self.side)(
             input_ids=torch.from_numpy(inputs).to(device),
             encoder_hidden_states=states["hidden"],
             encoder_attention_mask=states["mask"],
             use_cache=False,
         )
-        kept = self.scale * answer.last_hidden_state[right != _IGNORED]
-        logits = self.get_submodule("lm_head")(kept)
+        hidden = self.scale * answer.last_hidden_state[right != _IGNORED]
+        logits = self.get_submodule("lm_head")(hidden)
         bias = self._buffers.get("final_logits_bias")
         return (logits if bias is None else logits + bias).float(), right
 
@@ -146,6 +146,6 @@ class Writer(NativeHead):
         scores = torch.stack(answer.scores, 1).float().log_softmax(-1)
         written = answer.sequences[:, -scores.shape[1] :]
         each = scores.gather(2, written.unsqueeze(2)).squeeze(2)
-        kept = written != self.vocabulary.pad
-        totals = (each.masked_fill(~kept, 0.0)).sum(1) / kept.sum(1).clamp(min=1)
+        mask = written != self.vocabulary.pad
+        totals = (each.masked_fill(~mask, 0.0)).sum(1) / mask.sum(1).clamp(min=1)
         return [float(total) for total in totals[:count]]

@@ -269,8 +269,8 @@ def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
                 yield from (tensor for tensor in saved if tensor is value)
 
 
-def _same(left: Any, right: Any) -> bool:
-    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-        return left is right
-    same = (left == right) | (left.isnan() & right.isnan()) if left.shape == right.shape else None
+def _same(one: Any, right: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(right, Tensor):
+        return one is right
+    same = (one == right) | (one.isnan() & right.isnan()) if one.shape == right.shape else None
     return same is not None and bool(same.all())

@@ -185,11 +185,11 @@ def cut(raw: bytes, start: float | None, end: float | None) -> bytes:
         with library.SoundFile(
             written, "w", rate, file.channels, subtype="FLOAT", format="AU"
         ) as out:
-            left = last - first
-            while left > 0:
-                frames = file.read(min(BLOCK, left), dtype="float32", always_2d=True)
+            remaining = last - first
+            while remaining > 0:
+                frames = file.read(min(BLOCK, remaining), dtype="float32", always_2d=True)
                 if not len(frames):
                     break
                 out.write(frames)
-                left -= len(frames)
+                remaining -= len(frames)
     return written.getvalue()

@@ -46,9 +46,9 @@ def assign(
         none = candidates.new_empty(0)
         return none, none, boxes.new_empty(0)
     overlap = overlaps(truth, boxes[candidates])
-    wanted = functional.one_hot(classes, scores.shape[1]).to(scores)
-    known = scores[candidates].clamp(_LEAST, 1 - 1e-6)
-    wrong = -(wanted @ known.log().T + (1 - wanted) @ (1 - known).log().T)
+    one_hot = functional.one_hot(classes, scores.shape[1]).to(scores)
+    likelihoods = scores[candidates].clamp(_LEAST, 1 - 1e-6)
+    wrong = -(one_hot @ likelihoods.log().T + (1 - one_hot) @ (1 - likelihoods).log().T)
     central = (in_box & near)[candidates].T
     cost = wrong - _BOX_WEIGHT * (overlap + _LEAST).log() + _OUTSIDE * ~central
     return _matched(cost, overlap, candidates)
@@ -66,6 +66,6 @@ def _matched(cost: Tensor, overlap: Tensor, candidates: Tensor) -> tuple[Tensor,
         best = cost[:, several].argmin(0)
         chosen[:, several] = False
         chosen[best, torch.nonzero(several).flatten()] = True
-    taken = torch.nonzero(chosen.any(0)).flatten()
-    objects = chosen[:, taken].int().argmax(0)
-    return candidates[taken], objects, overlap[objects, taken]
+    columns = torch.nonzero(chosen.any(0)).flatten()
+    objects = chosen[:, columns].int().argmax(0)
+    return candidates[columns], objects, overlap[objects, columns]

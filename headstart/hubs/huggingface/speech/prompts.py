@@ -59,25 +59,25 @@ def _of_whisper(
         raise HeadstartError(
             f"{layout.what}?task={options.task} is not known. Give one of {', '.join(_TASKS)}."
         )
-    named = options.language or (_word(own["language"]) if own.get("language") else "")
+    language = options.language or (_word(own["language"]) if own.get("language") else "")
     if options.language and not numbers:
         raise HeadstartError(
             f"{layout.what} is of one language, and language={options.language} names one. "
             "Leave it out."
         )
-    if named and named not in numbers:
+    if language and language not in numbers:
         listed = ", ".join(sorted(numbers)[:8])
         raise HeadstartError(
-            f"{layout.what} has no language {named!r}. Give one of its codes, such as {listed}."
+            f"{layout.what} has no language {language!r}. Give one of its codes, such as {listed}."
         )
     task = tasks[options.task] if numbers else None
     plain = own.get("no_timestamps_token_id", tokenizer.token_to_id("<|notimestamps|>"))
     before = [number for number in (task, plain) if number is not None]
     if numbers:
-        own |= {"task": options.task} | ({"language": f"<|{named}|>"} if named else {})
+        own |= {"task": options.task} | ({"language": f"<|{language}|>"} if language else {})
     return Pieces(
         tokenizer=tokenizer,
-        languages=[numbers[named]] if named else sorted(numbers.values()),
+        languages=[numbers[language]] if language else sorted(numbers.values()),
         before=before,
         suppressed=_numbers(own.get("suppress_tokens")),
         suppressed_first=_numbers(own.get("begin_suppress_tokens")),
