@@ -174,8 +174,8 @@ def report(
     from headstart.pipeline.several import opening
 
     if data is None:
-        shown: Answer = opening.reported(model)
-        return shown
+        answer: Answer = opening.reported(model)
+        return answer
     names = {"text": "content", "image": "files"}
     schema = Schema(**{names.get(name, name): value for name, value in columns.items()})
     return reporting.report_on(model, data, out, schema=schema, progress=progress)

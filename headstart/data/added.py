@@ -37,9 +37,9 @@ def load_added(
     named_kind = kind_named(schema.kind) if schema.kind else None
     settled = settle(contents, schema, named_kind, labels)
     kind = kind_of(settled, schema)
-    written = [kind.read(row) for row in settled.rows]
-    labelled = without_hidden(settled, written)
-    new = {unicodedata.normalize("NFC", label) for label in written if label}
+    labels_read = [kind.read(row) for row in settled.rows]
+    labelled = without_hidden(settled, labels_read)
+    new = {unicodedata.normalize("NFC", label) for label in labels_read if label}
     grown = (*labels, *sorted(new - set(labels))) if kind.encoding is Encoding.INDEX else labels
     plan = plan_of(labelled)
     split_of = {row.id: plan.roles.get(row.split or "") for row in labelled.rows}

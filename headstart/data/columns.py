@@ -117,10 +117,10 @@ class _Choice:
         possible = [name for name in self.names if name not in excluded]
         free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
         only = (names[0] for names in (likely, possible) if free and len(names) == 1)
-        chosen = self._named_label(content) or next(only, None)
-        if self.schema.may_lack_label and chosen not in likely:
+        label_columns = self._named_label(content) or next(only, None)
+        if self.schema.may_lack_label and label_columns not in likely:
             return ()
-        return self._marks(likely) if chosen is None else (chosen,)
+        return self._marks(likely) if label_columns is None else (label_columns,)
 
     def kind(self, labels: tuple[str, ...]) -> str:
         """The kind of target that the label column's name says, where the user doesn't."""
@@ -183,8 +183,8 @@ class _Choice:
         label = self.schema.label or self._named_label(()) or ""
         passed = {*map(self._demanded, self.schema.drop), *self._columns_of(label)}
         free = [name for name in self._others(()) if name not in passed]
-        chosen = self._content_columns(self.schema.content) if self.schema.content else free
-        used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
+        columns = self._content_columns(self.schema.content) if self.schema.content else free
+        used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in columns})
         if used:
             return used, remarks
         rows = sum(1 for _ in self.table.numbers())

@@ -56,9 +56,9 @@ def proposal(items: Sequence[Item]) -> tuple[str, ...]:
         return ()
     for place, values in enumerate(zip(*parts, strict=True), 1):
         if _are_groups(values, [item.label for item in items]):
-            shown = ", ".join(f"`{value}`" for value in sorted(set(values))[:_SHOWN])
+            examples = ", ".join(f"`{value}`" for value in sorted(set(values))[:_SHOWN])
             return (
-                f"File names hold {shown} and the like, each in several files: if these are "
+                f"File names hold {examples} and the like, each in several files: if these are "
                 "speakers, kits or other groups, a score on other files of them says little of new "
                 f"ones. Keep each on one side with --group name:{place}.",
             )

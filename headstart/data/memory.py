@@ -175,13 +175,13 @@ class _Rows:
             schema = replace(schema, files=self._files(pictures))
         content = (schema.files, *schema.content)
         legible = tuple(n for n in table.names if n not in pictures or n in content or whole)
-        shown = replace(
+        shortened = replace(
             table,
             names=legible,
             column=lambda place: table.column(table.names.index(legible[place])),
             path=self.root,
         )
-        return choose_columns(shown, self.modality, schema)
+        return choose_columns(shortened, self.modality, schema)
 
     def _files(self, pictures: Sequence[str]) -> str | None:
         """The column of pictures, else the first one of words that names files."""

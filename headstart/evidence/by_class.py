@@ -256,10 +256,10 @@ def _sentence(
     rows: Sequence[_Row], hurt: Sequence[str], tested: int, words: tuple[str, str]
 ) -> str:
     one, many = words
-    measured = [(row.value.value, row.label) for row in rows if row.value]
-    if not measured:
+    scores = [(row.value.value, row.label) for row in rows if row.value]
+    if not scores:
         return f"No {one} has test items to judge it by."
-    value, label = min(measured)
+    value, label = min(scores)
     sentence = f"The lowest {one} is {label!r} at {value:.3f}."
     if tested:
         names = ", ".join(map(repr, hurt)) or f"no {one} beyond chance"

@@ -143,12 +143,12 @@ class Evidence:
     @property
     def transferred(self) -> Arm:
         """The arm that the gain is of: the one handed over, or that which lost to scratch."""
-        chosen = self.arms["chosen"]
+        arm = self.arms["chosen"]
         if self.sourced is not None:
             return self.sourced
-        if chosen.strategy == "scratch":
-            return self.dropped or self.arms.get("features", chosen)
-        return chosen
+        if arm.strategy == "scratch":
+            return self.dropped or self.arms.get("features", arm)
+        return arm
 
     @property
     def gain(self) -> Interval | None:

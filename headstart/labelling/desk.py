@@ -140,8 +140,8 @@ class Desk:
     def find(self, key: str) -> Entry | None:
         """The item that the page calls so."""
         with self._lock:
-            shown = [self.entries[n] for n in islice(self._waiting, 3)]
-        return next((entry for entry in shown if entry.key == key), None)
+            entries = [self.entries[n] for n in islice(self._waiting, 3)]
+        return next((entry for entry in entries if entry.key == key), None)
 
     def counts(self) -> Mapping[str, int]:
         """How many items each class has."""

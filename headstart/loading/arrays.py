@@ -158,15 +158,15 @@ def read(path: Path) -> Tensors:
                 f"{path} holds {count:,} tensors, more than any network has. Give another file."
             )
         content = np.fromfile(path, np.uint8)
-        stored = dict(_entries(content))
+        tensors = dict(_entries(content))
     except (SafetensorError, OSError, ValueError, LookupError) as error:
         raise WeightsError(
             f"{path} is not a whole safetensors file ({error}). Copy or download it again."
         ) from error
-    unknown = next((each.kind for each in stored.values() if each.kind not in _NAMES), None)
+    unknown = next((each.kind for each in tensors.values() if each.kind not in _NAMES), None)
     if unknown is not None:
         raise WeightsError(f"{path} holds numbers of the kind {unknown}. Make the model again.")
-    return Tensors(content, stored)
+    return Tensors(content, tensors)
 
 
 def _entries(content: np.ndarray) -> list[tuple[str, Stored]]:

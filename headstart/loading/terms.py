@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def with_terms(
-    origin: Origin, reference: Reference, loaded: Reference, cards: Iterable[Card]
+    origin: Origin, reference: Reference, resolved: Reference, cards: Iterable[Card]
 ) -> Origin:
     """The origin under the reference that was named, with the terms that its hub's cards list.
 
@@ -28,7 +28,7 @@ def with_terms(
         if card is not None:
             licence, trained_on = origin.licence or card.licence, origin.trained_on
             origin = replace(origin, licence=licence, trained_on=trained_on or card.trained_on)
-    entries = header(loaded.weights) if loaded.weights else {}
+    entries = header(resolved.weights) if resolved.weights else {}
     return replace(
         origin,
         licence=entries.get("licence", origin.licence),

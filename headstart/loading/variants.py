@@ -48,14 +48,14 @@ class Variant:
         from headstart.loading.weights import names_file
 
         file = self.reference.weights
-        saved = file is not None and not self.reference.option("pretrained", True)
-        saved = saved and names_file(str(file))
-        backbone = load(replace(self.plain, weights=None) if saved else self.plain)
+        has_file = file is not None and not self.reference.option("pretrained", True)
+        has_file = has_file and names_file(str(file))
+        backbone = load(replace(self.plain, weights=None) if has_file else self.plain)
         if self.sounds is not None:
             backbone = hearing(backbone, self.sounds, self.reference)
         if self.layer is not None:
             backbone = layers.cut_at(backbone, self.layer)
-        if saved:
+        if has_file:
             backbone = _filled(backbone, str(file))
         origin = replace(backbone.origin, reference=str(self.reference))
         return replace(backbone, stages=backbone.unpooled(), origin=origin)

@@ -116,17 +116,17 @@ def page(
     proof: Proof,
     content: Mapping[str, Any],
     model: Network,
-    saved: Path | None = None,
+    model_folder: Path | None = None,
 ) -> None:
     """Write the page of an evidence record, where one is wanted.
 
-    It explains mistakes where the model lies `saved`.
+    It explains mistakes where the model lies `model_folder`.
     """
     settings = proof.search.experiment.settings
     if settings.evidence == "none":
         return
     facts = {"seed": settings.seed, "versions": installed.versions()}
-    why = _why(proof.search.experiment, model, content, saved) if saved else {}
+    why = _why(proof.search.experiment, model, content, model_folder) if model_folder else {}
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
@@ -224,7 +224,7 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
 
 
 def _why(
-    experiment: Experiment, model: Network, content: Mapping[str, Any], saved: Path
+    experiment: Experiment, model: Network, content: Mapping[str, Any], folder: Path
 ) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
@@ -233,7 +233,7 @@ def _why(
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     if isinstance(model, FrozenModel):  # which the saved one is, and may answer without torch
-        here = load(saved, experiment.compute.device)
+        here = load(folder, experiment.compute.device)
     else:
         here = Predictor(
             model,

@@ -83,14 +83,14 @@ class RunContext:
             return catalog.load_backbone(backbone)
 
         started, computed = time.monotonic(), time.process_time()
-        loaded = known_backbones.recall(backbone, load)
-        if loaded is None:
+        recall = known_backbones.recall(backbone, load)
+        if recall is None:
             network = load()
-            loaded = known_backbones.Loaded(network, time.monotonic() - started)
+            recall = known_backbones.Loaded(network, time.monotonic() - started)
             busy = time.process_time() - computed  # what other work took then says nothing later
-            known_backbones.remember(backbone, network, min(loaded.seconds, busy))
-        self.loads.append(loaded.seconds)
-        network = loaded.backbone
+            known_backbones.remember(backbone, network, min(recall.seconds, busy))
+        self.loads.append(recall.seconds)
+        network = recall.backbone
         for note in network.notes:
             self.progress.say(note)
         if self.backbones is not None:

@@ -67,8 +67,8 @@ def report_on(
     folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)
     artifact.write_evidence(folder, content)
-    shown = pictured(content, dataset.items, predictor.reader.modality)
-    return Reported(content, write_page(folder, content, shown))
+    pictures = pictured(content, dataset.items, predictor.reader.modality)
+    return Reported(content, write_page(folder, content, pictures))
 
 
 def _content(

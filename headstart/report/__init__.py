@@ -75,13 +75,13 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
     """One row an arm: name, value, interval, seconds, steps."""
     return [
         (
-            shown,
+            title,
             f"{arm['value']:.3f}",
             f"{arm['low']:.3f} – {arm['high']:.3f}",
             f"{arm['seconds']:.1f}",
             str(arm["steps"]),
         )
-        for _, shown, arm in named_arms(evidence)
+        for _, title, arm in named_arms(evidence)
     ]
 
 
@@ -194,8 +194,8 @@ def as_html(evidence: dict[str, Any]) -> str:
         from headstart.report import adaptation
 
         record = evidence["adaptation"]
-        shown = adaptation.columns_of(record), adaptation.rows_of(record)
-        page = as_table("", *shown, adaptation.notes_of(record)) + page
+        table = adaptation.columns_of(record), adaptation.rows_of(record)
+        page = as_table("", *table, adaptation.notes_of(record)) + page
     return page
 
 

@@ -50,7 +50,7 @@ def adaptation(evidence: Evidence) -> Section | None:
     if not record:
         return None
     gains = [row for row in record["methods"] if row.get("gain")]
-    shown: tuple[Figure, ...] = ()
+    bars: tuple[Figure, ...] = ()
     if gains:
         points = [{name: 100 * row["gain"][name] for name in row["gain"]} for row in gains]
         names = [row["name"] for row in gains]
@@ -60,7 +60,7 @@ def adaptation(evidence: Evidence) -> Section | None:
         drawing = figures.intervals(names, [Series("gain", points, TRANSFER)], "points")
         table = Table.of(("method", "points", "95 % interval"), rows)
         summary = "Gain of each method over source only, on the target."
-        shown = (Figure("adaptation", summary, drawing, table),)
+        bars = (Figure("adaptation", summary, drawing, table),)
     classes = [(name, row["share"], row["source"]) for name, row in record["classes"].items()]
     shares = ("class", "share in the target, estimated", "in the source")
     tables: tuple[tuple[str, Table], ...] = (
@@ -70,7 +70,7 @@ def adaptation(evidence: Evidence) -> Section | None:
     )
     tables = tuple((title, table) for title, table in tables if table.rows)
     sentences = (record["headline"], *notes_of(record))
-    return Section("adaptation", "Answers on the target", sentences, shown, tables)
+    return Section("adaptation", "Answers on the target", sentences, bars, tables)
 
 
 def _row(row: Mapping[str, Any], is_chosen: bool) -> tuple[str, ...]:

@@ -53,9 +53,11 @@ def boxes(evidence: Mapping[str, Any]) -> Section | None:
         "on held-out pictures are those above it."
     )
     confusion = _confusion(record)
-    shown = tuple(each for each in (_curves(record["curves"]), confusion) if each)
+    drawings = tuple(each for each in (_curves(record["curves"]), confusion) if each)
     captions = (caption, *([_TAKEN] if confusion else []))
-    return Section("boxes", "Boxes", captions, shown, tables=(("", classes),), groups=tuple(groups))
+    return Section(
+        "boxes", "Boxes", captions, drawings, tables=(("", classes),), groups=tuple(groups)
+    )
 
 
 def _interval(row: Mapping[str, Any]) -> str | None:

@@ -69,9 +69,9 @@ def front_matter(record: Any, evidence: Mapping[str, Any], library: str) -> str:
         entries["base_model"] = base
     entries["tags"] = ["headstart", "transfer-learning"]
     entries["metrics"] = [evidence.get("metric", "")]
-    chosen = (evidence.get("arms") or {}).get("chosen") or {}
-    if isinstance(chosen.get("value"), int | float):
-        entries["model-index"] = [_measured(tag, str(evidence["metric"]), chosen["value"])]
+    arm = (evidence.get("arms") or {}).get("chosen") or {}
+    if isinstance(arm.get("value"), int | float):
+        entries["model-index"] = [_measured(tag, str(evidence["metric"]), arm["value"])]
     return "\n".join(f"{name}: {_scalar(value)}" for name, value in entries.items())
 
 

@@ -244,9 +244,9 @@ def _averages(
     values = np.array([[row.get(name, 0.0) for name in labels] for row in rows])
     sums = np.zeros((int(places.max()) + 1, len(labels) + 1))
     counts = np.array([[bool(row) or labels != [""]] for row in rows], float)
-    counted = np.hstack([values.reshape(len(rows), -1), counts])
-    np.add.at(sums, places[:, 0], counted)
-    np.subtract.at(sums, places[:, 1], counted)
+    columns = np.hstack([values.reshape(len(rows), -1), counts])
+    np.add.at(sums, places[:, 0], columns)
+    np.subtract.at(sums, places[:, 1], columns)
     total = np.cumsum(sums, axis=0)[:-1]
     windows = np.round(total[:, -1:])
     return np.where(windows > 0, total[:, :-1] / np.maximum(windows, 1), np.nan)

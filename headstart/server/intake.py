@@ -76,14 +76,14 @@ def _inputs(body: Body, predictor: Predictor) -> Iterator[Input]:
         return iter([_input(body.content, "", predictor)] if body.content else ())
     if what == "file" and not body.kind.startswith(("text/", "multipart/")):
         return iter([_input(body.content, "item 0", predictor)] if body.content else ())
-    shown = repr(body.kind[:60]) if body.kind else "no type"
-    raise RefusedError(415, f"The body is of {shown}, which holds no {what}. {advice(predictor)}")
+    kind = repr(body.kind[:60]) if body.kind else "no type"
+    raise RefusedError(415, f"The body is of {kind}, which holds no {what}. {advice(predictor)}")
 
 
 def _input(content: bytes, name: str, predictor: Predictor) -> Input:
     """Content as one input; a text without a name is called by itself."""
-    shown = name or content.decode("utf-8", "replace")
-    return Input(shown[:_LONGEST] if name else shown, InlineSource(content))
+    title = name or content.decode("utf-8", "replace")
+    return Input(title[:_LONGEST] if name else title, InlineSource(content))
 
 
 def _of_json(content: bytes, predictor: Predictor) -> Iterator[Input]:

@@ -49,8 +49,8 @@ class Head:
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows of it."""
-        shown = ("number", "labels", "examples", "total")
-        return {name: getattr(self, name) for name in shown} | {"seconds": round(self.seconds, 3)}
+        keys = ("number", "labels", "examples", "total")
+        return {name: getattr(self, name) for name in keys} | {"seconds": round(self.seconds, 3)}
 
 
 @final

@@ -105,8 +105,8 @@ class StudioPage:
     def _examples(self, visit: Visit) -> None:
         query = visit.query
         start = query.get("start", "")
-        shown = self.desk.shown(query.get("label", ""), int(start) if start.isdecimal() else 0)
-        visit.tell(200, {"items": shown})
+        examples = self.desk.shown(query.get("label", ""), int(start) if start.isdecimal() else 0)
+        visit.tell(200, {"items": examples})
 
     def _report(self, visit: Visit, rest: list[str]) -> None:
         page = self.desk.commands.model("".join(rest)) / "report.html"

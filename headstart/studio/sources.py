@@ -58,10 +58,10 @@ class Sources:
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows: the best first, once they are ranked."""
-        shown = ("expected", "low", "high", "parameters", "licence", "dropped")
+        keys = ("expected", "low", "high", "parameters", "licence", "dropped")
         return {
             "list": [
-                {"reference": name} | {key: self.scores.get(name, {}).get(key) for key in shown}
+                {"reference": name} | {key: self.scores.get(name, {}).get(key) for key in keys}
                 for name in self.references
             ],
             "ranked": self.examples,

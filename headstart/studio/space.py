@@ -101,6 +101,6 @@ class Space:
         self._hurries, reader = True, reader.in_arrays()
         inputs = next(reader.batches(items, [np.arange(len(items))]))
         engines = dict[str, Engine]()
-        chosen = replace(self.prefix, engines=engines)
-        chosen.engine_for(reader, inputs, Silent(), "fp32", waiting)
-        self.prefix = chosen
+        prefix = replace(self.prefix, engines=engines)
+        prefix.engine_for(reader, inputs, Silent(), "fp32", waiting)
+        self.prefix = prefix

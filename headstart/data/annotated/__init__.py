@@ -130,10 +130,12 @@ def _of_tables(files: list[tuple[Path, str | None]], modality: Modality) -> Read
             continue
         try:
             every = tables.read(path)
-            chosen = [(table, rows.columns(table, modality.columns)) for table in every]
+            tables_with_columns = [
+                (table, rows.columns(table, modality.columns)) for table in every
+            ]
         except DataError:  # it is read as what it is by others, who say why it can't be
             continue
-        for table, own in chosen:
+        for table, own in tables_with_columns:
             if own is not None:
                 rows.read(table, own, split, reading)
     return reading if reading.pictures else None

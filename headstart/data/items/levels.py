@@ -96,15 +96,15 @@ def _levels(roots: Sequence[Folder]) -> list[Level]:
     return levels
 
 
-def _remarks(levels: Sequence[Level], chosen: int) -> tuple[str, ...]:
+def _remarks(levels: Sequence[Level], level: int) -> tuple[str, ...]:
     """What was taken, and how to take another; nothing where only one could be meant."""
     if len(levels) == 1:
         return ()
     others = [
         each
         for each in levels
-        if each.number != chosen and len(each.names) > 1 and not all(map(split_of, each.names))
+        if each.number != level and len(each.names) > 1 and not all(map(split_of, each.names))
     ]
     offers = [f"--class-level {each.number} takes {each.shown}" for each in others]
-    sentence = f"the folders of level {chosen} are the classes: {levels[chosen - 1].shown}"
+    sentence = f"the folders of level {level} are the classes: {levels[level - 1].shown}"
     return ("; ".join([sentence, *offers]),)

@@ -75,12 +75,12 @@ def fastest(
         return plain
     if len(options) == 1 or winner in [option.name for option in options]:
         options.sort(key=lambda option: option.name != winner)  # the rest in order behind it
-        chosen = next(trial.agreeing(options), None)
+        engine = next(trial.agreeing(options), None)
     else:
-        chosen = _measured(options, trial, entry)
-    if chosen is None:
+        engine = _measured(options, trial, entry)
+    if engine is None:
         _demand_none_wanted(wish, trial.faults)
-    return chosen or plain
+    return engine or plain
 
 
 def cached_engine(
@@ -118,15 +118,15 @@ def _ready(
     options: list[Candidate], winner: str | None, job: Job, plain: Engine | None
 ) -> Engine | None:
     """The known winner, if it was seen to agree and is as it was then."""
-    chosen = next((option for option in options if option.name == winner), None)
-    if chosen is None and len(options) == 1:
-        chosen = options[0]
-    if chosen is None or chosen.name == PLAIN:
-        return plain if chosen else None
-    if not memory.agrees(job, chosen):
+    fastest_option = next((option for option in options if option.name == winner), None)
+    if fastest_option is None and len(options) == 1:
+        fastest_option = options[0]
+    if fastest_option is None or fastest_option.name == PLAIN:
+        return plain if fastest_option else None
+    if not memory.agrees(job, fastest_option):
         return None
     try:
-        return chosen.build()
+        return fastest_option.build()
     except Exception:  # it is looked at anew, and what is wrong is said there
         return None
 
@@ -228,12 +228,14 @@ def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | No
     if len(engines) > 1:
         speeds |= {name: trial.speed(engine, speeds[name]) for name, engine in engines.items()}
     speeds = {name: round(speed, 2) for name, speed in speeds.items()}
-    chosen = max(engines, key=lambda name: speeds[name])
+    name_of_fastest = max(engines, key=lambda name: speeds[name])
     if count(trial.job.sample) >= CHECKED:  # fewer tell little of how a full batch fares
-        memory.remember(entry, chosen, speeds)
+        memory.remember(entry, name_of_fastest, speeds)
     list_of_speeds = ", ".join(f"{name} {speed:.4g}" for name, speed in speeds.items())
-    trial.progress.say(f"The frozen stages run on {chosen} (items a second: {list_of_speeds}).")
-    return engines[chosen]
+    trial.progress.say(
+        f"The frozen stages run on {name_of_fastest} (items a second: {list_of_speeds})."
+    )
+    return engines[name_of_fastest]
 
 
 def _narrowed(wish: Wish, job: Job) -> str | None:

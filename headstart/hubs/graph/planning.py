@@ -135,11 +135,11 @@ def settle(reference: Reference) -> GraphSpec:
     options = resolve(GraphOptions, reference)
     options = replace(options, output=options.output or options.layer)
     path = Path(reference.name)
-    saved = path / options.graph
-    if path.is_dir() and options.graph and saved.is_file():
+    model = path / options.graph
+    if path.is_dir() and options.graph and model.is_file():
         if Path(options.graph).name != options.graph:
             raise HeadstartError(f"{reference} leads out of its folder. Give another model.")
-        return GraphSpec(reference, options, saved, _kind(saved), True)
+        return GraphSpec(reference, options, model, _kind(model), True)
     return GraphSpec(reference, options, path, _kind(path), False)
 
 

@@ -65,10 +65,10 @@ class Pieces:
         """The text that pieces say."""
         ids = list(row)
         ids = ids[: ids.index(self.end)] if self.end in ids else ids
-        written: str = self.tokenizer.decode(
+        sentence: str = self.tokenizer.decode(
             [number for number in ids if number != self.pad], skip_special_tokens=True
         ).strip()
-        return written.upper() if self.upper else written
+        return sentence.upper() if self.upper else sentence
 
     def generation(self) -> bytes:
         """How transformers is to write, as the head does."""
@@ -210,7 +210,7 @@ class Dictation(NativeHead):
         pieces, settings = self.pieces, cast("Any", GenerationConfig)
         with torch.inference_mode():
             before = self._before(hidden, mask)
-            chosen = settings(
+            options = settings(
                 max_new_tokens=min(pieces.most, pieces.longest - before.shape[1]),
                 num_beams=1 if self.hurried else pieces.beams,
                 do_sample=False,
@@ -223,7 +223,7 @@ class Dictation(NativeHead):
             generate: Any = GenerationMixin.generate
             ids = generate(
                 self.network,
-                generation_config=chosen,
+                generation_config=options,
                 decoder_input_ids=before,
                 **self._sources(hidden, mask),
             )

@@ -46,17 +46,17 @@ def lettered(backbone: Backbone, texts: Sequence[str], letters: Letters | None =
         if not isinstance(head, LinearLetterHead):
             return _headed(backbone, texts)
         before = head.letters
-        chosen = letters or _chosen(head, texts)
-        grown = _grown(backbone, head, chosen)
-    native = {**backbone.native, "vocab_size": max(chosen.ids.values()) + 1}
+        alphabet = letters or _chosen(head, texts)
+        grown = _grown(backbone, head, alphabet)
+    native = {**backbone.native, "vocab_size": max(alphabet.ids.values()) + 1}
     return replace(
         backbone,
         stages=backbone.unpooled(),
         head=grown,
-        files={**backbone.files, **files(chosen)},
-        native={**native, "pad_token_id": chosen.blank},
-        notes=(*backbone.notes, _sentence(head.mode, before, chosen, texts)),
-        for_task=lambda other: lettered(other, texts, chosen),
+        files={**backbone.files, **files(alphabet)},
+        native={**native, "pad_token_id": alphabet.blank},
+        notes=(*backbone.notes, _sentence(head.mode, before, alphabet, texts)),
+        for_task=lambda other: lettered(other, texts, alphabet),
     )
 
 

@@ -65,8 +65,8 @@ class Vocabulary:
         row = row[1:]
         row = row[: row.index(self.end)] if self.end in row[len(self.before) :] else row
         inner = [number for number in row if number not in (self.pad, *self.before)]
-        written: str = self.tokenizer.decode(inner, skip_special_tokens=True)
-        return written.replace(MARK, "").strip()
+        text: str = self.tokenizer.decode(inner, skip_special_tokens=True)
+        return text.replace(MARK, "").strip()
 
 
 def from_pieces(model: bytes, ids: Mapping[str, int], end: str = "</s>") -> bytes:

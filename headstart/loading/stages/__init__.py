@@ -236,10 +236,10 @@ def stage_of(network: nn.Module, nodes: Sequence[fx.Node], unused: Sequence[str]
 
 def _forget(stage: nn.Module, network: nn.Module) -> None:
     """Keep buffers that the network doesn't save unsaved; older versions of torch.fx forget it."""
-    saved = network.state_dict().keys()
+    persistent = network.state_dict().keys()
     for prefix, module in stage.named_modules():
         for name in module._buffers:
-            if f"{prefix}.{name}".lstrip(".") not in saved:
+            if f"{prefix}.{name}".lstrip(".") not in persistent:
                 module._non_persistent_buffers_set.add(name)
 
 
@@ -265,8 +265,8 @@ def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
             if isinstance(value, nn.Module):
                 yield from value.state_dict(keep_vars=True).values()
             elif isinstance(value, Tensor):
-                saved = network.get_submodule(path).state_dict(keep_vars=True).values()
-                yield from (tensor for tensor in saved if tensor is value)
+                tensors = network.get_submodule(path).state_dict(keep_vars=True).values()
+                yield from (tensor for tensor in tensors if tensor is value)
 
 
 def _same(one: Any, right: Any) -> bool:

@@ -90,11 +90,11 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
         return Kind(DATE, order, remark)
     form = format_of(cells)
     if form is not None:
-        counted = _only_counts(column, [form(cell) for cell in cells])
+        is_id = _only_counts(column, [form(cell) for cell in cells])
         endless = len(filled) - len(cells)
         more = "values, which count" if endless > 1 else "value, which counts"
         note = f"`{column}` holds {endless} infinite {more} as missing" if endless else ""
-        return Kind(ID) if counted else Kind(NUMBER, form.decimal, note)
+        return Kind(ID) if is_id else Kind(NUMBER, form.decimal, note)
     return _kind_of_words([_word(cell) for cell in filled], len(set(map(_word, filled))))
 
 
@@ -225,9 +225,9 @@ def _only_counts(column: str, amounts: Sequence[float | None]) -> bool:
     if len(set(counts)) < len(counts) or any(not amount.is_integer() for amount in counts):
         return False
     steps = {after - before for before, after in pairwise(counts)}
-    called = _COUNTS.fullmatch(column.strip().lower().replace(" ", "_")) is not None
-    called = called or column.strip().lower().endswith(("_id", " id"))
-    return called or (len(counts) >= _FEW and steps == {1.0})
+    has_id_name = _COUNTS.fullmatch(column.strip().lower().replace(" ", "_")) is not None
+    has_id_name = has_id_name or column.strip().lower().endswith(("_id", " id"))
+    return has_id_name or (len(counts) >= _FEW and steps == {1.0})
 
 
 def _kind_of_words(words: Sequence[str], different: int) -> Kind:
@@ -246,5 +246,5 @@ def _word(value: Any) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:12])
-    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    examples = ", ".join(f"`{name}`" for name in names[:12])
+    return examples + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -90,10 +90,10 @@ def held_out(
             f"Of the items that {folder} was tested on none is in {data} any more. "
             "Name labelled data to compare on with --check."
         )
-    chosen = np.array(places)
-    if len(chosen) > MOST:
-        chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST, replace=False))
-    return HeldOut(tuple(items), targets, None).part(chosen, folder)
+    positions = np.array(places)
+    if len(positions) > MOST:
+        positions = np.sort(np.random.default_rng(0).choice(positions, MOST, replace=False))
+    return HeldOut(tuple(items), targets, None).part(positions, folder)
 
 
 def own_data(folder: Path, flag: str) -> tuple[FitPlan, Data]:

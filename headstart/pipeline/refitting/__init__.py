@@ -82,10 +82,10 @@ def _say(refitting: Refitting) -> None:
     prefix = experiment.prefix(refitting.backbone, len(refitting.backbone.stages))
     held_out = [item for item in items.old.items if item.split == "test"]
     learned = [item for item in items.old.items if item.split != "test"]
-    stored = is_stored(prefix, learned, experiment.reader) and (
+    is_cached = is_stored(prefix, learned, experiment.reader) and (
         not held_out or is_stored(replace(prefix, precision="fp32"), held_out, experiment.reader)
     )
-    where = "are stored" if stored else "are computed once, as not all are stored"
+    where = "are stored" if is_cached else "are computed once, as not all are stored"
     progress.say(
         f"{len(items.new.items)} new items beside {len(items.old.items)} old ones, whose features "
         f"{where}."

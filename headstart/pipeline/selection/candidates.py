@@ -152,8 +152,8 @@ def reading(
     for each in candidates:
         with suppress(HeadstartError, ImportError):
             each.backbone = context.load(each.reference)
-    loaded = [each.backbone for each in candidates if each.backbone]
-    return modality.reading([own for own in loaded if own.modality == name])
+    networks = [each.backbone for each in candidates if each.backbone]
+    return modality.reading([own for own in networks if own.modality == name])
 
 
 def contenders(references: Sequence[str], modality: str, download: bool) -> dict[str, Card | None]:

@@ -28,8 +28,8 @@ def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
     """
     for each in [own for own in ranking.alive if own.pretrained and len(own.by_item)]:
         best, layers = each, set[str]()
-        for chosen in (evenly, near):
-            for layer in chosen(each.loaded, parse(best.reference).options.get(LAYER)):
+        for candidates in (evenly, near):
+            for layer in candidates(each.loaded, parse(best.reference).options.get(LAYER)):
                 if ranking.context.budget.spent() > share:
                     break
                 if layer not in layers:

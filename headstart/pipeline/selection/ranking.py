@@ -170,8 +170,10 @@ class BackboneRanking:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
         backbone = backbone if self.lone else self.context.prepared(backbone, self.dataset)
         backbone = self.context.backbone_for_task(self.dataset, backbone, alone=self.lone)
-        saved = parse(each.reference)
-        in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
+        reference = parse(each.reference)
+        in_training = reference.hub == "checkpoint" and overlap(
+            Path(reference.name), self.dataset.items
+        )
         if in_training:
             sentence = f"was trained on {in_training} of these items, so that it knows them"
             if not self.lone:
@@ -253,8 +255,8 @@ class BackboneRanking:
         """
         usable = self.dataset.split("train") + self.dataset.split("validation")
         targets = np.concatenate([self.dataset.targets(name) for name in ("train", "validation")])
-        chosen = np.sort(nested(targets)[:count])
-        return [usable[place] for place in chosen], targets[chosen], chosen
+        positions = np.sort(nested(targets)[:count])
+        return [usable[place] for place in positions], targets[positions], positions
 
     def _order(self) -> None:
         """Best first; those that can't be told from the best by the mean rank of three scores."""

@@ -195,8 +195,8 @@ def _folded(search: StrategySearch, until: Budget | None, ready: Ready) -> Strat
         search.compared = {FEATURES: folding.arm(FEATURES)} | arms
     best = search.winner if search.compared or spec.auto else str(spec)
     if best in arms:
-        chosen = next(each for each in specs if str(each) == best)
-        result = _arm(chosen, experiment, backbone, features, until.until(1.0))
+        winner_spec = next(each for each in specs if str(each) == best)
+        result = _arm(winner_spec, experiment, backbone, features, until.until(1.0))
         if result is not None:
             search.arms[best] = replace(result, arm=arms[best])
             return search

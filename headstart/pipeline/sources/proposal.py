@@ -38,17 +38,17 @@ def proposed(target: Table, dataset: Dataset, sources: Sequence[SourceTable]) ->
 
     A file that is there already is left alone.
     """
-    texts, shown, unnamed = [], [], ""
+    texts, pairings, unnamed = [], [], ""
     for source in sources:
         label = _label(dataset, source)
         pairs = _pairs(target, source, label)
         texts.append(_written(target, source, label, pairs))
-        shown += [f"{name} from {source.key}'s {other}" for name, other in pairs.items()]
+        pairings += [f"{name} from {source.key}'s {other}" for name, other in pairs.items()]
         unnamed = unnamed or ("" if label else source.key)
     place = _free(Path(FILE))
     place.write_text("\n".join([_HEAD.format(root=dataset.root), *texts]), encoding="utf-8")
-    first = "; ".join(shown[:_SHOWN]) or "no column"
-    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    first = "; ".join(pairings[:_SHOWN]) or "no column"
+    more = f" and {len(pairings) - _SHOWN} more" if len(pairings) > _SHOWN else ""
     todo = f"name the label of {unnamed}, " if unnamed else ""
     return HeadstartError(
         f"--from names a table, and nothing says which of its columns are which. A proposal is in "

@@ -58,14 +58,14 @@ def _matched(cost: Tensor, overlap: Tensor, candidates: Tensor) -> tuple[Tensor,
     """Each object's cheapest places, as many as its overlaps add up to; a place has one object."""
     top = overlap.topk(min(_TOP, overlap.shape[1]), dim=1).values
     count = top.sum(1).int().clamp(min=1)
-    chosen = torch.zeros_like(cost, dtype=torch.bool)
+    matches = torch.zeros_like(cost, dtype=torch.bool)
     for row, number in enumerate(count.tolist()):
-        chosen[row, cost[row].topk(number, largest=False).indices] = True
-    several = chosen.sum(0) > 1
+        matches[row, cost[row].topk(number, largest=False).indices] = True
+    several = matches.sum(0) > 1
     if several.any():
         best = cost[:, several].argmin(0)
-        chosen[:, several] = False
-        chosen[best, torch.nonzero(several).flatten()] = True
-    columns = torch.nonzero(chosen.any(0)).flatten()
-    objects = chosen[:, columns].int().argmax(0)
+        matches[:, several] = False
+        matches[best, torch.nonzero(several).flatten()] = True
+    columns = torch.nonzero(matches.any(0)).flatten()
+    objects = matches[:, columns].int().argmax(0)
     return candidates[columns], objects, overlap[objects, columns]

@@ -80,10 +80,10 @@ def options_reach_the_constructor(strategy: Strategy) -> None:
     kind = type(strategy)
     for option in inspect.signature(kind).parameters.values():
         value = _other_value(option.default)
-        stored = vars(_build(kind, {option.name: str(value).lower()})).get(option.name)
+        attribute = vars(_build(kind, {option.name: str(value).lower()})).get(option.name)
         demand(
-            (stored, type(stored)) == (value, type(option.default)),
-            f"takes {option.name}={value} for {stored!r}. "
+            (attribute, type(attribute)) == (value, type(option.default)),
+            f"takes {option.name}={value} for {attribute!r}. "
             "Give the setting a default of its type, and store it as it is.",
         )
         with refused(f"{option.name}='a pear'", HeadstartError, option.name):

@@ -133,14 +133,14 @@ def _of_speech_to_text(layout: Layout, own: dict[str, Any], common: Mapping[str,
         )
     try:
         ids = {str(name): int(n) for name, n in read_json(layout.reader / _IDS).items()}
-        written = from_pieces(files[_MODEL], ids)
+        vocabulary = from_pieces(files[_MODEL], ids)
     except (KeyError, ValueError, TypeError, StopIteration) as error:
         raise HeadstartError(
             f"{layout.what} has a vocabulary that can't be used ({error}). Copy or download it "
             "again."
         ) from error
     return Pieces(
-        tokenizer=opened(written),
+        tokenizer=opened(vocabulary),
         upper=bool(settings.get("do_upper_case")),
         lower=bool(settings.get("do_lower_case") or settings.get("do_upper_case")),
         own=own,
