@@ -51,9 +51,11 @@ class Cold:
         self._spent(["-m", "headstart", *fit, "--no-scratch", "--evidence", "none", "--offline"])
         ours, plain = [], []
         for _ in range(pairs):
-            asked = [str(model), what]
-            plain.append(self._spent([str(PLAIN), *asked]))
-            ours.append(self._spent(["-m", "headstart", "predict", *asked, "--json", "--offline"]))
+            arguments = [str(model), what]
+            plain.append(self._spent([str(PLAIN), *arguments]))
+            ours.append(
+                self._spent(["-m", "headstart", "predict", *arguments, "--json", "--offline"])
+            )
         own, theirs = (_median(several) for several in (ours, plain))
         ratio = round(own["cpu"] / theirs["cpu"], 2)
         return {"input": kind, "headstart": own, "plain script": theirs, "ratio": ratio}

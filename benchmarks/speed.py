@@ -21,8 +21,8 @@ def seen_sources(args: argparse.Namespace) -> int:
         f"torchvision:squeezenet1_1@{weights}/squeezenet1_1.imagenet.safetensors",
         f"graph:{weights}/mobilenet_v1_0.25_128_quant.tflite",
     ]
-    seen = Seen(images / "hymenoptera", images / "flowers", sources, args.work.resolve())
-    compare(seen, args.ranked, args.extracted, args.work.resolve().parent / "seen.json")
+    bench = Seen(images / "hymenoptera", images / "flowers", sources, args.work.resolve())
+    compare(bench, args.ranked, args.extracted, args.work.resolve().parent / "seen.json")
     return 0
 
 

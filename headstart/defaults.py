@@ -172,13 +172,13 @@ def strategy(train_items: int) -> str:
     return "full-fine-tuning"
 
 
-def judge(items: int, held_out: int, named: bool) -> str:
+def judge(items: int, held_out: int, has_test_split: bool) -> str:
     """How a model is judged: on a `holdout` of all items, or by `cv`, folds in which each is once.
 
     Few held-out items leave an interval too wide to tell anything, and they are lost to learning;
     but a test split that the user names is the user's word.
     """
-    if held_out and (named or (items >= FOLDED and held_out >= LEAST_HELD_OUT)):
+    if held_out and (has_test_split or (items >= FOLDED and held_out >= LEAST_HELD_OUT)):
         return "holdout"
     return "cv"
 

@@ -40,8 +40,8 @@ def features(name: str, shared: Path, work: Path) -> Features:
     if not stored.exists():
         work.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("HEADSTART_CACHE", str(work / "cache"))
-        found, labels = _computed(name, shared)
-        np.savez(stored, features=found, labels=labels)
+        rows, labels = _computed(name, shared)
+        np.savez(stored, features=rows, labels=labels)
     with np.load(stored) as arrays:
         return arrays["features"], arrays["labels"]
 
@@ -100,9 +100,9 @@ class Model:
         """That of the product."""
         return Familiarity(self.reference)
 
-    def probabilities(self, found: np.ndarray) -> np.ndarray:
+    def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Of features (N, D), (N, labels)."""
-        return shares(self.outputs(found))
+        return shares(self.outputs(rows))
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
         """The numbers of labels (N,)."""
@@ -110,14 +110,14 @@ class Model:
 
 
 def fitted(
-    found: Features, learned: int, held_out: int, exact: bool = True
+    data_set: Features, learned: int, held_out: int, exact: bool = True
 ) -> tuple[Model, Features]:
     """A model of the first items, held to the next; and the items that are left.
 
     It need not be `exact` where only that it stays as it is counts.
     """
-    rows, labels = found
-    train, known = slice(learned), slice(learned, learned + held_out)
+    rows, labels = data_set
+    train, held_out_part = slice(learned), slice(learned, learned + held_out)
     names = np.unique(labels[train])
     mean, spread = rows[train].mean(axis=0), rows[train].std(axis=0)
     spread = spread + spread.mean()
@@ -128,16 +128,18 @@ def fitted(
     if len(names) == 2:
         layer, bias = np.concatenate([-layer, layer]) / 2, np.concatenate([-bias, bias]) / 2
 
-    def outputs(given: np.ndarray) -> np.ndarray:
-        return ((given - mean) / spread) @ layer.T + bias
+    def outputs(rows: np.ndarray) -> np.ndarray:
+        return ((rows - mean) / spread) @ layer.T + bias
 
-    seen = np.isin(labels[known], names)
-    targets = np.searchsorted(names, labels[known][seen])
-    scale = temperature(outputs(rows[known][seen]), targets)
-    reference = Reference.of(rows[known][seen], outputs(rows[known][seen]) / scale, targets)
-    left = slice(learned + held_out, None)
-    rest = np.isin(labels[left], names)
+    in_train = np.isin(labels[held_out_part], names)
+    targets = np.searchsorted(names, labels[held_out_part][in_train])
+    scale = temperature(outputs(rows[held_out_part][in_train]), targets)
+    reference = Reference.of(
+        rows[held_out_part][in_train], outputs(rows[held_out_part][in_train]) / scale, targets
+    )
+    later_part = slice(learned + held_out, None)
+    rest = np.isin(labels[later_part], names)
     return (
         Model(reference, names, lambda given: outputs(given) / scale),
-        (rows[left][rest], labels[left][rest]),
+        (rows[later_part][rest], labels[later_part][rest]),
     )

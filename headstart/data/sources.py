@@ -181,8 +181,8 @@ class Input:
 
     def unusable(self, problem: str) -> DataError:
         """The error of an input that a model can't answer about."""
-        shown = self.name if isinstance(self.source, FileSource | None) else repr(self.name[:60])
-        return DataError(f"{shown} can't be used: {problem}. Give another.")
+        title = self.name if isinstance(self.source, FileSource | None) else repr(self.name[:60])
+        return DataError(f"{title} can't be used: {problem}. Give another.")
 
 
 def of_texts(texts: Sequence[str]) -> Input:

@@ -88,9 +88,9 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
 def _memory(experiment: Experiment) -> Arm | None:
     """What looks the nearest item up; None where nothing is known of items, or time is out."""
     started = time.monotonic()
-    found = recalled(experiment) if _in_time(experiment) else None
+    answers = recalled(experiment) if _in_time(experiment) else None
     spent = time.monotonic() - started
-    return None if found is None else arm_of(experiment, *found, spent)
+    return None if answers is None else arm_of(experiment, *answers, spent)
 
 
 def _encoding(experiment: Experiment) -> Encoding:
@@ -179,7 +179,7 @@ def _picked(experiment: Experiment, rows: Any, targets: np.ndarray) -> float:
     """
     train = replace(experiment.dataset, items=experiment.dataset.split("train"))
     parts = min(_FOLDS, -(-_FOLDS * _JUDGED // max(len(targets), 1)))
-    folds = [_held(refolded(train, number, _FOLDS).items) for number in range(parts)]
+    folds = [_in_validation(refolded(train, number, _FOLDS).items) for number in range(parts)]
     folds = [fold for fold in folds if fold.any() and not fold.all()]
     least, best = np.inf, _STRENGTHS[len(_STRENGTHS) // 2]
     for strength in _STRENGTHS if folds else ():
@@ -194,7 +194,7 @@ def _picked(experiment: Experiment, rows: Any, targets: np.ndarray) -> float:
     return best
 
 
-def _held(items: Sequence[Item]) -> np.ndarray:
+def _in_validation(items: Sequence[Item]) -> np.ndarray:
     return np.array([item.split == "validation" for item in items])
 
 

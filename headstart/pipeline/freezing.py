@@ -54,7 +54,7 @@ def with_engine(
     An earlier model may be the same: then its form is taken.
     """
     try:
-        files = _known(record, earlier)
+        files = _earlier_form(record, earlier)
         if files is None:
             making = _Making(folder, record, experiment, model)
             making.demand_possible()
@@ -65,7 +65,7 @@ def with_engine(
     return artifact.add_engine(folder, record, files)
 
 
-def _known(record: Record, earlier: Earlier | None) -> dict[str, bytes] | None:
+def _earlier_form(record: Record, earlier: Earlier | None) -> dict[str, bytes] | None:
     """The form of the same weights."""
     if earlier is None or replace(earlier.record, engine={}) != record:
         return None
@@ -102,10 +102,10 @@ class _Making:
         model = self.model
         if not isinstance(model, FrozenModel) or not isinstance(model.head, LinearHead):
             return None
-        kept = prepared.recall(model.backbone) if model.backbone.is_late else None
-        if kept is None:
+        cached = prepared.recall(model.backbone) if model.backbone.is_late else None
+        if cached is None:
             return None
-        graphs = {engine_form.BODY: kept.body, engine_form.HEAD: linear(model.head)}
+        graphs = {engine_form.BODY: cached.body, engine_form.HEAD: linear(model.head)}
         files = placed(graphs, self._tensors)
         test = self.experiment.dataset.split("test")[:CHECKED]
         split = "test" if test else "train"
@@ -161,9 +161,9 @@ class _Making:
             return
         backbone = self.model.backbone
         with suppress(TypeError):  # numbers that NumPy has no kind for
-            named = self._tensors[0].arrays()
+            tensors = self._tensors[0].arrays()
             head = {f"{backbone.head_name}.{name}" for name in ("weight", "bias")}
-            prepared.keep(backbone, {n: own for n, own in named.items() if n not in head}, body)
+            prepared.keep(backbone, {n: own for n, own in tensors.items() if n not in head}, body)
 
     @property
     def _reader(self) -> Reader:

@@ -19,7 +19,7 @@ from headstart.evidence.intervals import average, bootstrap
 from headstart.evidence.resampling import Draws, Resampling
 from headstart.testing.metrics import CHECKS, Answers, Sample, subject
 
-drawn = Answers.drawn
+drawn = Answers.random
 CASES = [
     (name, kind)
     for name in sorted(catalog.METRICS)

@@ -41,10 +41,10 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
             f"{path} holds files but no folder of a class. Make one folder per class, or give a "
             "manifest."
         )
-    if schema.named:
+    if schema.column_names:
         raise DataError(
-            f"{path} is a folder of classes and has no column {schema.named[0]!r}: its folders' "
-            "names are the labels. Leave the column out, or give a manifest."
+            f"{path} is a folder of classes and has no column {schema.column_names[0]!r}: its "
+            "folders' names are the labels. Leave the column out, or give a manifest."
         )
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)

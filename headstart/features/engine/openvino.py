@@ -243,7 +243,9 @@ def _holds_graphs(stages: nn.Module | None) -> bool:
     return converting.holds_graphs(stages)
 
 
-def kept(stages: nn.Module | None, sample: Any, key: Mapping[str, object] | None) -> str | None:
+def cached_network(
+    stages: nn.Module | None, sample: Any, key: Mapping[str, object] | None
+) -> str | None:
     """A hash of the converted network as it was kept on disk; None where it wasn't.
 
     One that has been damaged since is converted anew when it is read.

@@ -127,8 +127,8 @@ def _network(layout: Layout, config: Any) -> tuple[nn.Module, nn.Linear | None, 
         loaded = load(AutoModel, config, own, what)
         missing.update(loaded.missing)
         if layout.file is not None and loaded.unexpected:  # the user's own word for these weights
-            left = ", ".join(loaded.unexpected[:3])
-            raise misfit(what, f"{len(loaded.unexpected)} left over: {left}")
+            extra = ", ".join(loaded.unexpected[:3])
+            raise misfit(what, f"{len(loaded.unexpected)} left over: {extra}")
         return loaded.network
 
     network = built(lambda: untrained(AutoModel, config), layout, fill)

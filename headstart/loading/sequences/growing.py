@@ -43,8 +43,8 @@ class Rows:
             text = name.replace(MARK, "").replace("▁", " ").strip()
             own = tokenizer.encode(text, add_special_tokens=False).ids if text else []
             space = tokenizer.token_to_id("▁")
-            named = [number for number in own if number not in (unknown, space)]
-            rows.append(named)
+            pieces = [number for number in own if number not in (unknown, space)]
+            rows.append(pieces)
         return cls(rows)
 
     def added_to(self, table: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def _with(backbone: Backbone, before: PieceFiles, after: PieceFiles) -> Backbone
         native=native,
         origin=replace(backbone.origin, weights_hash=digest(tensors)),
         notes=(*backbone.notes, counts),
-        wanted=lambda other: _with(other, before, after),
+        for_task=lambda other: _with(other, before, after),
     )
 
 
@@ -121,10 +121,10 @@ def _filled(
         added = bias.new_zeros(1, len(after.ids) - bias.shape[1])
         writer.register_buffer("final_logits_bias", torch.cat([bias, added], 1))
     averaged = sum(bool(parts) for parts in sides[1].parts)
-    drawn = len(after.ids) - count - averaged
+    random = len(after.ids) - count - averaged
     return (
         f"The vocabulary has {len(after.ids):,} pieces: {count:,} shared with the one before, "
-        f"{averaged:,} averaged from its pieces, {drawn:,} new."
+        f"{averaged:,} averaged from its pieces, {random:,} new."
     )
 
 

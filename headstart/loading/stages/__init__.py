@@ -236,10 +236,10 @@ def stage_of(network: nn.Module, nodes: Sequence[fx.Node], unused: Sequence[str]
 
 def _forget(stage: nn.Module, network: nn.Module) -> None:
     """Keep buffers that the network doesn't save unsaved; older versions of torch.fx forget it."""
-    saved = network.state_dict().keys()
+    persistent = network.state_dict().keys()
     for prefix, module in stage.named_modules():
         for name in module._buffers:
-            if f"{prefix}.{name}".lstrip(".") not in saved:
+            if f"{prefix}.{name}".lstrip(".") not in persistent:
                 module._non_persistent_buffers_set.add(name)
 
 
@@ -265,12 +265,12 @@ def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
             if isinstance(value, nn.Module):
                 yield from value.state_dict(keep_vars=True).values()
             elif isinstance(value, Tensor):
-                saved = network.get_submodule(path).state_dict(keep_vars=True).values()
-                yield from (tensor for tensor in saved if tensor is value)
+                tensors = network.get_submodule(path).state_dict(keep_vars=True).values()
+                yield from (tensor for tensor in tensors if tensor is value)
 
 
-def _same(left: Any, right: Any) -> bool:
-    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-        return left is right
-    same = (left == right) | (left.isnan() & right.isnan()) if left.shape == right.shape else None
+def _same(one: Any, right: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(right, Tensor):
+        return one is right
+    same = (one == right) | (one.isnan() & right.isnan()) if one.shape == right.shape else None
     return same is not None and bool(same.all())

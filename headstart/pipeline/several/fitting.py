@@ -47,7 +47,7 @@ class Together:
     strategy: str
     settings: Settings
     progress: Progress
-    kept: dict[str, Backbone] | None = None  # the backbone, where nothing trains it
+    backbones: dict[str, Backbone] | None = None  # the backbone, where nothing trains it
     looked_at: list[Item] = field(default_factory=list)
     loads: list[float] = field(default_factory=list)  # seconds that loading the backbone took
 
@@ -83,11 +83,11 @@ class Together:
 
         The backbone is loaded once, where the strategy moves none of its weights.
         """
-        if not StrategySpec.of(self.strategy, member.settings).trains and self.kept is None:
-            self.kept = {}
+        if not StrategySpec.of(self.strategy, member.settings).trains and self.backbones is None:
+            self.backbones = {}
         settings = replace(member.settings, scratch=False, budget=None, track=None)
         context = RunContext.of(settings, TaskProgress(self.progress, member.name))
-        context = replace(context, kept=self.kept)
+        context = replace(context, backbones=self.backbones)
         try:
             transfer = prepare(member.data, self.backbone, self.strategy, context)
         except HeadstartError as error:

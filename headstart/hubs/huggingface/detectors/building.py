@@ -105,8 +105,8 @@ def _head(
     other = untrained(auto, config)
     head = TransformersHead(other, family, len(labels), side)
     if layout.pretrained:
-        own, known = other.state_dict(), network.state_dict()
-        same = {n: t for n, t in known.items() if n in own and own[n].shape == t.shape}
+        own, state = other.state_dict(), network.state_dict()
+        same = {n: t for n, t in state.items() if n in own and own[n].shape == t.shape}
         other.load_state_dict(same, strict=False)
     return head
 

@@ -129,8 +129,8 @@ def _network(layout: Layout, config: Any) -> tuple[nn.Module, frozenset[str]]:
         loaded = load(AutoModelForCTC, config, state, what)
         missing.update(loaded.missing)
         if layout.file is not None and loaded.unexpected:
-            left = ", ".join(loaded.unexpected[:3])
-            raise misfit(what, f"{len(loaded.unexpected)} left over: {left}")
+            extra = ", ".join(loaded.unexpected[:3])
+            raise misfit(what, f"{len(loaded.unexpected)} left over: {extra}")
         return loaded.network
 
     return built(lambda: untrained(AutoModelForCTC, config), layout, fill), frozenset(missing)
