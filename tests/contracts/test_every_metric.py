@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from headstart.evidence.intervals import average, bootstrap
 from headstart.evidence.resampling import Draws, Resampling
 from headstart.testing.metrics import CHECKS, Answers, Sample, subject
 
-drawn = Answers.drawn
+drawn = cache(Answers.drawn)  # which several metrics are given, and none changes
 CASES = [
     (name, kind)
     for name in sorted(catalog.METRICS)
