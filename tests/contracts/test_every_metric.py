@@ -150,7 +150,7 @@ def test_the_spread_of_its_scores_is_that_of_its_value(name: str, kind: str) -> 
     metric = catalog.metric_named(name)
     values, errors = [], []
     for seed in range(60):  # which tell a spread to a tenth
-        items = drawn(kind, seed, count=300)
+        items = drawn(kind, seed, count=120)
         scores = metric.scores(items.predictions, items.targets)
         values.append(scores.mean())
         errors.append(scores.std() / len(scores) ** 0.5)
