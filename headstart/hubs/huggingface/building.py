@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoModelForSequenceClassification
 
 from headstart.contracts import Backbone, Origin
 from headstart.contracts.references import Reference
@@ -37,6 +36,7 @@ from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
 from headstart.hubs.huggingface.reading import CONFIG, card
 from headstart.hubs.huggingface.sentences import written
 from headstart.hubs.huggingface.tokens import Tokens, tokens
+from headstart.loading.transformers_networks import AutoModel, AutoModelForSequenceClassification
 from headstart.loading.weights import State, digest
 from headstart.loading.weights.sizes import check_network, numbers
 

@@ -8,7 +8,6 @@ from typing import Any, Final, final
 
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModelForSpeechSeq2Seq
 
 from headstart.contracts import Backbone
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
@@ -31,6 +30,7 @@ from headstart.loading.sequences.dictation import Dictation
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import heard
+from headstart.loading.transformers_networks import AutoModelForSpeechSeq2Seq
 
 _ENCODER: Final = "model.encoder"
 _LOUD: Final = 32_768.0  # what Kaldi takes samples for
