@@ -339,3 +339,16 @@ def test_a_frozen_encoder_is_stored_and_stays(parent: Path, tmp_path: Path) -> N
         results.append(result.evidence.arms["chosen"].outputs["test"])
         assert result.evidence.checks["frozen stages are bit-identical"]
     assert np.array_equal(results[0], results[1])
+
+
+def test_a_network_begins_with_what_pairs_say_of_words() -> None:
+    """What writes is likelier to begin with words of the pair's other side than with others."""
+    from headstart.loading.sequences.lexicon import Lexicon
+
+    rng = np.random.default_rng(0)
+    rows = [sorted(rng.choice(20, 4, replace=False).tolist()) for _ in range(300)]
+    own, other = Lexicon(rows, [[20 + each for each in row] for row in rows]).vectors(41, 16)
+    likeness = own[:20] @ other[20:40].T
+    assert likeness.argmax(1).tolist() == list(range(20))
+    assert np.allclose(np.linalg.norm(own[:20], axis=1), 1, atol=1e-5)
+    assert not own[40].any() and not own[20].any()

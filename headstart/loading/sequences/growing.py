@@ -16,7 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone
-from headstart.loading.sequences.files import JOINT, OWN, PieceFiles
+from headstart.loading.sequences.files import JOINT, OWN, TOKENIZER, PieceFiles
+from headstart.loading.sequences.lexicon import Lexicon
 from headstart.loading.sequences.network import ENCODER, configured
 from headstart.loading.sequences.vocabulary import MARK
 from headstart.loading.sequences.writer import Writer
@@ -56,26 +57,47 @@ class Rows:
         return torch.cat([table, new])
 
 
+@final
+@dataclass(frozen=True)
+class Growth:
+    """The vocabulary before and after it learned from pairs of texts."""
+
+    before: PieceFiles
+    after: PieceFiles
+    sources: Sequence[str]
+    targets: Sequence[str]
+
+    def lexicon(self, writer: Writer) -> Lexicon:
+        """The pairs in the pieces of afterwards, which are what is written in."""
+        reads = Tokenizer.from_str(self.after.files()[TOKENIZER].decode())
+        rows = [each.ids for each in reads.encode_batch([*self.sources])]
+        return Lexicon(rows, [writer.vocabulary.pieces(text) for text in self.targets])
+
+
 def grown(backbone: Backbone, sources: Sequence[str], targets: Sequence[str]) -> Backbone:
     """The backbone with a vocabulary that has learned from texts of both sides.
 
-    Where it was never trained all rows are drawn. `wanted` does the same to another such network.
-    What became of the pieces is among its notes.
+    Where it was never trained all rows are drawn, and begin with what the pairs say of them.
+    `wanted` does the same to another such network. What became of the pieces is among its notes.
     """
     before = PieceFiles.read(backbone.files, backbone.origin.reference)
-    after = before.grown(sources, targets)
+    growth = Growth(before, before.grown(sources, targets), sources, targets)
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(_SEED)
-        return _with(backbone, before, after)
+        return _with(backbone, growth)
 
 
-def _with(backbone: Backbone, before: PieceFiles, after: PieceFiles) -> Backbone:
+def _with(backbone: Backbone, growth: Growth) -> Backbone:
+    before, after = growth.before, growth.after
     native = {**backbone.native, "vocab_size": len(after.ids)}
     native |= {"decoder_vocab_size": len(after.ids)} if "decoder_vocab_size" in native else {}
     config = configured(native, len(after.ids), backbone.origin.reference)
     stages, writer = copy.deepcopy((backbone.unpooled(), cast(Writer, backbone.head)))
-    counts = _filled(stages, writer, before, after, backbone.origin.pretrained)
+    trained = backbone.origin.pretrained
+    counts = _filled(stages, writer, before, after, trained)
     writer.vocabulary = after.vocabulary(config)
+    if not trained:
+        growth.lexicon(writer).start(stages, writer)
     writer.network.config.vocab_size = len(after.ids)
     writer.network.config.decoder_vocab_size = len(after.ids)
     tensors = {n: t for stage in stages.values() for n, t in stage.state_dict().items()}
@@ -88,7 +110,7 @@ def _with(backbone: Backbone, before: PieceFiles, after: PieceFiles) -> Backbone
         native=native,
         origin=replace(backbone.origin, weights_hash=digest(tensors)),
         notes=(*backbone.notes, counts),
-        wanted=lambda other: _with(other, before, after),
+        wanted=lambda other: _with(other, growth),
     )
 
 
