@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from test_familiarity import blobs
 
+from benchmarks.arguments import names
 from benchmarks.drift import comparing, scope, sets, streams
 from headstart.drift.watching import LENGTH
 
-PAIR = "films → books, MiniLM"
+PAIR = "films → books MiniLM"
 
 
 @pytest.fixture
@@ -45,6 +46,11 @@ def test_familiarity_is_measured_beside_other_scores(work: Path, tmp_path: Path)
 def test_quiet_streams_have_as_many_items_as_they_take(name: str, shared_data: Path) -> None:
     items, labels = sets.items(name, shared_data)
     assert len(items) == len(labels) >= sum(streams.QUIET[name]) + LENGTH
+
+
+def test_sets_can_be_named_by_commas() -> None:
+    for every in (streams.MOVED, scope.TASKS):
+        assert names(",".join(every), every, "Set") == list(every)
 
 
 def test_texts_of_every_set_are_read_with_their_labels(shared_data: Path) -> None:
