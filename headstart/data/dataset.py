@@ -19,7 +19,7 @@ from headstart.data.check import Checked, check_items, drop_conflicts, drop_leak
 from headstart.data.clusters import clustered
 from headstart.data.grouping import proposal
 from headstart.data.items import find
-from headstart.data.remarks import of_rare, of_twins
+from headstart.data.remarks import demand_classes, of_rare, of_twins
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.screening import screening
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
@@ -103,6 +103,7 @@ def load(
     checked = _checked(path, labelled, modality, progress)
     screened = screening(path, checked, kind, modality, contents)
     checked, contents = screened.checked, screened.contents
+    demand_classes(path, labelled.items, contents, kind)
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
     labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
     contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
