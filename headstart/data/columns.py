@@ -19,7 +19,9 @@ from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
-NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
+NUMBERING = frozenset(  # columns that only count rows
+    {"", "id", "idx", "index", "unnamed: 0", "no", "no.", "nr", "nr.", "#", "s.no", "s.no.", "sno"}
+)
 _CONTENTS = {"image": "pictures", "audio": "sounds", "text": "texts"}  # by the usual column
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from headstart.contracts import Targets
 from headstart.contracts.labels import several
@@ -25,15 +24,15 @@ def of_rare(rare: Sequence[str]) -> tuple[str, ...]:
     return (f"Classes {names} have only one usable item each and are left out.",) if rare else ()
 
 
-def demand_classes(path: Path, items: Sequence[Item], contents: Contents, kind: Targets) -> None:
+def demand_classes(items: Sequence[Item], contents: Contents) -> None:
     """Raise DataError for a column most of whose labels come once, as captions and boxes do."""
-    if contents.kind or kind.encoding is not Encoding.INDEX:
+    if contents.kind:
         return
     counts = Counter(item.label for item in items)
     once = sum(count == 1 for count in counts.values())
     if once >= _ENOUGH and 2 * once > len(items):
         raise DataError(
-            f"{path} has {len(counts)} different labels for {len(items)} items in column "
+            f"{contents.root} has {len(counts)} different labels for {len(items)} items in column "
             f"{contents.column!r}, {once} of which come once, so that it names no class. Name "
             "another column by --label, or write the same label for items of one class."
         )
