@@ -104,9 +104,7 @@ def load(
     screened = screening(path, checked, kind, modality, contents)
     checked, contents = screened.checked, screened.contents
     usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind, contents)
-    labels = kind.names(
-        path, _without(labelled.items, rare), contents.columns or (contents.column,)
-    )
+    labels = kind.names(path, _without(labelled.items, rare), contents.label_columns)
     contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
     rest, left_out = _agreed(usable, plan, contradict, screened.alike)
     _demand_any(path, rest)

@@ -241,6 +241,11 @@ class Contents:
     repaired: tuple[tuple[str, str], ...] = ()
 
     @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of labels, or what else the labels are called by."""
+        return self.columns or (self.column,)
+
+    @property
     def by_column(self) -> dict[str, tuple[str, ...]]:
         """The columns of content and labels, for the report; none where it is no manifest."""
         return {"content": self.content, "label": self.columns} if self.content else {}

@@ -198,9 +198,8 @@ def _proved(transfer: Transfer, saved_model: _Saved, workspace: Workspace, run: 
     new = measured(proof)
     if "calibration" in new.findings:
         new.findings["calibration"]["kept"] = temperature != 1.0
-    new.checks |= {
-        text: bool(right) for text, right in saved_model.content.get("checks", {}).items()
-    }
+    checks = saved_model.content.get("checks", {})
+    new.checks |= {text: bool(right) for text, right in checks.items()}
     if choice(search, arms)[0] == "scratch":
         new.warnings.append(
             f"The network from scratch did better on validation than the {name} that was handed "

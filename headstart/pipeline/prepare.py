@@ -56,9 +56,7 @@ class RunContext:
     workspace: Path | None = None
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
-    backbones: dict[str, Backbone] | None = (
-        None  # for other runs, where none of them changes weights
-    )
+    backbones: dict[str, Backbone] | None = None  # of all runs, where none changes weights
     executor: Executor = field(default_factory=Local)
 
     @classmethod
@@ -83,14 +81,14 @@ class RunContext:
             return catalog.load_backbone(backbone)
 
         started, computed = time.monotonic(), time.process_time()
-        recall = known_backbones.recall(backbone, load)
-        if recall is None:
+        loaded = known_backbones.recall(backbone, load)
+        if loaded is None:
             network = load()
-            recall = known_backbones.Loaded(network, time.monotonic() - started)
+            loaded = known_backbones.Loaded(network, time.monotonic() - started)
             busy = time.process_time() - computed  # what other work took then says nothing later
-            known_backbones.remember(backbone, network, min(recall.seconds, busy))
-        self.loads.append(recall.seconds)
-        network = recall.backbone
+            known_backbones.remember(backbone, network, min(loaded.seconds, busy))
+        self.loads.append(loaded.seconds)
+        network = loaded.backbone
         for note in network.notes:
             self.progress.say(note)
         if self.backbones is not None:
