@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import final
+from typing import Self, final
 
 from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
@@ -60,9 +60,7 @@ class RunContext:
     executor: Executor = field(default_factory=Local)
 
     @classmethod
-    def of(
-        cls, settings: Settings, progress: Progress, workspace: Path | None = None
-    ) -> RunContext:
+    def of(cls, settings: Settings, progress: Progress, workspace: Path | None = None) -> Self:
         """Start the clock. Raises HeadstartError for settings that no run can have."""
         before = earlier()
         clock = Budget(settings.budget, before)
@@ -106,11 +104,10 @@ class RunContext:
         load = max(self.loads, default=0.0)
         if self.budget.left() <= self.started_in + load:
             spent = self.budget.elapsed()
-            enough = ceil((spent + self.started_in + load) / 5) * 10
             raise HeadstartError(
                 f"A budget of {self.settings.budget:g} s can't be kept: starting and reading took "
-                f"{spent:.1f} s, and checking the saved model would begin once more. "
-                f"Give --budget {enough}s or more."
+                f"{spent:.1f} s, and checking the saved model would begin once more. Give "
+                f"--budget {ceil((spent + self.started_in + load) / 5) * 10}s or more."
             )
         most = 0.9 if self.started_in else 0.5  # as imports are known, or only reckoned
         self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load), most)
