@@ -61,8 +61,7 @@ class Reader:
 
     def in_arrays(self) -> Reader:
         """The same whose batches are plain arrays, where its modality makes such."""
-        offers = type(self.modality).arrays is not Modality.arrays
-        return replace(self, plain=True) if offers else self
+        return replace(self, plain=True) if self.modality.in_arrays else self
 
     def afresh(self) -> Reader:
         """The same with nothing kept."""

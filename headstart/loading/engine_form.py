@@ -166,7 +166,7 @@ class EngineForm:
         if not kinds <= _LINEAR:
             return None
         answers = self.outputs(np.eye(self.width, dtype=np.float32))
-        return np.asarray((answers - self._at_zero()).T)
+        return np.asarray((answers - self.outputs(np.zeros((1, self.width), np.float32))).T)
 
     def pooled(self) -> Callable[[Any], np.ndarray] | None:
         """What makes of a batch the maps (N, C, h, w) whose means over all places are the features.
@@ -185,9 +185,6 @@ class EngineForm:
                 return _run(network, [np.ascontiguousarray(inputs)])
 
         return maps
-
-    def _at_zero(self) -> np.ndarray:
-        return self.outputs(np.zeros((1, self.width), np.float32))
 
     def _in_pieces(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """The body on a batch whose pieces run at once."""

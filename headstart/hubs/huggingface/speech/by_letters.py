@@ -25,12 +25,12 @@ from headstart.hubs.huggingface.speech.frames import (
     MeanOfFrames,
     OnFrames,
     alone,
-    penalty,
     samples_of,
 )
 from headstart.loading.sequences.letter_heads import LAYER, LinearLetterHead
 from headstart.loading.sequences.lettering import TOKENIZER, VOCABULARY, files
 from headstart.loading.sequences.letters import BLANK, BOUNDARY, UNKNOWN, Letters, read
+from headstart.loading.sequences.network import penalty
 from headstart.loading.sounds.options import heard
 
 _LARGEST: Final = 1 << 20  # bytes of letters

@@ -22,12 +22,12 @@ from headstart.hubs.huggingface.speech.frames import (
     SECONDS,
     MeanOfFrames,
     OnFrames,
-    penalty,
     samples_of,
 )
 from headstart.hubs.huggingface.speech.prompts import GENERATION, pieces_of
 from headstart.hubs.huggingface.whisper import Front
 from headstart.loading.sequences.dictation import Dictation
+from headstart.loading.sequences.network import penalty
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import heard
