@@ -228,7 +228,7 @@ def read_whole(folder: Path) -> tuple[Record, list[np.ndarray]]:
     for name, digest in hashes.items():
         tensors = arrays.read(folder / name)
         if tensors.digest() != digest:
-            raise _changed(folder / name)
+            raise records.changed(folder / name)
         endless = tensors.not_finite()
         if endless is not None:
             raise WeightsError(
@@ -243,7 +243,7 @@ def read_whole(folder: Path) -> tuple[Record, list[np.ndarray]]:
                 "Give a folder that Headstart saved."
             )
         if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != digest:
-            raise _changed(folder / name)
+            raise records.changed(folder / name)
     return record, contents
 
 
@@ -264,12 +264,6 @@ def _are_texts(values: Iterable[Any]) -> bool:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _changed(path: Path) -> WeightsError:
-    return WeightsError(
-        f"{path} has changed since it was saved. Copy it again, or make the model again."
-    )
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from headstart.errors import WeightsError, reason
-from headstart.loading import operations
+from headstart.loading import operations, record
 from headstart.loading.openvino_runtime import EXACT, library
 
 FOLDER: Final = "engine"
@@ -93,9 +93,7 @@ def read(folder: Path, stated: Mapping[str, str]) -> dict[str, bytes] | None:
             raise WeightsError(f"{path} is no graph. Copy it again, or make the model again.")
         files[name] = path.read_bytes()
         if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise WeightsError(
-                f"{path} has changed since it was saved. Copy it again, or make the model again."
-            )
+            raise record.changed(path)
     return files if files.keys() == NAMES else None
 
 

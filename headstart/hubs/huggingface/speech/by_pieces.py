@@ -29,8 +29,8 @@ from headstart.hubs.huggingface.whisper import Front
 from headstart.loading.sequences.dictation import Dictation
 from headstart.loading.sequences.network import penalty
 from headstart.loading.sounds.log_mel import LogMel
-from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import heard
+from headstart.loading.sounds.presets import of_kaldi
 
 _ENCODER: Final = "model.encoder"
 _LOUD: Final = 32_768.0  # what Kaldi takes samples for
@@ -159,16 +159,7 @@ def _on_windows(hidden: Tensor, mask: Tensor, function: Any) -> Tensor:
 def _speech_to_text(network: Any, fed: dict[str, Any], what: str) -> _Taken:
     """Speech2Text (Wang et al. 2020): four frames of Kaldi's make a state, normalised by sound."""
     config, rate = network.config, int(fed.get("sampling_rate", 16_000))
-    recipe = MelRecipe(
-        *(rate, 512, 400, 160, int(config.input_feat_per_channel), 20.0, rate / 2),
-        scale="kaldi",
-        power=2,
-        window="povey",
-        level=True,
-        emphasis=0.97,
-        offset=0.0,
-        floor=1.192092955078125e-07,
-    )
+    recipe = of_kaldi(rate, int(config.input_feat_per_channel), "povey")
     mel, shrinks = LogMel(recipe), 2 ** int(config.num_conv_layers)
     hop = shrinks * recipe.hop
     scale = float(config.d_model) ** 0.5 if config.scale_embedding else 1.0
