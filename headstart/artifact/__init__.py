@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,6 +201,18 @@ def read_evidence(folder: Path) -> dict[str, Any]:
         raise HeadstartError(
             f"{path} can't be read ({error}). Copy it again, or make the model again."
         ) from None
+
+
+@contextmanager
+def as_written(folder: Path) -> Iterator[None]:
+    """Say so where the evidence turns out to be other than what `fit` writes, by HeadstartError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise HeadstartError(
+            f"{folder / EVIDENCE} is not what `fit` writes ({type(error).__name__}: {error}). "
+            "Copy it again, or make the model again."
+        ) from error
 
 
 def read(folder: Path) -> Record:

@@ -14,13 +14,14 @@ from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, reason
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import HEAD, load, misfit, read_weights
+from headstart.hubs.huggingface.loading import HEAD, load, read_weights
 from headstart.hubs.huggingface.parts import Part, Stage, hidden_states
 from headstart.hubs.huggingface.pictures.parts import Block
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
 from headstart.hubs.huggingface.speech import transcriber
 from headstart.hubs.huggingface.whisper import Front
+from headstart.loading.refusals import misfit
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import SoundInput, heard

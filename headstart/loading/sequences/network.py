@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError, WeightsError, reason
+from headstart.errors import HeadstartError, reason
+from headstart.loading.refusals import misfit
 from headstart.loading.sequences.writer import Writer
 from headstart.loading.stages.placing import place
 
@@ -121,10 +122,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     kinds = {"missing": missing, "of another shape": differing, "left over": surplus}
     faults = [f"{len(n)} {kind}: {', '.join(n[:3])}" for kind, n in kinds.items() if n]
     if faults:
-        raise WeightsError(
-            f"{what} does not fit the network: {'; '.join(faults)}. "
-            "Give the weights of this architecture."
-        )
+        raise misfit(what, "; ".join(faults))
     with torch.no_grad():
         for name, source in names.items():
             if source is not None:

@@ -13,7 +13,7 @@ from transformers import AutoModelForSpeechSeq2Seq
 from headstart.contracts import Backbone
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import load, misfit, read_weights
+from headstart.hubs.huggingface.loading import load, read_weights
 from headstart.hubs.huggingface.parts import Stage, hidden_states
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
@@ -26,6 +26,7 @@ from headstart.hubs.huggingface.speech.frames import (
 )
 from headstart.hubs.huggingface.speech.prompts import GENERATION, pieces_of
 from headstart.hubs.huggingface.whisper import Front
+from headstart.loading.refusals import misfit
 from headstart.loading.sequences.dictation import Dictation
 from headstart.loading.sequences.network import penalty
 from headstart.loading.sounds.log_mel import LogMel
