@@ -10,7 +10,7 @@ from headstart.data.dataset import Dataset as Dataset
 from headstart.data.dataset import load as load
 from headstart.data.dataset import load_labelled as load_labelled
 from headstart.data.folds import everything as everything
-from headstart.data.folds import judged as judged
+from headstart.data.folds import fold_dataset as fold_dataset
 from headstart.data.folds import most_folds as most_folds
 from headstart.data.folds import nested as nested
 from headstart.data.folds import refolded as refolded

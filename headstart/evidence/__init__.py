@@ -27,9 +27,9 @@ from headstart.evidence.record import simplest as simplest
 from headstart.evidence.record import undecided as undecided
 from headstart.evidence.resampling import Draws as Draws
 from headstart.evidence.resampling import Resampling as Resampling
-from headstart.evidence.resampling import judged as judged
-from headstart.evidence.resampling import judged_task as judged_task
+from headstart.evidence.resampling import metric_interval as metric_interval
 from headstart.evidence.resampling import resampling as resampling
+from headstart.evidence.resampling import task_interval as task_interval
 from headstart.evidence.scratch import FINDINGS_SHARE as FINDINGS_SHARE
 from headstart.evidence.scratch import scratch_arm as scratch_arm
 from headstart.evidence.scratch import scratch_at as scratch_at

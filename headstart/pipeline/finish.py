@@ -61,7 +61,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     """
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
-    evidence.provenance = made(proof, workspace)
+    evidence.provenance = making_record(proof, workspace)
     model = settled(_calibrated(proof.model.network, evidence), search.experiment, arm)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
@@ -117,17 +117,17 @@ def page(
     proof: Proof,
     content: Mapping[str, Any],
     model: Network,
-    saved: Path | None = None,
+    model_folder: Path | None = None,
 ) -> None:
     """Write the page of an evidence record, where one is wanted.
 
-    It explains mistakes where the model lies `saved`.
+    It explains mistakes where the model lies `model_folder`.
     """
     settings = proof.search.experiment.settings
     if settings.evidence == "none":
         return
     facts = {"seed": settings.seed, "versions": installed.versions()}
-    why = _why(proof.search.experiment, model, content, saved) if saved else {}
+    why = _why(proof.search.experiment, model, content, model_folder) if model_folder else {}
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
@@ -143,7 +143,7 @@ def _calibrated(model: Network, evidence: Evidence) -> Network:
 def _evidence(proof: Proof) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
     search, baseline, transfer = proof.search, proof.baseline, proof.transfer
-    winner, experiment, folding = proof.model.arm, search.judged, search.folding
+    winner, experiment, folding = proof.model.arm, search.held_out_experiment, search.folding
     learned = search.experiment if folding is None else folding.parts[0]
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))
@@ -220,7 +220,7 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
 
 
 def _why(
-    experiment: Experiment, model: Network, content: Mapping[str, Any], saved: Path
+    experiment: Experiment, model: Network, content: Mapping[str, Any], folder: Path
 ) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
@@ -229,7 +229,7 @@ def _why(
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     if isinstance(model, FrozenModel):  # which the saved one is, and may answer without torch
-        here = load(saved, experiment.compute.device)
+        here = load(folder, experiment.compute.device)
     else:
         here = Predictor(
             model,
@@ -246,7 +246,7 @@ def _alone(backbone: Backbone) -> bool | str:
     return OF_COLUMNS if backbone.parts else bool(backbone.heads)
 
 
-def made(proof: Proof, workspace: Workspace) -> dict[str, Any]:
+def making_record(proof: Proof, workspace: Workspace) -> dict[str, Any]:
     """How the model was made; as a call in Python where no command was typed."""
     search, fits = proof.search, FEATURES in proof.search.arms
     origin, dataset = search.backbone.origin, search.experiment.dataset

@@ -56,7 +56,9 @@ class RunContext:
     workspace: Path | None = None
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
-    kept: dict[str, Backbone] | None = None  # for other runs, where none of them changes weights
+    backbones: dict[str, Backbone] | None = (
+        None  # for other runs, where none of them changes weights
+    )
     executor: Executor = field(default_factory=Local)
 
     @classmethod
@@ -73,26 +75,26 @@ class RunContext:
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
-        if self.kept is not None and backbone in self.kept:
-            return self.kept[backbone]
+        if self.backbones is not None and backbone in self.backbones:
+            return self.backbones[backbone]
 
         def load() -> Backbone:
             seed_everything(self.settings.seed)
             return catalog.load_backbone(backbone)
 
         started, computed = time.monotonic(), time.process_time()
-        loaded = known_backbones.recall(backbone, load)
-        if loaded is None:
+        recall = known_backbones.recall(backbone, load)
+        if recall is None:
             network = load()
-            loaded = known_backbones.Loaded(network, time.monotonic() - started)
+            recall = known_backbones.Loaded(network, time.monotonic() - started)
             busy = time.process_time() - computed  # what other work took then says nothing later
-            known_backbones.remember(backbone, network, min(loaded.seconds, busy))
-        self.loads.append(loaded.seconds)
-        network = loaded.backbone
+            known_backbones.remember(backbone, network, min(recall.seconds, busy))
+        self.loads.append(recall.seconds)
+        network = recall.backbone
         for note in network.notes:
             self.progress.say(note)
-        if self.kept is not None:
-            self.kept[backbone] = network
+        if self.backbones is not None:
+            self.backbones[backbone] = network
         return network
 
     def keep_time(self) -> None:
@@ -159,7 +161,9 @@ class RunContext:
         prefix = self.prefix(backbone)
         return fitted_to_rows(backbone, modality.fitted(backbone), items, prefix, self.progress)
 
-    def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
+    def backbone_for_task(
+        self, dataset: Dataset, backbone: Backbone, alone: bool = True
+    ) -> Backbone:
         """A backbone as the task that these targets make reads it.
 
         Raises HeadstartError where it isn't `alone`, and has no row of features to be compared by.
@@ -252,9 +256,9 @@ def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:
     kind of its own. Raises HeadstartError where there is none.
     """
     names, modality = catalog.names("tasks"), backbone.modality
-    named = f"{modality}-{settings.targets}"
-    if named in names:
-        return named
+    own_name = f"{modality}-{settings.targets}"
+    if own_name in names:
+        return own_name
     ordered = [*catalog.TASKS, *sorted(names.keys() - catalog.TASKS.keys())]
     fitting = (name for name in ordered if name.startswith(f"{modality}-"))
     kind = dataset.kind
@@ -291,10 +295,10 @@ def scratch_recipe(experiment: Experiment, strategy: Strategy, backbone: Backbon
 
 def random_init(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
-    wanted = backbone.wanted
+    for_task = backbone.for_task
 
-    def made() -> Backbone:
+    def build() -> Backbone:
         network = catalog.load_backbone(backbone.architecture)
-        return wanted(network) if wanted else network
+        return for_task(network) if for_task else network
 
-    return made
+    return build

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
+    from headstart.features.engine.choice import cached_engine as cached_engine
     from headstart.features.engine.choice import fastest as fastest
-    from headstart.features.engine.choice import kept as kept
     from headstart.features.engine.interface import Engine as Engine
     from headstart.features.engine.interface import EngineError as EngineError
     from headstart.features.engine.interface import count as count
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __getattr__ = exports(
     __name__,
     {
-        "choice": ("fastest", "kept"),
+        "choice": ("fastest", "cached_engine"),
         "interface": (
             *("Engine", "EngineError", "count", "each", "head", "numbers", "on_device", "part"),
             *("tensors", "to_device"),

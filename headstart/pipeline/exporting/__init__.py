@@ -116,10 +116,10 @@ class _Export:
         sample = example(fed(values, reader.modality, reader.preprocess))
         whole = Whole.of(predictor.model, predictor.task, reader, width, sample)
         _demand_held(self.folder, self.name, whole)
-        kept, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
+        temperature, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
 
         def described(network: Whole) -> dict[str, Any]:
-            return description.described(record, network, reader, kept, precision)
+            return description.described(record, network, reader, temperature, precision)
 
         self.progress.say(f"Writing {self.folder} as {self.name}.")
         facts = self._written(draft, whole, described)
@@ -265,14 +265,14 @@ def calibration_items(
     """
     data = own_data(folder, "--calibration")[1] if calibration is None else calibration
     apart = {_content(item.read()) for item in items.items}
-    named = [
+    requested_items = [
         each.item
         for each in predictor.inputs(Path(data) if isinstance(data, str) else data)
         if not predictor.problem(each) and _content(each.item.read()) not in apart
     ]
-    if named:
-        order = np.random.default_rng(0).permutation(len(named))[:MOST]
-        return [named[place] for place in sorted(order.tolist())], items
+    if requested_items:
+        order = np.random.default_rng(0).permutation(len(requested_items))[:MOST]
+        return [requested_items[place] for place in sorted(order.tolist())], items
     if calibration is not None or len(items.items) < 2 * _EVERY:
         raise HeadstartError(
             f"{data} has no item for the ranges of whole numbers that isn't compared on. "
