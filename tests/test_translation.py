@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from headstart.loading.sequences.bridging import shares, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceProcessor
@@ -22,6 +21,7 @@ from headstart.data import Item
 from headstart.data.sources import FileSource
 from headstart.errors import HeadstartError
 from headstart.loading.sequences import pieces
+from headstart.loading.sequences.bridging import shares, written
 from headstart.loading.sequences.files import PieceFiles
 from headstart.loading.sequences.lexicon import Lexicon
 from headstart.loading.sequences.writer import Writer

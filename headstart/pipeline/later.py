@@ -179,13 +179,8 @@ def _proved(transfer: Transfer, saved_model: _Saved, workspace: Workspace, run: 
     """Train what the saved model must beat, and write the whole evidence beside it."""
     experiment, backbone, name = transfer.experiment, transfer.backbone, saved_model.record.strategy
     features = evidence.features_arm(replace(experiment, budget=Budget(None)), backbone)
-    try:
+    with artifact.as_written(workspace.out):
         model, temperature = saved_model.result(experiment, features), saved_model.temperature
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HeadstartError(
-            f"{workspace.out / artifact.EVIDENCE} is not what `fit` writes "
-            f"({type(error).__name__}: {error}). Copy it again, or make the model again."
-        ) from error
     spec = StrategySpec.of(FEATURES if name == "naive" else name)
     if by_folds(experiment):
         search = strategy_search.run(replace(transfer, strategy=spec))

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast, final
 
 import torch
-from headstart.loading.sequences.bridging import shares, written
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from headstart.contracts import Backbone
+from headstart.loading.sequences.bridging import shares, written
 from headstart.loading.sequences.files import JOINT, OWN, TOKENIZER, PieceFiles
 from headstart.loading.sequences.lexicon import Lexicon
 from headstart.loading.sequences.network import ENCODER, configured

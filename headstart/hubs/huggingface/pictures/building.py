@@ -19,10 +19,11 @@ from headstart.hubs.huggingface.building import (
     width_of,
     with_adapter,
 )
-from headstart.hubs.huggingface.loading import HEAD, labelled, load, misfit, read_weights
+from headstart.hubs.huggingface.loading import HEAD, labelled, load, read_weights
 from headstart.hubs.huggingface.pictures.parts import cut
 from headstart.hubs.huggingface.pictures.planning import PictureSpec
 from headstart.hubs.huggingface.reading import PROCESSORS
+from headstart.loading.refusals import misfit
 from headstart.loading.transformers_networks import AutoModel, AutoModelForImageClassification
 from headstart.loading.weights import State, linear
 
