@@ -49,7 +49,8 @@ def split_named(column: str, value: Any) -> str | None:
         return ""
     marked = _MARKED.get(_key(column))
     if marked is not None:
-        return {1.0: marked[0], 0.0: marked[1]}.get(mark(value) if mark(value) is not None else -1)
+        yes = mark(value)
+        return marked[0] if yes == 1.0 else marked[1] if yes == 0.0 else None
     word = str(value).strip().lower()
     named = SPLIT_WORDS.get(word) or _LEADERBOARDS.get(word) or split_of(str(value))
     return named if named in SPLITS else None

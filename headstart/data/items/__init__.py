@@ -53,9 +53,8 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
         return Manifest.within(_root(path, modality), path, modality).find(schema)
-    tree, masks = walk(path, modality), ()
-    if not modality.inline:
-        tree, masks = without_masks(tree)
+    tree = walk(path, modality)
+    tree, masks = (tree, ()) if modality.inline else without_masks(tree)
     name_part = label_part(schema.label)
     if name_part is not None and tree.items:
         contents = replace(from_names(path, tree, name_part), warnings=masks)
