@@ -21,7 +21,7 @@ from headstart.pipeline.folding import Folding
 from headstart.results import Result
 
 TINY = "seeded:convnet?width=4"
-QUICK: dict[str, Any] = {"epochs": 2, "device": "cpu", "evidence": "quick", "judge": "cv"}
+QUICK: dict[str, Any] = {"epochs": 1, "device": "cpu", "evidence": "quick", "judge": "cv"}
 
 
 def fit(data: Path, out: Path, strategy: str | None = None, **chosen: Any) -> Result:

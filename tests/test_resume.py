@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import write_pictures
@@ -30,13 +31,15 @@ OFTEN = (
 )
 
 
-def command(*start: str, data: Path, out: Path, evidence: str = "full") -> list[str]:
+def command(
+    *start: str, data: Path, out: Path, evidence: str = "full", epochs: int = 6
+) -> list[str]:
     """The same fit, begun by `start`."""
     choice = [
         "-s",
         "full-fine-tuning",
         "--epochs",
-        "6",
+        str(epochs),
         "--batch-size",
         "8",
         "--json",
@@ -56,10 +59,10 @@ def begin() -> Iterator[Begin]:
     begun: list[subprocess.Popen[bytes]] = []
 
     def start(
-        *how: str, data: Path, out: Path, cache: Path, evidence: str = "full"
+        *how: str, data: Path, out: Path, cache: Path, **options: Any
     ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            command(*how, data=data, out=out, evidence=evidence),
+            command(*how, data=data, out=out, **options),
             cwd=ROOT,
             env=os.environ | {"HEADSTART_CACHE": str(cache)},
             stdout=subprocess.PIPE,
@@ -122,7 +125,8 @@ def test_killed_and_resumed_equals_unbroken(
 ) -> None:
     whole, killed = tmp_path / "whole" / "model", tmp_path / "killed" / "model"
     cache = tmp_path / "killed-cache"
-    begin = partial(begin, data=data, evidence="full" if every else "quick")
+    options = {"evidence": "full", "epochs": 6} if every else {"evidence": "quick", "epochs": 2}
+    begin = partial(begin, data=data, **options)
     unbroken = begin("-m", "headstart", out=whole, cache=tmp_path / "whole-cache")
 
     unfinished = killed.with_name("model.unfinished")

@@ -56,9 +56,9 @@ def label(  # noqa: PLR0913  # a flag each
     ] = False,
 ) -> Answer:
     """Show items on a local page where a key gives the class, and write labels.csv for `fit`."""
-    from headstart.pipeline.labelling import Asked
+    from headstart.pipeline.labelling import LabellingOptions
     from headstart.pipeline.labelling import label as ask
 
     classes = None if labels is None else tuple(part.strip() for part in labels.split(","))
-    task = Asked(classes, out, backbone, count, port, browser)
+    task = LabellingOptions(classes, out, backbone, count, port, browser)
     return ask(None if model == "-" else model, unlabelled, task, progress=progress)

@@ -89,9 +89,9 @@ class Local(Executor):
     def start(self) -> None:
         """Raises HeadstartError where an address or several workers are named."""
         if self.address or (self.workers or 1) > 1:
-            named = f"on local:{self.address}" if self.address else f"workers {self.workers}"
+            option = f"on local:{self.address}" if self.address else f"workers {self.workers}"
             raise HeadstartError(
-                f"{named} can't be: this process alone computes, on all cores. "
+                f"{option} can't be: this process alone computes, on all cores. "
                 "Give --on ray beside it, or leave it out."
             )
 

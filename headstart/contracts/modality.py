@@ -95,7 +95,7 @@ class Modality(Presented, Tabular, ABC):
         """Whether a stranger's preprocessing is one that items can be prepared by, in any case."""
         return True
 
-    def composed(self, named: Callable[[str], Modality]) -> Modality:
+    def composed(self, modality_by_name: Callable[[str], Modality]) -> Modality:
         """The same with a way to others by name, for one whose items hold items of others."""
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.data.added import in_splits, joined, load_added
 from headstart.data.dataset import IN_MEMORY, Dataset, load, load_labelled
-from headstart.data.folds import everything, judged, most_folds, nested, refolded
+from headstart.data.folds import everything, fold_dataset, most_folds, nested, refolded
 from headstart.data.inputs.reading import inputs_of
 from headstart.data.items import demand_data, find_inputs, recognise
 from headstart.data.memory import data_of
@@ -30,10 +30,10 @@ __all__ = [
     "demand_data",
     "everything",
     "find_inputs",
+    "fold_dataset",
     "in_splits",
     "inputs_of",
     "joined",
-    "judged",
     "load",
     "load_added",
     "load_labelled",

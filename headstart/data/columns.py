@@ -81,12 +81,12 @@ class _Choice:
     @cached_property
     def split(self) -> str | None:
         """The column that says which split a row is in, of those that the user doesn't name."""
-        named = {*self.schema.named, *self._named(self.schema.label or "")}
+        named = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
         return split_column(self.table, [name for name in self.names if name not in named])
 
     @cached_property
     def _folds(self) -> tuple[str, ...]:
-        named = {*self.schema.named, *self._named(self.schema.label or "")}
+        named = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
         return tuple(n for n in self.names if n not in named and numbers_folds(self.table, n))
 
     @property
@@ -103,13 +103,13 @@ class _Choice:
         if self.schema.files is not None:
             return (self._of_files(self.schema.files),)
         if self.schema.content:
-            return self._asked(self.schema.content)
+            return self._content_columns(self.schema.content)
         before = self.schema.before
         if before and before.content and set(before.content) <= set(self.names):
             return before.content
         usual = [self.lower[name] for name in self.modality.columns if name in self.lower]
         label = self.schema.label or self._named_label(())
-        labels = self._named(label) if label else []
+        labels = self._columns_of(label) if label else []
         usual = [name for name in usual if self.schema.label is None or name not in labels]
         if usual:
             return (usual[0],)
@@ -128,9 +128,9 @@ class _Choice:
                 f"{self.path} can't have content and label in one column, {label!r}. Name another."
             )
         if label is not None:
-            if self.schema.may_lack_label and not set(self._named(label)) <= set(self.names):
+            if self.schema.may_lack_label and not set(self._columns_of(label)) <= set(self.names):
                 return ()
-            return tuple(dict.fromkeys(map(self._demanded, self._named(label))))
+            return tuple(dict.fromkeys(map(self._demanded, self._columns_of(label))))
         before = self.schema.before
         if before and before.labels and set(before.labels) <= set(self.names).difference(content):
             return before.labels
@@ -139,10 +139,10 @@ class _Choice:
         possible = [name for name in self.names if name not in excluded]
         free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
         only = (names[0] for names in (likely, possible) if free and len(names) == 1)
-        chosen = self._named_label(content) or next(only, None)
-        if self.schema.may_lack_label and chosen not in likely:
+        label_columns = self._named_label(content) or next(only, None)
+        if self.schema.may_lack_label and label_columns not in likely:
             return ()
-        return self._marks(likely) if chosen is None else (chosen,)
+        return self._marks(likely) if label_columns is None else (label_columns,)
 
     def kind(self, labels: tuple[str, ...]) -> str:
         """The kind of target that the label column's name says, where the user doesn't."""
@@ -161,13 +161,13 @@ class _Choice:
             )
         return self._demanded(group)
 
-    def span(self, taken: tuple[str, ...]) -> tuple[str, str] | None:
+    def span(self, other_columns: tuple[str, ...]) -> tuple[str, str] | None:
         """The columns between whose numbers only a part of the content is meant, if any are."""
         names = [self.lower.get(name) for name in self.modality.span or ()]
         first, last = names or (None, None)
-        if first is None or last is None or {first, last} & set(taken):
+        if first is None or last is None or {first, last} & set(other_columns):
             return None
-        if taken[0].lower().startswith("slice"):  # of which each is a file already
+        if other_columns[0].lower().startswith("slice"):  # of which each is a file already
             return None
         return first, last
 
@@ -194,7 +194,7 @@ class _Choice:
         """
         before = self.schema.before
         if before and before.content:
-            content = self.modality.wanted(before.content)
+            content = self.modality.fitted_columns(before.content)
             absent = next((name for name in content if name not in self.names), None)
             if absent is None:
                 return content, ()
@@ -203,10 +203,10 @@ class _Choice:
                 f"{self.listed}. Add it, empty where nothing is known."
             )
         label = self.schema.label or self._named_label(()) or ""
-        passed = {*map(self._demanded, self.schema.drop), *self._named(label)}
+        passed = {*map(self._demanded, self.schema.drop), *self._columns_of(label)}
         free = [name for name in self._others(()) if name not in passed]
-        chosen = self._asked(self.schema.content) if self.schema.content else free
-        used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
+        columns = self._content_columns(self.schema.content) if self.schema.content else free
+        used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in columns})
         if used:
             return used, remarks
         rows = sum(1 for _ in self.table.numbers())
@@ -258,7 +258,7 @@ class _Choice:
         excluded = (*content, self.schema.group, self.split, *self._folds)
         return [name for name in self.names if name not in excluded and not _is_passed(name)]
 
-    def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
+    def _content_columns(self, content: tuple[str, ...]) -> tuple[str, ...]:
         most = len(self.names) if self.modality.whole_rows else 2 if self.modality.inline else 1
         if len(content) > most:
             what = "Texts come in at most two columns" if most == 2 else "The content is one column"
@@ -273,7 +273,7 @@ class _Choice:
             )
         return self._demanded(name)
 
-    def _named(self, label: str) -> list[str]:
+    def _columns_of(self, label: str) -> list[str]:
         """The column of this name, or those between its commas."""
         return [label] if label in self.names else [each.strip() for each in label.split(",")]
 

@@ -26,8 +26,8 @@ def alone(contents: Contents, columns: Sequence[str]) -> Contents:
 
 def kind_alone(contents: Contents, schema: Schema) -> str:
     """The kind of target that label columns are of by themselves. Raises DataError for none."""
-    named = kind_named(schema.kind) if schema.kind else None
-    return kind_of(settle(contents, schema, named), schema).name
+    kind = kind_named(schema.kind) if schema.kind else None
+    return kind_of(settle(contents, schema, kind), schema).name
 
 
 def are_one_task(contents: Contents) -> bool:

@@ -71,14 +71,14 @@ class Manifest:
         modality = self.modality
         if whole:
             modality = modality.settled({n: [*table.values(n)] for n in columns.content})
-        held = modality.holds()
+        cell_modalities = modality.holds()
         cells = table.texts if modality.inline else table.values if whole else table.contents
-        every = (table.contents(n) if n in held else cells(n) for n in columns.content)
+        every = (table.contents(n) if n in cell_modalities else cells(n) for n in columns.content)
         records = records_of(table, columns, zip(*every, strict=True))
         finders: dict[str, CellFinder] = {}
         if whole:
             records = with_plain_labels(records, columns)
-            places = {name: columns.content.index(name) for name in held}
+            places = {name: columns.content.index(name) for name in cell_modalities}
             values = {name: [r.content[n] for r in records] for name, n in places.items()}
             root, base = self.paths.root, self.path.parent
             finders = CellFinder.of(root, base, modality, values, self.split)

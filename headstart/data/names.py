@@ -136,8 +136,8 @@ def number(names: Iterable[str]) -> bool:
     if all(name.lower() in _TREATMENTS for name in distinct):
         return True
     stems = {_stem(name) for name in distinct}
-    counted = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in distinct)
-    return counted and len(stems) == 1
+    is_series = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in distinct)
+    return is_series and len(stems) == 1
 
 
 def _words(name: str) -> list[str]:

@@ -47,10 +47,9 @@ def split_named(column: str, value: Any) -> str | None:
     """The split that a cell says: empty where it is blank, None where it says none."""
     if is_blank(value):
         return ""
-    marked = _MARKED.get(_key(column))
-    if marked is not None:
-        yes = mark(value)
-        return marked[0] if yes == 1.0 else marked[1] if yes == 0.0 else None
+    splits, number = _MARKED.get(_key(column)), mark(value)
+    if splits is not None:
+        return splits[0] if number == 1 else splits[1] if number == 0 else None
     word = str(value).strip().lower()
     named = SPLIT_WORDS.get(word) or _LEADERBOARDS.get(word) or split_of(str(value))
     return named if named in SPLITS else None

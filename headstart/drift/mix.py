@@ -33,7 +33,7 @@ def shares_of(chances: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 
 def with_interval(
-    chances: np.ndarray, known: np.ndarray, rng: np.random.Generator
+    chances: np.ndarray, held_out: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shares among new items, (labels,), with 95 % bounds: their probabilities and the known ones'.
 
@@ -42,11 +42,11 @@ def with_interval(
     resampled = [
         shares_of(
             chances[rng.integers(0, len(chances), len(chances))],
-            known[rng.integers(0, len(known), len(known))].mean(axis=0),
+            held_out[rng.integers(0, len(held_out), len(held_out))].mean(axis=0),
         )
         for _ in range(_RESAMPLES if chances.size <= _MANY else _FEW_RESAMPLES)
     ]
-    value = shares_of(chances, known.mean(axis=0))
+    value = shares_of(chances, held_out.mean(axis=0))
     low, high = np.quantile(resampled, [_TAIL, 1 - _TAIL], axis=0)
     least, most = _TAIL ** (1 / len(chances)), 1 - _TAIL ** (1 / len(chances))
     low, high = np.minimum(low, least), np.maximum(high, most)  # as for none, or all, of so many

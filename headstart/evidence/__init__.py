@@ -16,7 +16,13 @@ from headstart.evidence.intervals import Interval, average, bootstrap, gained, p
 from headstart.evidence.lookup import MEMORY, NEAREST
 from headstart.evidence.pricing import Price
 from headstart.evidence.record import Arm, Evidence, choose, interval, simplest, undecided
-from headstart.evidence.resampling import Draws, Resampling, judged, judged_task, resampling
+from headstart.evidence.resampling import (
+    Draws,
+    Resampling,
+    metric_interval,
+    resampling,
+    task_interval,
+)
 from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
 
 __all__ = [
@@ -42,8 +48,7 @@ __all__ = [
     "gained",
     "head_arm",
     "interval",
-    "judged",
-    "judged_task",
+    "metric_interval",
     "naive_arm",
     "paired",
     "resampling",
@@ -51,6 +56,7 @@ __all__ = [
     "scratch_at",
     "simplest",
     "strategy_arm",
+    "task_interval",
     "undecided",
     "verdict",
 ]

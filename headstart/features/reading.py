@@ -121,7 +121,7 @@ class Reader:
     def inputs(self, batches: Iterable[Sequence[Item]], view: View | None = None) -> Iterator[Any]:
         """Model inputs for each batch of items, in order."""
         if self.modality.keeps_decoded:
-            return (self._seen(self.decoded(batch)) for batch in batches)
+            return (self._model_inputs(self.decoded(batch)) for batch in batches)
         return self._ahead(batches, view)
 
     def _ahead(self, batches: Iterable[Sequence[Item]], view: View | None) -> Iterator[Any]:
@@ -143,14 +143,14 @@ class Reader:
                         future.cancel()
 
     def _collect(self, futures: list[Future[Any]]) -> Any:
-        return self._seen([future.result() for future in futures])
+        return self._model_inputs([future.result() for future in futures])
 
     def collated(self, items: Sequence[Any]) -> Any:
         """A batch of decoded items, as tensors or as plain arrays."""
         collate = self.modality.arrays if self.plain else self.modality.collate
         return collate(items, self.preprocess)
 
-    def _seen(self, items: Sequence[Any]) -> Any:
+    def _model_inputs(self, items: Sequence[Any]) -> Any:
         inputs = self.collated(items)
         return self.modality.look(inputs, self.look) if self.look else inputs
 

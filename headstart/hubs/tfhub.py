@@ -104,7 +104,7 @@ class TfHub(Hub):
         graph = _graph(folder, what)
         options = reference.with_options(**{"sha256": None, _FORMAT: None}).options
         if graph.is_dir():
-            options = {**_ZERO_TO_ONE, **_known(reference.name), **options}
+            options = {**_ZERO_TO_ONE, **_options_of(reference.name), **options}
         return replace(reference, hub="graph", name=str(graph), options=options)
 
     def load(self, reference: Reference) -> Backbone:
@@ -141,7 +141,7 @@ def _fetched() -> Iterator[str]:
         yield record.url.partition("?")[0].removeprefix(f"{_hub()}/")
 
 
-def _known(handle: str) -> dict[str, str]:
+def _options_of(handle: str) -> dict[str, str]:
     """What the handle tells of the network: its size, and whether it ends in features."""
     size = {"size": str(KNOWN[handle][0])} if handle in KNOWN else {}
     return size | ({"head": "false"} if "feature_vector" in handle.replace("-", "_") else {})

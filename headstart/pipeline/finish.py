@@ -18,7 +18,7 @@ from headstart.pipeline import cautions
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
-from headstart.pipeline.making import made, plan_of
+from headstart.pipeline.making import making_record, plan_of
 from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import load
 from headstart.pipeline.pictures import explanations
@@ -60,7 +60,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     """
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
-    evidence.provenance = made(proof, workspace)
+    evidence.provenance = making_record(proof, workspace)
     model = settled(_calibrated(proof.model.network, evidence), search.experiment, arm)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
@@ -116,17 +116,17 @@ def page(
     proof: Proof,
     content: Mapping[str, Any],
     model: Network,
-    saved: Path | None = None,
+    model_folder: Path | None = None,
 ) -> None:
     """Write the page of an evidence record, where one is wanted.
 
-    It explains mistakes where the model lies `saved`.
+    It explains mistakes where the model lies `model_folder`.
     """
     settings = proof.search.experiment.settings
     if settings.evidence == "none":
         return
     facts = {"seed": settings.seed, "versions": installed.versions()}
-    why = _why(proof.search.experiment, model, content, saved) if saved else {}
+    why = _why(proof.search.experiment, model, content, model_folder) if model_folder else {}
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
@@ -142,7 +142,7 @@ def _calibrated(model: Network, evidence: Evidence) -> Network:
 def _evidence(proof: Proof) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
     search, baseline, transfer = proof.search, proof.baseline, proof.transfer
-    winner, experiment, folding = proof.model.arm, search.judged, search.folding
+    winner, experiment, folding = proof.model.arm, search.held_out_experiment, search.folding
     learned = search.experiment if folding is None else folding.parts[0]
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))
@@ -224,7 +224,7 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
 
 
 def _why(
-    experiment: Experiment, model: Network, content: Mapping[str, Any], saved: Path
+    experiment: Experiment, model: Network, content: Mapping[str, Any], folder: Path
 ) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
@@ -233,7 +233,7 @@ def _why(
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     if isinstance(model, FrozenModel):  # which the saved one is, and may answer without torch
-        here = load(saved, experiment.compute.device)
+        here = load(folder, experiment.compute.device)
     else:
         here = Predictor(
             model,

@@ -14,7 +14,7 @@ from headstart.runtime import installed
 from headstart.runtime.workspace import Workspace
 
 
-def made(proof: Proof, workspace: Workspace) -> dict[str, Any]:
+def making_record(proof: Proof, workspace: Workspace) -> dict[str, Any]:
     """How the model was made; as a call in Python where no command was typed."""
     search, fits = proof.search, FEATURES in proof.search.arms
     origin, dataset = search.backbone.origin, search.experiment.dataset

@@ -110,11 +110,11 @@ def opened(places: Sequence[str | Path], via: Sequence[str]) -> list[Predictor]:
             f"{len(via)}. Name one for each place where two meet."
         )
     for number, (one, other) in enumerate(pairwise(sides)):
-        wanted = via[number] if via else one[1]
-        if one[1] != wanted or other[0] != wanted:
+        bridge = via[number] if via else one[1]
+        if one[1] != bridge or other[0] != bridge:
             raise HeadstartError(
                 f"{places[number]} writes {one[1]} and {places[number + 1]} reads {other[0]}, "
-                f"which are not both {wanted}. Give models that meet in one language."
+                f"which are not both {bridge}. Give models that meet in one language."
             )
     return [load(place) for place in places]
 

@@ -115,8 +115,10 @@ def _flat(answer: Mapping[str, Any]) -> Row:
     row: Row = {}
     for task, own in answer.get(EACH, {}).items():
         plain = _flat(own)
-        named = task not in _TAKEN
-        row |= {task if named and n in _ANSWERS else f"{task}_{n}": v for n, v in plain.items()}
+        has_prefix = task not in _TAKEN
+        row |= {
+            task if has_prefix and n in _ANSWERS else f"{task}_{n}": v for n, v in plain.items()
+        }
     for name, value in answer.items() if EACH not in answer else ():
         if isinstance(value, Mapping):
             row |= {f"{_SINGULAR.get(name, name)}_{key}": each for key, each in value.items()}

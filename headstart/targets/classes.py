@@ -78,9 +78,9 @@ class Classes(Targets):
         """The error of a data set with one class."""
         return DataError(f"{path} has only one class, {label!r}. Give at least two.")
 
-    def recognise(self, path: Path, items: Items, known: Names) -> None:
+    def recognise(self, path: Path, items: Items, names: Names) -> None:
         """Raise DataError for a class that is not known."""
-        demand_known(path, {item.label for item in items}, known)
+        demand_known(path, {item.label for item in items}, names)
 
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """The number of each item's class: (N,) int64."""
@@ -91,11 +91,11 @@ class Classes(Targets):
         """Each class is cut on its own."""
         return label
 
-    def demand(self, path: Path, kept: Items, usable: Items, names: Names) -> None:
+    def demand(self, path: Path, members: Items, usable: Items, names: Names) -> None:
         """Raise DataError for a class with fewer than 2 different items, or none to train on."""
-        different = Counter(label for label, _ in {(item.label, item.identity) for item in kept})
+        different = Counter(label for label, _ in {(item.label, item.identity) for item in members})
         valid = {item.label for item in usable}
-        learned = {item.label for item in kept if item.split in (None, "train")}
+        learned = {item.label for item in members if item.split in (None, "train")}
         for label in names:
             if different[label] == 0:
                 why = "all repeat other labels' content" if label in valid else "none could be read"

@@ -248,8 +248,8 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
             DataError(f"{data} holds no item of a known kind. Give files of one."),
         )
     best = [name for name, own in items.items() if len(own) == most]
-    known = (name for name in best[1:] and best if _is_known(items[name][0], modalities[name]))
-    return next(known, best[0])
+    names = (name for name in best[1:] and best if _is_known(items[name][0], modalities[name]))
+    return next(names, best[0])
 
 
 def _is_table(data: Data) -> bool:

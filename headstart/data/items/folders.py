@@ -39,10 +39,10 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
     folders = [folder for folder, _ in layout.roots]
     if not any(folder.full for folder in folders):
         raise DataError(f"{path} holds files but no folder of a class. {advice(top)}")
-    if schema.named:
+    if schema.column_names:
         raise DataError(
-            f"{path} is a folder of classes and has no column {schema.named[0]!r}: its folders' "
-            "names are the labels. Leave the column out, or give a manifest."
+            f"{path} is a folder of classes and has no column {schema.column_names[0]!r}: its "
+            "folders' names are the labels. Leave the column out, or give a manifest."
         )
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)

@@ -70,7 +70,7 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
                 f"{path} has no folders of level {schema.class_level}. Give --class-level 1"
                 + (f" to {len(levels)}." if len(levels) > 1 else ", or leave it out.")
             )
-        return Classes(levels[schema.class_level - 1], split, _said(levels, schema.class_level))
+        return Classes(levels[schema.class_level - 1], split, _remarks(levels, schema.class_level))
     telling = [level for level in levels if not number(level.names)]
     again = [level for level in telling if level.again]
     several = [level for level in levels if len(level.names) > 1 and not only_part(level.names)]
@@ -85,7 +85,7 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
             f"{path} has folders that only part the data ({level.shown}), and no class is named. "
             f"{advice(roots[0])}"
         )
-    return Classes(level, split, _said(levels, level.number))
+    return Classes(level, split, _remarks(levels, level.number))
 
 
 def _levels(roots: Sequence[Folder]) -> list[Level]:
@@ -102,15 +102,15 @@ def _levels(roots: Sequence[Folder]) -> list[Level]:
     return levels
 
 
-def _said(levels: Sequence[Level], chosen: int) -> tuple[str, ...]:
+def _remarks(levels: Sequence[Level], level: int) -> tuple[str, ...]:
     """What was taken, and how to take another; nothing where only one could be meant."""
     if len(levels) == 1:
         return ()
     others = [
         each
         for each in levels
-        if each.number != chosen and len(each.names) > 1 and not all(map(split_of, each.names))
+        if each.number != level and len(each.names) > 1 and not all(map(split_of, each.names))
     ]
     offers = [f"--class-level {each.number} takes {each.shown}" for each in others]
-    sentence = f"the folders of level {chosen} are the classes: {levels[chosen - 1].shown}"
+    sentence = f"the folders of level {level} are the classes: {levels[level - 1].shown}"
     return ("; ".join([sentence, *offers]),)

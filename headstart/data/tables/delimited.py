@@ -12,7 +12,7 @@ from pathlib import Path
 
 from headstart.contracts.cells import number
 from headstart.data.tables.header import HEADINGS, parted
-from headstart.data.tables.interface import TableInMemory, named
+from headstart.data.tables.interface import TableInMemory, column_names
 from headstart.data.tables.text import opened, sample
 from headstart.errors import DataError
 
@@ -75,7 +75,7 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
                 f"{path} line {line} has {len(fields)} fields under {len(header)} columns. "
                 "Put quotation marks around a field that holds the delimiter."
             )
-    return TableInMemory(path, named(path, header), rows, remark=remark)
+    return TableInMemory(path, column_names(path, header), rows, remark=remark)
 
 
 def _cell(fields: Sequence[str], number: int) -> str:

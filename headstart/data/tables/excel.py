@@ -11,7 +11,7 @@ from typing import Any
 from headstart.data.names import split_of
 from headstart.data.sources import SPLITS
 from headstart.data.tables.header import parted
-from headstart.data.tables.interface import TableInMemory, named
+from headstart.data.tables.interface import TableInMemory, column_names
 from headstart.errors import DataError
 from headstart.runtime.installed import installation
 
@@ -86,4 +86,4 @@ def _sheet(path: Path, rows: Iterable[Sequence[Any]]) -> TableInMemory:
     header, below, remark = parted(filled)
     while header and not any(any(row[len(header) - 1 :]) for _, row in [(0, header), *below]):
         header.pop()
-    return TableInMemory(path, named(path, header), below, "row", remark, typed=True)
+    return TableInMemory(path, column_names(path, header), below, "row", remark, typed=True)

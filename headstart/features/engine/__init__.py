@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.features.engine.choice import fastest, kept
+    from headstart.features.engine.choice import cached_engine, fastest
     from headstart.features.engine.interface import (
         Engine,
         EngineError,
@@ -31,11 +31,11 @@ __all__ = [
     "Engine",
     "EngineError",
     "TorchEngine",
+    "cached_engine",
     "count",
     "each",
     "fastest",
     "head",
-    "kept",
     "mean",
     "numbers",
     "on_device",
@@ -47,7 +47,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
-        "choice": ("fastest", "kept"),
+        "choice": ("fastest", "cached_engine"),
         "interface": (
             *("Engine", "EngineError", "count", "each", "head", "numbers", "on_device", "part"),
             *("tensors", "to_device"),

@@ -8,7 +8,6 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, reason
@@ -26,6 +25,7 @@ from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import SoundInput, heard
 from headstart.loading.sounds.windows import windowed
 from headstart.loading.spec import resolve
+from headstart.loading.transformers_networks import AutoModel
 from headstart.loading.weights import State, apart, linear
 
 _CLAP: Final = "audio_model.audio_encoder"
@@ -127,8 +127,8 @@ def _network(layout: Layout, config: Any) -> tuple[nn.Module, nn.Linear | None, 
         loaded = load(AutoModel, config, own, what)
         missing.update(loaded.missing)
         if layout.file is not None and loaded.unexpected:  # the user's own word for these weights
-            left = ", ".join(loaded.unexpected[:3])
-            raise misfit(what, f"{len(loaded.unexpected)} left over: {left}")
+            extra = ", ".join(loaded.unexpected[:3])
+            raise misfit(what, f"{len(loaded.unexpected)} left over: {extra}")
         return loaded.network
 
     network = built(lambda: untrained(AutoModel, config), layout, fill)

@@ -123,10 +123,10 @@ def _by_class(network: KerasLayer, group: Any, file: File) -> Arrays:
     arrays: Arrays = {}
     if name is None:
         return arrays
-    container, counted = member(group, name, file), dict[str, int]()
+    container, counts = member(group, name, file), dict[str, int]()
     for layer in network.inside:
         kind = snake(layer.kind)
-        number = counted[kind] = counted.get(kind, -1) + 1
+        number = counts[kind] = counts.get(kind, -1) + 1
         place = f"{kind}_{number}" if number else kind
         if place not in container:
             continue

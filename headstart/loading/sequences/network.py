@@ -88,7 +88,7 @@ def configured(raw: Mapping[str, Any], vocabulary: int, what: str) -> Any:
 
 def untrained(config: Any) -> nn.Module:
     """A network with random weights, drawn from torch's generator; fixed positions are buffers."""
-    from transformers import AutoModelForSeq2SeqLM
+    from headstart.loading.transformers_networks import AutoModelForSeq2SeqLM
 
     auto: Any = AutoModelForSeq2SeqLM
     network: nn.Module = auto.from_config(config, trust_remote_code=False)

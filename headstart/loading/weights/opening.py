@@ -249,9 +249,9 @@ def _unsafe(path: Path, reason: str) -> WeightsError:
     names = [re.sub(r"[^\w.]", "", name)[:80] for name in names]
     whole = any(name.startswith("torch.nn.") for name in names)
     what = ", as it holds a whole network in Python objects" if whole else ""
-    shown = f" ({', '.join(names[:_SHOWN])})" if names else ""
+    examples = f" ({', '.join(names[:_SHOWN])})" if names else ""
     return WeightsError(
-        f"{path} wants to run code when opened{shown}{what}, so it was not opened. "
+        f"{path} wants to run code when opened{examples}{what}, so it was not opened. "
         "Give a plain state dict, best as .safetensors: where the network was trained, "
         "torch.save(model.state_dict(), 'weights.pth') writes one."
     )

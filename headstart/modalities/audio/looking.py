@@ -155,12 +155,12 @@ def playable(raw: bytes) -> bytes:
     with opened(raw) as file:
         rate = file.samplerate
         samples = resampled(span(file, 0, int(PLAYED * rate)), rate, PLAIN.rate)
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     try:
-        library.write(written, samples, PLAIN.rate, format="MP3", subtype="MPEG_LAYER_III")
+        library.write(buffer, samples, PLAIN.rate, format="MP3", subtype="MPEG_LAYER_III")
     except (library.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
         raise DataError(f"it can't be written as MP3 ({error})") from error
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 def cut(raw: bytes, start: float | None, end: float | None) -> bytes:
@@ -181,15 +181,15 @@ def cut(raw: bytes, start: float | None, end: float | None) -> bytes:
                 f"{'its end' if end is None else f'{end:g} s'}, as it is {whole / rate:g} s long"
             )
         file.seek(first)
-        written = io.BytesIO()
+        buffer = io.BytesIO()
         with library.SoundFile(
-            written, "w", rate, file.channels, subtype="FLOAT", format="AU"
+            buffer, "w", rate, file.channels, subtype="FLOAT", format="AU"
         ) as out:
-            left = last - first
-            while left > 0:
-                frames = file.read(min(BLOCK, left), dtype="float32", always_2d=True)
+            remaining = last - first
+            while remaining > 0:
+                frames = file.read(min(BLOCK, remaining), dtype="float32", always_2d=True)
                 if not len(frames):
                     break
                 out.write(frames)
-                left -= len(frames)
-    return written.getvalue()
+                remaining -= len(frames)
+    return buffer.getvalue()

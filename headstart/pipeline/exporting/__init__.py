@@ -111,10 +111,10 @@ class _Export:
         sample = example(fed(values, reader.modality, reader.preprocess))
         whole = Whole.of(predictor.model, predictor.task, reader, width, sample)
         _demand_held(self.folder, self.name, whole)
-        kept, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
+        temperature, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
 
         def described(network: Whole) -> dict[str, Any]:
-            return description.described(record, network, reader, kept, precision)
+            return description.described(record, network, reader, temperature, precision)
 
         self.progress.say(f"Writing {self.folder} as {self.name}.")
         facts = self._written(draft, whole, described)

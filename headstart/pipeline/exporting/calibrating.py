@@ -28,14 +28,14 @@ def ranges(
     """
     data = own_data(folder, "--calibration")[1] if calibration is None else calibration
     apart = {_content(item.read()) for item in items.items}
-    named = [
+    requested_items = [
         each.item
         for each in predictor.inputs(Path(data) if isinstance(data, str) else data)
         if not predictor.problem(each) and _content(each.item.read()) not in apart
     ]
-    if named:
-        order = np.random.default_rng(0).permutation(len(named))[:MOST]
-        return [named[place] for place in sorted(order.tolist())], items
+    if requested_items:
+        order = np.random.default_rng(0).permutation(len(requested_items))[:MOST]
+        return [requested_items[place] for place in sorted(order.tolist())], items
     if calibration is not None or len(items.items) < 2 * _EVERY:
         raise HeadstartError(
             f"{data} has no item for the ranges of whole numbers that isn't compared on. "

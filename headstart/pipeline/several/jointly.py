@@ -123,5 +123,5 @@ def _save(trial: _Trial, name: str, arm: ArmResult, workspace: Workspace) -> Non
     arms = {FEATURES: trial.features(experiment), str(trial.spec): arm}
     search = StrategySearch(experiment, backbone, trial.spec, arms)
     every = rivals(search)
-    chosen, own = choice(search, every)
-    finish(Proof(search, every, chosen, own, UNTRAINED, baseline_of(search)), workspace)
+    winner, own = choice(search, every)
+    finish(Proof(search, every, winner, own, UNTRAINED, baseline_of(search)), workspace)

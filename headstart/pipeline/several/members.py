@@ -120,7 +120,7 @@ def own(settings: Settings, name: str, names: Sequence[str]) -> Settings:
 
     What names no task is for all of them.
     """
-    chosen: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     begins = "|".join(re.escape(each) for each in sorted(names, key=len, reverse=True))
     pattern = re.compile(rf"(?:^|,)({begins})=")
     for field in _OWN:
@@ -130,22 +130,22 @@ def own(settings: Settings, name: str, names: Sequence[str]) -> Settings:
             continue
         ends = [each.start() for each in matches[1:]] + [len(value)]
         values = {each[1]: value[each.end() : end] for each, end in zip(matches, ends, strict=True)}
-        chosen[field] = values.get(name, getattr(Settings(), field))
-    targets = chosen.get("targets", settings.targets)
-    return replace(settings, **{**chosen, "targets": "auto" if targets == APART else targets})
+        options[field] = values.get(name, getattr(Settings(), field))
+    targets = options.get("targets", settings.targets)
+    return replace(settings, **{**options, "targets": "auto" if targets == APART else targets})
 
 
 def folders(names: Iterable[str]) -> dict[str, str]:
     """A folder's name for each task, which holds no sign that a file's name can't."""
     from headstart.report.page import FILE as PAGE
 
-    used, chosen = {PAGE.lower()}, {}
+    used, folder_of = {PAGE.lower()}, {}
     for name in names:
         plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "task"
         choices = (plain, *(f"{plain}-{number}" for number in range(2, 10_000)))
-        chosen[name] = next(each for each in choices if each.lower() not in used)
-        used.add(chosen[name].lower())
-    return chosen
+        folder_of[name] = next(each for each in choices if each.lower() not in used)
+        used.add(folder_of[name].lower())
+    return folder_of
 
 
 def _demand_names(names: Iterable[str]) -> None:

@@ -74,10 +74,10 @@ class Sequences(Targets):
 
     def warnings(self, splits: Splits, names: Names) -> list[str]:
         """How many answers that are held out were learned word for word."""
-        known = {item.label for item in splits.get("train", ())}
+        train_texts = {item.label for item in splits.get("train", ())}
         test = [item.label for item in splits.get("test", ())]
-        repeated = sum(label in known for label in test)
-        if not known or repeated <= _REPEATED * len(test):
+        repeated = sum(label in train_texts for label in test)
+        if not train_texts or repeated <= _REPEATED * len(test):
             return []
         return [
             f"{repeated} of {len(test)} answers in test are, word for word, those of other "

@@ -52,21 +52,21 @@ def worth_a_look(test: Answered, validation: Answered, labels: Sequence[str]) ->
                 **by_class.precision(test.boxes, test.truth, number),
             }
         )
-    found: dict[str, list[dict[str, Any]]] = {"misses": [], "made_up": [], "misplaced": []}
-    drawn: dict[str, dict[str, Any]] = {}
+    boxes_by_kind: dict[str, list[dict[str, Any]]] = {"misses": [], "made_up": [], "misplaced": []}
+    pictures_of: dict[str, dict[str, Any]] = {}
     for part, is_test in ((test, True), (validation, False)):
         for boxes, truth, name in zip(part.boxes, part.truth, part.ids, strict=True):
-            _look(boxes, truth, (name, labels, least), found, misses=is_test)
-            drawn[name] = _shown(boxes, truth, labels, least)
-    found["misses"].sort(key=lambda row: -row["area"])
+            _look(boxes, truth, (name, labels, least), boxes_by_kind, misses=is_test)
+            pictures_of[name] = _shown(boxes, truth, labels, least)
+    boxes_by_kind["misses"].sort(key=lambda row: -row["area"])
     for name in ("made_up", "misplaced"):
-        found[name].sort(key=lambda row: -row["score"])
-    kept = {name: own[:_LISTED] for name, own in found.items()}
-    ids = {row["id"] for own in kept.values() for row in own}
-    pictures = {name: each for name, each in drawn.items() if name in ids}
+        boxes_by_kind[name].sort(key=lambda row: -row["score"])
+    listed = {name: own[:_LISTED] for name, own in boxes_by_kind.items()}
+    ids = {row["id"] for own in listed.values() for row in own}
+    pictures = {name: each for name, each in pictures_of.items() if name in ids}
     sure = [boxes[_counts(boxes, least)] for boxes in test.boxes]
     counts = by_class.confusion(sure, test.truth, len(labels)).tolist()
-    return {"classes": rows, "curves": curves, "confusion": counts, **kept, "drawn": pictures}
+    return {"classes": rows, "curves": curves, "confusion": counts, **listed, "drawn": pictures}
 
 
 def _counts(boxes: np.ndarray, least: Sequence[float]) -> np.ndarray:
@@ -102,7 +102,7 @@ def _look(
     boxes: np.ndarray,
     truth: np.ndarray,
     about: tuple[str, Sequence[str], Sequence[float]],
-    found: dict[str, list[dict[str, Any]]],
+    boxes_by_kind: dict[str, list[dict[str, Any]]],
     misses: bool,
 ) -> None:
     """Add one picture's misses, and what it has too much or in another place."""
@@ -117,7 +117,7 @@ def _look(
             continue
         nearest = float(between[place].max(initial=0.0))
         kind = "misplaced" if nearest >= _NEAR else "made_up"
-        found[kind].append(
+        boxes_by_kind[kind].append(
             {"id": name, "label": labels[int(box[5])], "score": round(float(box[4]), 4)}
             | {"overlap": round(nearest, 3)}
         )
@@ -127,7 +127,7 @@ def _look(
         same = sure[:, 5] == item[4] if len(sure) else np.empty(0, bool)
         if not (between[same, place] >= _HALF[0]).any():
             area = float((item[2] - item[0]) * (item[3] - item[1])) * longer**2
-            found["misses"].append(
+            boxes_by_kind["misses"].append(
                 {"id": name, "label": labels[int(item[4])], "area": round(area, 1)}
             )
 

@@ -108,13 +108,13 @@ def _last_layers(model: Any) -> LastLayers | None:
 
 def _ends(graph: Any, producers: Mapping[str, Any]) -> list[str]:
     """The convolutions from which answers are made without another one, by what they answer."""
-    waiting, seen, ends = [each.name for each in graph.output], set(), []
+    waiting, visited, ends = [each.name for each in graph.output], set(), []
     while waiting:
         name = waiting.pop()
         node = producers.get(name)
-        if node is None or name in seen:
+        if node is None or name in visited:
             continue
-        seen.add(name)
+        visited.add(name)
         if node.op_type == "Conv":
             ends.append(name)
         else:
@@ -135,12 +135,17 @@ def _roles(nodes: Sequence[Any], weights: Mapping[str, list[int]]) -> dict[str, 
     if len(nodes) != len(ROLES):
         return None
     channels = {node.output[0]: weights[node.input[1]][0] for node in nodes}
-    named = {role: node for node in nodes for role in ROLES if role in node.input[1].lower()}
-    if len(named) != len(ROLES):
+    nodes_by_role = {
+        role: node for node in nodes for role in ROLES if role in node.input[1].lower()
+    }
+    if len(nodes_by_role) != len(ROLES):
         ordered = sorted(nodes, key=lambda node: channels[node.output[0]])
-        named = dict(zip(("obj", "reg", "cls"), ordered, strict=True))
-    right = channels[named["reg"].output[0]] == _BOX and channels[named["obj"].output[0]] == 1
-    return named if right else None
+        nodes_by_role = dict(zip(("obj", "reg", "cls"), ordered, strict=True))
+    right = (
+        channels[nodes_by_role["reg"].output[0]] == _BOX
+        and channels[nodes_by_role["obj"].output[0]] == 1
+    )
+    return nodes_by_role if right else None
 
 
 def _stem(graph: Any, producers: Mapping[str, Any], level: Mapping[str, Any]) -> str:
@@ -152,10 +157,10 @@ def _stem(graph: Any, producers: Mapping[str, Any], level: Mapping[str, Any]) ->
 
 
 def _above(name: str, producers: Mapping[str, Any]) -> set[str]:
-    waiting, seen = [name], set()
+    waiting, visited = [name], set()
     while waiting:
         each = waiting.pop()
-        if each in producers and each not in seen:
-            seen.add(each)
+        if each in producers and each not in visited:
+            visited.add(each)
             waiting.extend(producers[each].input)
-    return seen
+    return visited

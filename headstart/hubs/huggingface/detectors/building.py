@@ -14,7 +14,6 @@ from typing import Any, Final, final
 
 import torch
 from torch import nn
-from transformers import AutoModelForObjectDetection
 
 from headstart.contracts import Backbone
 from headstart.contracts.maps import MeanOfMaps
@@ -31,6 +30,7 @@ from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_
 from headstart.loading import head_removal
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import resolve
+from headstart.loading.transformers_networks import AutoModelForObjectDetection
 
 _SIZE: Final = 640  # px, where nothing says another
 _LARGEST: Final = 1333
@@ -105,8 +105,8 @@ def _head(
     other = untrained(auto, config)
     head = TransformersHead(other, family, len(labels), side)
     if layout.pretrained:
-        own, known = other.state_dict(), network.state_dict()
-        same = {n: t for n, t in known.items() if n in own and own[n].shape == t.shape}
+        own, state = other.state_dict(), network.state_dict()
+        same = {n: t for n, t in state.items() if n in own and own[n].shape == t.shape}
         other.load_state_dict(same, strict=False)
     return head
 

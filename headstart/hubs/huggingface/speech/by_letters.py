@@ -8,7 +8,6 @@ from math import prod
 from typing import Any, Final, final
 
 from torch import Tensor, nn
-from transformers import AutoModelForCTC
 
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
@@ -32,6 +31,7 @@ from headstart.loading.sequences.letter_heads import LAYER, LinearLetterHead
 from headstart.loading.sequences.lettering import TOKENIZER, VOCABULARY, files
 from headstart.loading.sequences.letters import BLANK, BOUNDARY, UNKNOWN, Letters, read
 from headstart.loading.sounds.options import heard
+from headstart.loading.transformers_networks import AutoModelForCTC
 
 _LARGEST: Final = 1 << 20  # bytes of letters
 
@@ -129,8 +129,8 @@ def _network(layout: Layout, config: Any) -> tuple[nn.Module, frozenset[str]]:
         loaded = load(AutoModelForCTC, config, state, what)
         missing.update(loaded.missing)
         if layout.file is not None and loaded.unexpected:
-            left = ", ".join(loaded.unexpected[:3])
-            raise misfit(what, f"{len(loaded.unexpected)} left over: {left}")
+            extra = ", ".join(loaded.unexpected[:3])
+            raise misfit(what, f"{len(loaded.unexpected)} left over: {extra}")
         return loaded.network
 
     return built(lambda: untrained(AutoModelForCTC, config), layout, fill), frozenset(missing)

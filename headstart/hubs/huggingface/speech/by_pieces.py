@@ -8,7 +8,6 @@ from typing import Any, Final, final
 
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModelForSpeechSeq2Seq
 
 from headstart.contracts import Backbone
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
@@ -31,6 +30,7 @@ from headstart.loading.sequences.dictation import Dictation
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import heard
+from headstart.loading.transformers_networks import AutoModelForSpeechSeq2Seq
 
 _ENCODER: Final = "model.encoder"
 _LOUD: Final = 32_768.0  # what Kaldi takes samples for
@@ -58,20 +58,20 @@ def backbone(layout: Layout, options: SpeechOptions) -> Backbone:
     path = layout.reader / PROCESSORS[0]
     fed = dict(read_json(path)) if path.is_file() else {}
     take = _whisper if layout.kind == "whisper" else _speech_to_text
-    taken = take(network, fed, layout.what)
+    trunk = take(network, fed, layout.what)
     pieces = pieces_of(layout, options, network)
-    writer = Dictation(network, taken.output, pieces, (taken.states, taken.shrinks))
-    parts = [*taken.stages.values()]
-    named = {n: v for n, v in (("language", options.language),) if v}
-    named |= {"task": options.task} if options.task != "transcribe" else {}
+    writer = Dictation(network, trunk.output, pieces, (trunk.states, trunk.shrinks))
+    parts = [*trunk.stages.values()]
+    own_options = {n: v for n, v in (("language", options.language),) if v}
+    own_options |= {"task": options.task} if options.task != "transcribe" else {}
     return Backbone(
-        stages=taken.stages,
+        stages=trunk.stages,
         pool=MeanOfFrames(int(config.d_model)),
         feature_dim=int(config.d_model),
         modality="audio",
-        preprocess=taken.preprocess,
+        preprocess=trunk.preprocess,
         origin=origin(layout, parts),
-        architecture=architecture(layout, speech="true", **named),
+        architecture=architecture(layout, speech="true", **own_options),
         head=writer,
         delicate=True,
         library="transformers",
@@ -90,8 +90,8 @@ def _network(layout: Layout, config: Any) -> Any:
     def fill() -> nn.Module:
         loaded = load(auto, config, state, what)
         lost = sorted(n for n in loaded.missing if "embed_positions" not in n)
-        left = loaded.unexpected if layout.file is not None else ()
-        each = ((lost, "missing"), (left, "left over"))
+        extra = loaded.unexpected if layout.file is not None else ()
+        each = ((lost, "missing"), (extra, "left over"))
         if why := [f"{len(names)} {word}: {', '.join(names[:3])}" for names, word in each if names]:
             raise misfit(what, "; ".join(why))
         return loaded.network
