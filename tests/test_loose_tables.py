@@ -73,6 +73,26 @@ def test_a_first_row_of_values_is_no_header(tmp_path: Path, first: str, headed: 
     assert (names(tmp_path / "a.csv", text) != ["column 1", "column 2"]) is headed
 
 
+@pytest.mark.parametrize(
+    "form",
+    ["{n}\ta dog of {n} years\t{n}1\tun chien de {n} ans", "Go {n}.\tVa {n}.\tCC-BY 2 (a {n})"],
+)
+def test_pairs_of_sentences_without_a_header_lose_none(tmp_path: Path, form: str) -> None:
+    """As Tatoeba and Anki give them: not one cell comes again."""
+    (tmp_path / "a.tsv").write_text("\n".join(form.format(n=n) for n in range(10, 50)) + "\n")
+    table = tables.read(tmp_path / "a.tsv")[0]
+    assert table.names[0] == "column 1"
+    assert len(list(table.numbers())) == 40
+
+
+def test_questions_above_short_answers_are_a_header(tmp_path: Path) -> None:
+    header = "Timestamp,How satisfied are you with it?,What could we do better?"
+    text = "\n".join(
+        [header, *(f"2024-01-{n},{n},the thing of {n} was bad" for n in range(10, 30))]
+    )
+    assert names(tmp_path / "a.csv", text) == header.split(",")
+
+
 def book(path: Path, **sheets: list[tuple[Any, ...]]) -> Path:
     from openpyxl import Workbook
 

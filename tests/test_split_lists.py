@@ -51,6 +51,36 @@ def test_what_no_list_names_is_learned_from_or_not_used(tmp_path: Path) -> None:
     assert "4 files that no list of a split names are not used." in data.report.warnings
 
 
+def test_lists_called_after_a_split_alone_go_before_those_of_classes(tmp_path: Path) -> None:
+    """Pascal VOC's `ImageSets/Main`."""
+    main = tmp_path / "ImageSets" / "Main"
+    for name, numbers in (("train", range(12)), ("val", range(12, 20)), ("trainval", range(20))):
+        listed(main / f"{name}.txt", numbers, "{kind}/{n}")
+        listed(main / f"cat_{name}.txt", numbers, "{kind}/{n}  1")
+    data = loaded(tmp_path)
+    assert Counter(item.split for item in data.items)["test"] == 16
+    assert data.report.split_rule.startswith("`val.txt` is the held-out test; ")
+
+
+def test_boxes_are_parted_by_lists_too(tmp_path: Path) -> None:
+    root = tmp_path / "VOC2012"
+    for n in range(20):
+        layouts.picture(root / "JPEGImages" / f"{n:06}.bmp")
+        marks = "".join(f"<{side}>{n}</{side}>" for n, side in ((0, "xmin"), (0, "ymin")))
+        marks += "".join(f"<{side}>{n}</{side}>" for n, side in ((3, "xmax"), (3, "ymax")))
+        text = f"<annotation><filename>{n:06}.bmp</filename><object><name>{'ab'[n % 2]}</name>"
+        (root / "Annotations").mkdir(exist_ok=True)
+        (root / "Annotations" / f"{n:06}.xml").write_text(
+            f"{text}<bndbox>{marks}</bndbox></object></annotation>"
+        )
+    (root / "ImageSets/Main").mkdir(parents=True)
+    for name, numbers in (("train", range(14)), ("val", range(14, 20))):
+        lines = "".join(f"{n:06}\n" for n in numbers)
+        (root / "ImageSets/Main" / f"{name}.txt").write_text(lines)
+    data = load(tmp_path, Image(), Schema(kind="boxes"))
+    assert {int(Path(i.id).stem) for i in data.items if i.split == "test"} == {*range(14, 20)}
+
+
 @pytest.mark.parametrize("text", ["cat/0.bmp\nnowhere/1.bmp\n", "see https://example.org\n", ""])
 def test_a_text_that_lists_other_things_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "test.txt").write_text(text)

@@ -48,7 +48,7 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     if marked is None and not parts:
         marked = transcripts.find(path, modality, schema)
     if marked is not None:
-        return marked
+        return split_by_lists(marked, walk(path, modality)) if path.is_dir() else marked
     if parts:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from headstart.data.names import split_in
+from headstart.data.names import split_in, split_word
 from headstart.data.sources import SPLITS, Contents, FileSource
 from headstart.data.tables.text import opened
 from headstart.data.trees import Folder
@@ -60,13 +60,24 @@ def _split(contents: Contents, lists: Mapping[str, Path], split_of: Mapping[str,
 
 
 def _lists(tree: Folder) -> Iterator[dict[str, Path]]:
-    """The lists of splits in each folder where no split has two, and one is held out."""
+    """The lists of splits in each folder where no split has two, and one is held out.
+
+    Those called after a split alone go before others, as `train` before `cat_train`, and `train`
+    before `trainval` where `val` is there.
+    """
     for folder, _ in tree.below():
-        stems = {name: split_in(Path(name).stem) for name in folder.others if _is_text(name)}
-        splits = Counter(found[0] for found in stems.values() if found)
-        lists = {found[0]: folder.path / name for name, found in stems.items() if found}
-        if set(lists) - {"train"} and set(lists) <= set(SPLITS) and max(splits.values()) == 1:
-            yield {split: lists[split] for split in SPLITS if split in lists}
+        texts = [name for name in folder.others if _is_text(name)]
+        plain = {Path(name).stem.lower(): name for name in texts if split_word(Path(name).stem)}
+        if {"train", "val", "trainval"} <= set(plain):
+            del plain["trainval"]
+        for names in ([*plain.values()], texts):
+            stems = {name: split_in(Path(name).stem) for name in names}
+            splits = Counter(found[0] for found in stems.values() if found)
+            lists = {found[0]: folder.path / name for name, found in stems.items() if found}
+            held = set(lists) - {"train"}
+            if held and set(lists) <= set(SPLITS) and max(splits.values()) == 1:
+                yield {split: lists[split] for split in SPLITS if split in lists}
+                break
 
 
 def _is_text(name: str) -> bool:

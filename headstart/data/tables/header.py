@@ -57,7 +57,7 @@ def _is_item(header: Sequence[Any], below: Sequence[Numbered]) -> bool:
     """Whether a first row is no header: what stands in it is a value of its column again and again.
 
     A usual name is one, and so are numbers that count the columns, as pandas writes them. Numbers
-    alone, one with a fraction, name nothing.
+    alone, one with a fraction, name nothing, and neither do sentences over sentences.
     """
     words = [_word(cell) for cell in header]
     counted = [*map(str, range(len(words)))]
@@ -69,7 +69,21 @@ def _is_item(header: Sequence[Any], below: Sequence[Numbered]) -> bool:
         counts = Counter(_word(cells[place]) for _, cells in below if place < len(cells))
         if word and counts[word] > 1:
             return True
-    return all(number(word) is not None for word in words) and any("." in word for word in words)
+    if all(number(word) is not None for word in words):
+        return any("." in word for word in words)
+    return all(_reads_as(word, place, below) for place, word in enumerate(words))
+
+
+def _reads_as(word: str, place: int, below: Sequence[Numbered]) -> bool:
+    """Whether a cell is as those below it: a number over numbers, or a sentence over sentences."""
+    cells = [_word(row[place]) for _, row in below if place < len(row)]
+    if number(word) is not None:
+        return bool(cells) and all(number(cell) is not None for cell in cells)
+    return _is_sentence(word) and 2 * sum(map(_is_sentence, cells)) > len(cells)
+
+
+def _is_sentence(word: str) -> bool:
+    return len(word.split()) > 2 or word.endswith((".", "!", "。"))
 
 
 def _width(cells: Sequence[Any]) -> int:
