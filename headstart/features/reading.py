@@ -21,7 +21,8 @@ from headstart.errors import DataError
 AHEAD = 3  # batches decoded in advance
 _WINDOW = 16  # training batches within which items of like length meet
 _CHUNK = 256  # short items decoded by one thread at a time
-Each, Answer = TypeVar("Each"), TypeVar("Answer")
+Each = TypeVar("Each")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
