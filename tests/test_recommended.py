@@ -38,7 +38,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def data(folder: Path, modality: str) -> Path:
     """A few items of two classes."""
     if modality == "image":
-        return write_pictures(folder / "photos", {"ants": 8, "bees": 8})
+        return write_pictures(folder / "photos", {"ants": 12, "bees": 12})
     rows = [("good fine", "yes"), ("bad ugly", "no")]
     with open(folder / "texts.csv", "w", newline="") as file:
         many = [(f"{text} {number}", label) for number in range(12) for text, label in rows]
