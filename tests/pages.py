@@ -63,6 +63,7 @@ def look(browser: Any, path: Path, width: int = 1280, **options: Any) -> Seen:
     """Open a page in a tab of its own."""
     context = browser.new_context(viewport={"width": width, "height": 900}, **options)
     seen = Seen(context.new_page(), path)
+    seen.tab.set_default_timeout(90_000)  # milliseconds: others may need the machine too
     complain = seen.complaints.append
     seen.tab.on("console", lambda said: complain(said.text))
     seen.tab.on("pageerror", lambda error: complain(str(error)))

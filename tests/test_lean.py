@@ -32,7 +32,7 @@ def test_libraries_come_without_the_compiler_which_is_there_when_used() -> None:
     code = """
 import sys, torch
 before = torch.compiler.disable, torch.compiler.allow_in_graph
-import headstart.hubs.timm
+import headstart.tasks.detection.head, headstart.hubs.timm
 from headstart.loading.transformers_networks import transformers
 from torchvision.ops import roi_align
 none = not {"torch._dynamo", "torch._dynamo.utils", "torch._inductor"} & set(sys.modules)

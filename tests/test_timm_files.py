@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,19 @@ def same(backbone: Backbone, theirs: nn.Module) -> bool:
 FED = {"input_size": (3, 48, 48), "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "crop_pct": 0.9}
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What timm itself saves of a network that was trained on other pictures than is usual."""
+    place = tmp_path_factory.mktemp("saved") / "trained"
     overlay = {**FED, "interpolation": "bilinear", "license": "mit"}
-    trained = network(pretrained_cfg_overlay=overlay)
-    save_for_hf(trained, str(tmp_path / "trained"), safe_serialization=True)
-    return tmp_path / "trained"
+    save_for_hf(network(pretrained_cfg_overlay=overlay), str(place), safe_serialization=True)
+    return place
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of it, which a test may change."""
+    return Path(shutil.copytree(saved, tmp_path / "trained"))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.hubs.graph import settled
+from headstart.loading.lean import without_compiler
 
 _UNSAFE: Final = re.compile(r"[^0-9A-Za-z_/:.+-]")
 _NEWEST: Final = 25  # operator set up to which versions were compared
@@ -50,7 +51,8 @@ class Attention(nn.Module):
 @lru_cache(maxsize=1)
 def register() -> None:
     """Add what is missing, once. Raises ImportError where onnx2torch is not installed."""
-    import_module("onnx2torch")
+    with without_compiler():  # which comes with torchvision
+        import_module("onnx2torch")
     registry = import_module("onnx2torch.node_converters.registry")
     for name in _REDUCTIONS:
         _add(registry, f"Reduce{name}", 18, _reduction)

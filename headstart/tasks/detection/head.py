@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from headstart.contracts.detector import DetectorHead
 from headstart.contracts.levels import Level
-from headstart.contracts.suppression import rows, surest
+from headstart.loading.lean import without_compiler
 from headstart.tasks.detection.losses import loss_of
+
+with without_compiler():  # which comes with torchvision
+    from headstart.contracts.suppression import rows, surest
 
 _ALONE: Final = 0.6  # overlap above which only the surer one of two boxes of a class stays
 _LEAST: Final = 0.003  # score
