@@ -21,14 +21,18 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, final
 
-MODULES = ("headstart.pipeline.reopening", "headstart.forms.running")
+MODULES = ("headstart.pipeline.reopening",)
 LIBRARIES = (
     *("numpy", "PIL.Image", "safetensors.numpy", "openvino", "torch", "torch.fx"),
     *("headstart.catalog", "headstart.pipeline.opening", "headstart.serve.predictor"),
     *("headstart.modalities.image", "headstart.modalities.text", "headstart.modalities.table"),
 )
 _OPTIONS = {"capture_output", "text", "env", "check"}
-_OWN = ("HEADSTART_CACHE", "PYTEST_CURRENT_TEST", "HF_HUB_OFFLINE")  # may be another each time
+# What begins so is read when Python starts or a library is imported; all else each time.
+_EARLY = (
+    *("PYTHON", "LD_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "ONEDNN_", "ATEN_", "TORCH_"),
+    *("OPENVINO_", "CUDA_"),
+)
 
 
 @final
@@ -36,7 +40,7 @@ _OWN = ("HEADSTART_CACHE", "PYTEST_CURRENT_TEST", "HF_HUB_OFFLINE")  # may be an
 class Forks:
     """Takes the place of `subprocess.run` for commands `python -m` of MODULES, and only for them.
 
-    Where the environment is not the one that it was started in, they are begun anew as well.
+    Where the environment that counts is another than it was started in, they begin anew as well.
     """
 
     run_anew: Any
@@ -91,7 +95,7 @@ class Forks:
 
 
 def _shared(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in _OWN}
+    return {name: value for name, value in environment.items() if name.startswith(_EARLY)}
 
 
 def _serve() -> None:
