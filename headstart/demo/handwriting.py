@@ -35,9 +35,9 @@ class DemoResult:
 
     def __str__(self) -> str:
         lead = self.source.evidence.over_naive()
-        chosen = self.source.evidence.to_json()["arms"]["chosen"]
+        arm = self.source.evidence.to_json()["arms"]["chosen"]
         return (
-            f"Source: a network trained on the digits 0-4 reaches {chosen['value']:.3f} accuracy, "
+            f"Source: a network trained on the digits 0-4 reaches {arm['value']:.3f} accuracy, "
             f"{100 * lead.value:.0f} points above the naive model.\n"
             f"Target: the digits 5-9 with {LABELS_PER_CLASS} labels each.\n\n{self.transfer}"
         )

@@ -20,7 +20,7 @@ from headstart.evidence.intervals import average, bootstrap
 from headstart.evidence.resampling import Draws, Resampling
 from headstart.testing.metrics import CHECKS, Answers, Sample, subject
 
-drawn = cache(Answers.drawn)  # which several metrics are given, and none changes
+drawn = cache(Answers.random)  # which several metrics are given, and none changes
 CASES = [
     (name, kind)
     for name in sorted(catalog.METRICS)

@@ -255,8 +255,8 @@ def _forget(stage: fx.GraphModule, network: nn.Module) -> None:
     for node in stage.graph.find_nodes(op="get_attr"):
         path, _, name = str(node.target).rpartition(".")
         here, there = stage.get_submodule(path), network.get_submodule(path)
-        saved = there._buffers.keys() - there._non_persistent_buffers_set
-        if name in here._buffers and name not in saved:
+        persistent = there._buffers.keys() - there._non_persistent_buffers_set
+        if name in here._buffers and name not in persistent:
             here._non_persistent_buffers_set.add(name)
 
 
@@ -282,12 +282,12 @@ def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
             if isinstance(value, nn.Module):
                 yield from value.state_dict(keep_vars=True).values()
             elif isinstance(value, Tensor):
-                saved = network.get_submodule(path).state_dict(keep_vars=True).values()
-                yield from (tensor for tensor in saved if tensor is value)
+                tensors = network.get_submodule(path).state_dict(keep_vars=True).values()
+                yield from (tensor for tensor in tensors if tensor is value)
 
 
-def _same(left: Any, right: Any) -> bool:
-    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-        return left is right
-    same = (left == right) | (left.isnan() & right.isnan()) if left.shape == right.shape else None
+def _same(one: Any, right: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(right, Tensor):
+        return one is right
+    same = (one == right) | (one.isnan() & right.isnan()) if one.shape == right.shape else None
     return same is not None and bool(same.all())

@@ -91,10 +91,10 @@ def _structure(network: nn.Module) -> Iterator[str]:
         own = {key: value for key, value in vars(module).items() if key not in _OWN}
         code = own.pop("_code", "") if isinstance(module, fx.GraphModule) else ""
         own.pop("_graph", None)
-        yield f"{name} {_named(type(module))} {code} {_plain(own)}"
+        yield f"{name} {_dotted_name(type(module))} {code} {_plain(own)}"
 
 
-def _named(what: Any) -> str:
+def _dotted_name(what: Any) -> str:
     module = str(what.__module__)
     if module.partition(".")[0] not in _LIBRARIES:
         raise _OthersCodeError(module)
@@ -118,10 +118,10 @@ def _plain(value: Any, depth: int = 0) -> str:
     if isinstance(value, partial):
         return _joined(_plain(e, depth + 1) for e in (value.func, value.args, value.keywords))
     if isinstance(value, MethodType):
-        return _named(value.__func__)
+        return _dotted_name(value.__func__)
     if isinstance(value, FunctionType | BuiltinFunctionType | type):
-        return _named(value)
-    return _named(type(value))
+        return _dotted_name(value)
+    return _dotted_name(type(value))
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -148,17 +148,17 @@ def _join_modes(train: fx.Graph, evaluation: fx.Graph) -> bool:
     if len(train.nodes) != len(evaluation.nodes):
         return False
     pairs: dict[fx.Node, fx.Node] = {}
-    for left, right in zip(train.nodes, evaluation.nodes, strict=True):
-        if (left.op, left.target) != (right.op, right.target):
+    for node, right in zip(train.nodes, evaluation.nodes, strict=True):
+        if (node.op, node.target) != (right.op, right.target):
             return False
-        pairs[left] = right
-        mine, other = _leaves(left, pairs), _leaves(right, {})
+        pairs[node] = right
+        mine, other = _leaves(node, pairs), _leaves(right, {})
         if len(mine) != len(other):
             return False
         differing = [(a, b) for a, b in zip(mine, other, strict=True) if a is not b and a != b]
         if any(pair != (True, False) for pair in differing):
             return False
-        if differing and not _follow_mode(evaluation, right, left):
+        if differing and not _follow_mode(evaluation, right, node):
             return False
     return True
 
