@@ -7,8 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +21,6 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 import pytest
-from forks import Forks
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
@@ -83,19 +80,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setenv("HEADSTART_CACHE", str(cache))
     return cache
-
-
-@pytest.fixture(scope="session", autouse=True)
-def forks() -> Iterator[None]:
-    """Have saved models opened in processes that are forked, where they can be."""
-    if sys.platform == "win32":
-        yield
-        return
-    forks = Forks(subprocess.run)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subprocess, "run", forks.run)
-        yield
-    forks.end()
 
 
 @pytest.fixture
