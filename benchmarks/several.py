@@ -101,7 +101,8 @@ def as_markdown(comparison: Mapping[str, Any]) -> str:
         lines.append(f"| {row['task']} | {row['metric']} | {cells[0]} | {cells[1]} |")
     lines.append(
         f"\n{len(comparison['rows'])} tasks on {comparison['items']} texts took "
-        f"{comparison['all']:.1f} CPU seconds, one {comparison['one']:.1f}: {comparison['ratio']:.2f} times."
+        f"{comparison['all']:.1f} CPU seconds, one {comparison['one']:.1f}: "
+        f"{comparison['ratio']:.2f} times."
     )
     return "\n".join(lines)
 
