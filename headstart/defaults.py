@@ -140,7 +140,7 @@ class Recipe:
     clip: float = 1.0  # gradient norm
 
 
-SCRATCH_RATES = (3e-4, 1e-3, 3e-3)
+SCRATCH_RATES: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
 DELICATE_SCRATCH_RATES = (1e-4, 3e-4, 1e-3)
 FEW, PLENTY = 50, 1_000  # items a label; items
 FOLDED, LEAST_HELD_OUT = 300, 30  # items, and held-out ones, below which folds judge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,9 @@ from headstart.data import Item
 from headstart.data.sources import FileSource
 from headstart.errors import HeadstartError
 from headstart.loading.sequences import pieces
+from headstart.loading.sequences.bridging import shares, written
 from headstart.loading.sequences.files import PieceFiles
+from headstart.loading.sequences.lexicon import Lexicon
 from headstart.loading.sequences.writer import Writer
 from headstart.pipeline import checking
 from headstart.pipeline.pivoting import opened, translate
@@ -269,9 +272,11 @@ def test_a_fresh_process_must_write_the_same_texts(parent: Path, tmp_path: Path)
     source.write_text(ROWS[0][0])
     items = [Item(str(source), "", None, FileSource(source))]
     (own,) = hs.load(parent).predict([source])
-    checking.verify(parent, items, [own.answer], ".txt")
-    with pytest.raises(HeadstartError, match="answers otherwise"):
-        checking.verify(parent, items, [{"text": f"{own.answer['text']}!"}], ".txt")
+    other = {"text": f"{own.answer['text']}!"}
+    with pytest.raises(HeadstartError, match="answers otherwise") as refused:
+        checking.verify(parent, items, [other], ".txt")
+    same = {"text": own.answer["text"]}  # what the fresh process wrote
+    assert f": {same}, not {other}." in str(refused.value)
 
 
 def test_what_needs_features_is_refused(parent: Path, tmp_path: Path) -> None:
@@ -339,3 +344,66 @@ def test_a_frozen_encoder_is_stored_and_stays(parent: Path, tmp_path: Path) -> N
         results.append(result.evidence.arms["chosen"].outputs["test"])
         assert result.evidence.checks["frozen stages are bit-identical"]
     assert np.array_equal(results[0], results[1])
+
+
+def test_pieces_of_the_same_pairs_have_like_vectors() -> None:
+    rng = np.random.default_rng(0)
+    rows = [sorted(rng.choice(20, 4, replace=False).tolist()) for _ in range(300)]
+    own, other = Lexicon(rows, [[20 + each for each in row] for row in rows]).vectors(41, 16)
+    assert (own[:20] @ other[20:40].T).argmax(1).tolist() == list(range(20))
+    assert np.allclose(np.linalg.norm(own[:20], axis=1), 1, atol=1e-5)
+    assert not own[40].any()  # no text has it
+    for rows in ([[3]], [[3], [3]]):  # nothing to tell them apart by
+        assert np.isfinite(Lexicon(rows, rows).vectors(5, 16)).all()
+
+
+def test_pieces_stand_for_what_a_network_writes_in_their_place() -> None:
+    rng = np.random.default_rng(0)
+    old = [rng.choice(30, 5, replace=False).tolist() for _ in range(400)]
+    new = [[30 + each for each in rng.permutation(row)] for row in old]
+    meanings = shares(new, old, 60)
+    assert {n: max(own, key=lambda o: own[o]) for n, own in meanings.items()} == {
+        30 + number: number for number in range(30)
+    }
+    assert all(sum(own.values()) == pytest.approx(1) for own in meanings.values())
+    assert shares([], [], 3) == shares([[]], [[1]], 3) == {}
+
+
+def test_what_a_network_writes_depends_on_its_source_alone(parent: Path) -> None:
+    own = Opened(str(parent))
+    sources = [source for source, _ in ROWS[:9]]
+    given = own.backbone.unpooled(), own.writer, own.backbone.files["tokenizer.json"]
+    whole = written(*given, sources)
+    assert whole == [row for source in sources for row in written(*given, [source])]
+    assert not own.writer.hurried
+
+
+def test_what_pairs_say_of_words_spares_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same steps lead to likelier answers for sentences that were not learned from."""
+    syllables = ("ba", "do", "fi", "gu", "ke", "mo")
+    own = ["".join(parts) for parts in product(syllables, repeat=3)]
+    words = {word: word[::-1].translate(_LETTERS) for word in own}
+    rows = pairs(440, words)
+    begun = _after_steps(rows)
+    monkeypatch.setattr(Lexicon, "start", lambda *_: None)
+    assert begun > _after_steps(rows) + 0.2
+
+
+_LETTERS = str.maketrans("abdefgikmou", "абдефгикмоу")
+
+
+def _after_steps(rows: list[tuple[str, str]], steps: int = 80) -> float:
+    """The mean log-probability by piece of the last answers after steps on the others."""
+    learned, held = rows[:-40], rows[-40:]
+    own = Opened("seeded:translator?width=32&layers=1&heads=2", learned)
+    optimizer = torch.optim.Adam(own.model.requires_grad_(True).parameters(), lr=3e-3)
+    for step in range(steps):
+        part = [learned[place % len(learned)] for place in range(32 * step, 32 * step + 32)]
+        sources, targets = (list(side) for side in zip(*part, strict=True))
+        batch = Batch(own.inputs(sources), torch.from_numpy(encoded(targets)))
+        optimizer.zero_grad()
+        torch.autograd.backward(own.task.step(own.model, batch).loss)
+        optimizer.step()
+    sources, targets = (list(side) for side in zip(*held, strict=True))
+    with torch.inference_mode():
+        return float(own.writer.likelihoods(own.states(sources), targets).mean())

@@ -184,11 +184,15 @@ def mbart(folder: Path, fifty: bool) -> Path:
 
 
 class Opened:
-    """A backbone under its own decoder, with what reads texts for it."""
+    """A backbone under its own decoder, with what reads texts for it; `fitted` to pairs first."""
 
-    def __init__(self, reference: str) -> None:
+    def __init__(self, reference: str, fitted: Sequence[tuple[str, str]] = ()) -> None:
         task = catalog.task("text-translation")
-        self.backbone = task.backbone(catalog.load_backbone(reference))
+        backbone = catalog.load_backbone(reference)
+        if fitted:
+            sources, targets = zip(*fitted, strict=True)
+            backbone = task.prepared(backbone, [each.encode() for each in sources], targets)
+        self.backbone = task.backbone(backbone)
         self.task = task.for_backbone(self.backbone)
         self.model = Model.of(self.backbone, self.task.head(0, ("ru",))).eval()
         self.writer = cast(Writer, self.model.head)

@@ -18,8 +18,8 @@ from headstart.evidence.calibration import shares, temperature
 
 Features = tuple[np.ndarray, np.ndarray]  # (N, D) and labels (N,)
 MOST: Final = 4500  # items of a set, drawn at random
-_TEXTS: Final[Mapping[str, tuple[Sequence[str], str, str]]] = {
-    "banking77": (("text/banking77/test.csv",), "text", "category"),
+TEXTS: Final[Mapping[str, tuple[Sequence[str], str, str]]] = {
+    "banking77": (("text/banking77/train.csv", "text/banking77/test.csv"), "text", "category"),
     "trec": (("text/trec/train.csv",), "text", "label"),
     "sst2": (("text/sst2/train.csv",), "text", "label"),
     "books": (("text/amazon_books.csv",), "text", "label"),
@@ -31,41 +31,46 @@ _TABLES: Final = {
     "mnist": "images/mnist_test.parquet",
     "usps": "images/usps_test.parquet",
 }
-SETS: Final = (*_TEXTS, *_PHOTOS, *_TABLES)
+SETS: Final = (*TEXTS, *_PHOTOS, *_TABLES)
 
 
 def features(name: str, shared: Path, work: Path) -> Features:
     """Features and labels of a set, from a file where they were computed before."""
-    stored = work / f"{name}.npz"
-    if not stored.exists():
+    place = stored(name, work)
+    if not place.exists():
         work.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("HEADSTART_CACHE", str(work / "cache"))
         rows, labels = _computed(name, shared)
-        np.savez(stored, features=rows, labels=labels)
-    with np.load(stored) as arrays:
+        np.savez(place, features=rows, labels=labels)
+    with np.load(place) as arrays:
         return arrays["features"], arrays["labels"]
+
+
+def stored(name: str, work: Path) -> Path:
+    """The file of a set's features; of another number of items it is another."""
+    return work / f"{name}, {MOST} at most.npz"
 
 
 def _computed(name: str, shared: Path) -> Features:
     import headstart as hs
 
-    items, labels = _items(name, shared)
-    if name in _TEXTS:
+    drawn, labels = items(name, shared)
+    if name in TEXTS:
         from headstart.demo.docstrings import encoder
 
         backbone = f"hf:{encoder()}"
     else:
         weights = shared / "weights" / "mobilenetv2_100.imagenet.safetensors"
         backbone = f"timm:mobilenetv2_100@{weights}"
-    return hs.Featurizer(backbone).transform(items), np.array(labels)
+    return hs.Featurizer(backbone).transform(drawn), np.array(labels)
 
 
-def _items(name: str, shared: Path) -> tuple[list[object], list[str]]:
+def items(name: str, shared: Path) -> tuple[list[object], list[str]]:
+    """The items of a set in a random order, MOST at most, and their labels."""
     rows: list[tuple[object, str]]
-    if name in _TEXTS:
-        place, text, label = _TEXTS[name]
-        with (shared / place).open(encoding="utf-8", newline="") as file:
-            rows = [(row[text], row[label]) for row in csv.DictReader(file)]
+    if name in TEXTS:
+        places, text, label = TEXTS[name]
+        rows = [(row[text], row[label]) for place in places for row in _lines(shared / place)]
     elif name in _PHOTOS:
         rows = [
             (path, path.parent.name) for path in sorted((shared / _PHOTOS[name]).rglob("*.jp*g"))
@@ -74,6 +79,11 @@ def _items(name: str, shared: Path) -> tuple[list[object], list[str]]:
         rows = _pictures(shared / _TABLES[name])
     order = np.random.default_rng(0).permutation(len(rows))[:MOST]
     return [rows[n][0] for n in order], [rows[n][1] for n in order]
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _pictures(path: Path) -> list[tuple[object, str]]:

@@ -16,8 +16,8 @@ from headstart.drift.answers import answers_of, as_answers
 from headstart.drift.watching import LENGTH, Event, Watch
 from headstart.evidence.calibration import shares
 
-MOVED: Final = {  # pairs of domains by name, of which the first is what the model knows
-    str(pair): pair
+MOVED: Final = {  # pairs of domains, of which the first is what the model knows; without commas,
+    str(pair).replace(",", ""): pair  # by which a user parts their names
     for pair in PAIRS
     if (pair.features != "pixels" and pair.source in ("mnist", "usps", "books", "films", "flowers"))
     or pair.kind.startswith("spoken digits")

@@ -68,9 +68,9 @@ def _lists(path: Path, tree: Folder) -> Iterator[_Utterance]:
 
 
 def _table(path: Path, tree: Folder) -> Iterator[_Utterance]:
-    place = tree.path / _TABLE
-    listed = _TABLE in tree.tables if path.is_dir() else path == place
-    if not listed:
+    inside = (folder.path for folder, _ in tree.below() if _TABLE in folder.tables)
+    place = next(inside, tree.path) / _TABLE if path.is_dir() else path
+    if place.name != _TABLE or not place.is_file():
         return
     lines = [*_lines(place, re.compile(r"\|"))]
     names = {own for *_, name in tree.every() for own in (name, Path(name).stem)}

@@ -18,6 +18,8 @@ SOURCE_DIGITS, TARGET_DIGITS = range(5), range(5, 10)
 LABELS_PER_CLASS = 10
 BACKBONE = "seeded:residual?size=16&channels=1&width=16"
 STRATEGY = "full-fine-tuning?decay=0.6"
+SOURCE_SETTINGS = Settings(augment="no", evidence="none")
+TARGET_SETTINGS = Settings(augment="no", epochs=50)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
         root / "digits-0-4",
         BACKBONE,
         root / "source",
-        settings=Settings(augment="no", evidence="none"),
+        settings=SOURCE_SETTINGS,
         progress=progress,
     )
     progress.say("Transferring it to the digits 5-9.")
@@ -61,7 +63,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
         f"checkpoint:{root / 'source'}",
         root / "model",
         strategy=STRATEGY,
-        settings=Settings(augment="no", epochs=50),
+        settings=TARGET_SETTINGS,
         progress=progress,
     )
     return DemoResult(source, transfer)

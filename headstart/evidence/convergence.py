@@ -68,7 +68,7 @@ def _sentence(transfer: Course, scratch: Course | None, naive: float, sign: int)
     sentence = f"The transfer reaches 90 % of its final gain over the naive model ({shown:.3f})"
     if theirs is None:
         last = scratch.points()[-1]
-        return f"{sentence} {_when(ours)}; scratch never reaches it {_within(last)}."
+        return f"{sentence} {_when(ours)}; scratch never reaches it in its {_cost(last)}."
     if theirs["steps"] == 0:
         return f"{sentence} {_when(ours)}; scratch has it before its first step."
     if ours["steps"] == 0:
@@ -96,10 +96,6 @@ def _when(point: Mapping[str, float]) -> str:
     if point["steps"] == 0:
         return f"before its first step, after {point['seconds']:.1f} s"
     return f"after {_cost(point)}"
-
-
-def _within(point: Mapping[str, float]) -> str:
-    return f"in its {_cost(point)}"
 
 
 def _cost(point: Mapping[str, float]) -> str:

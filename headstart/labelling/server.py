@@ -63,8 +63,7 @@ class LabelPage:
 
     def _tell(self, visit: Visit, status: int, state: Mapping[str, Any]) -> None:
         """Answer with the desk's state, and whether its items can be heard."""
-        plays = type(self.modality).played is not Modality.played
-        visit.tell(status, {**state, "plays": plays})
+        visit.tell(status, {**state, "plays": self.modality.plays})
 
     def _acts(self) -> Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]:
         desk = self.desk

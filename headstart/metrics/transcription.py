@@ -57,6 +57,10 @@ class _ErrorRate(Metric, ABC):
         edits, length = (weights @ statistics).unbind(dim=1)
         return edits / length
 
+    def signature(self, targets: np.ndarray) -> str:
+        """How spoken texts are normalised."""
+        return NORMALISATION if self.spoken else ""
+
     def _read(self, text: str) -> str:
         return plain(text) if self.spoken else " ".join(text.split())
 
@@ -96,10 +100,6 @@ class SpokenWER(_ErrorRate):
     process: ClassVar[str] = "words"
     spoken: ClassVar[bool] = True
 
-    def signature(self, targets: np.ndarray) -> str:
-        """How texts are normalised."""
-        return NORMALISATION
-
 
 @final
 class SpokenCER(_ErrorRate):
@@ -108,7 +108,3 @@ class SpokenCER(_ErrorRate):
     name: ClassVar[str] = "spoken CER"
     process: ClassVar[str] = "characters"
     spoken: ClassVar[bool] = True
-
-    def signature(self, targets: np.ndarray) -> str:
-        """How texts are normalised."""
-        return NORMALISATION

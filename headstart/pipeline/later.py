@@ -179,13 +179,8 @@ def _proved(transfer: Transfer, saved_model: _Saved, workspace: Workspace, run: 
     """Train what the saved model must beat, and write the whole evidence beside it."""
     experiment, backbone, name = transfer.experiment, transfer.backbone, saved_model.record.strategy
     features = evidence.features_arm(replace(experiment, budget=Budget(None)), backbone)
-    try:
+    with artifact.as_written(workspace.out):
         model, temperature = saved_model.result(experiment, features), saved_model.temperature
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HeadstartError(
-            f"{workspace.out / artifact.EVIDENCE} is not what `fit` writes "
-            f"({type(error).__name__}: {error}). Copy it again, or make the model again."
-        ) from error
     spec = StrategySpec.of(FEATURES if name == "naive" else name)
     if by_folds(experiment):
         search = strategy_search.run(replace(transfer, strategy=spec))
@@ -198,9 +193,8 @@ def _proved(transfer: Transfer, saved_model: _Saved, workspace: Workspace, run: 
     new = measured(proof)
     if "calibration" in new.findings:
         new.findings["calibration"]["kept"] = temperature != 1.0
-    new.checks |= {
-        text: bool(right) for text, right in saved_model.content.get("checks", {}).items()
-    }
+    checks = saved_model.content.get("checks", {})
+    new.checks |= {text: bool(right) for text, right in checks.items()}
     if choice(search, arms)[0] == "scratch":
         new.warnings.append(
             f"The network from scratch did better on validation than the {name} that was handed "

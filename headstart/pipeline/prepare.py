@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import final
+from typing import Self, final
 
 from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
@@ -56,15 +56,11 @@ class RunContext:
     workspace: Path | None = None
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
-    backbones: dict[str, Backbone] | None = (
-        None  # for other runs, where none of them changes weights
-    )
+    backbones: dict[str, Backbone] | None = None  # of all runs, where none changes weights
     executor: Executor = field(default_factory=Local)
 
     @classmethod
-    def of(
-        cls, settings: Settings, progress: Progress, workspace: Path | None = None
-    ) -> RunContext:
+    def of(cls, settings: Settings, progress: Progress, workspace: Path | None = None) -> Self:
         """Start the clock. Raises HeadstartError for settings that no run can have."""
         before = earlier()
         clock = Budget(settings.budget, before)
@@ -83,14 +79,14 @@ class RunContext:
             return catalog.load_backbone(backbone)
 
         started, computed = time.monotonic(), time.process_time()
-        recall = known_backbones.recall(backbone, load)
-        if recall is None:
+        loaded = known_backbones.recall(backbone, load)
+        if loaded is None:
             network = load()
-            recall = known_backbones.Loaded(network, time.monotonic() - started)
+            loaded = known_backbones.Loaded(network, time.monotonic() - started)
             busy = time.process_time() - computed  # what other work took then says nothing later
-            known_backbones.remember(backbone, network, min(recall.seconds, busy))
-        self.loads.append(recall.seconds)
-        network = recall.backbone
+            known_backbones.remember(backbone, network, min(loaded.seconds, busy))
+        self.loads.append(loaded.seconds)
+        network = loaded.backbone
         for note in network.notes:
             self.progress.say(note)
         if self.backbones is not None:
@@ -108,11 +104,10 @@ class RunContext:
         load = max(self.loads, default=0.0)
         if self.budget.left() <= self.started_in + load:
             spent = self.budget.elapsed()
-            enough = ceil((spent + self.started_in + load) / 5) * 10
             raise HeadstartError(
                 f"A budget of {self.settings.budget:g} s can't be kept: starting and reading took "
-                f"{spent:.1f} s, and checking the saved model would begin once more. "
-                f"Give --budget {enough}s or more."
+                f"{spent:.1f} s, and checking the saved model would begin once more. Give "
+                f"--budget {ceil((spent + self.started_in + load) / 5) * 10}s or more."
             )
         most = 0.9 if self.started_in else 0.5  # as imports are known, or only reckoned
         self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load), most)

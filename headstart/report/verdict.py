@@ -203,11 +203,8 @@ class Verdict:
         for name in ("new", "old"):
             ahead, low, high = words.gains(record[name]["change"], record)
             tiles.append(Tile(f"On {name} items", ahead.partition(" ")[0], f"{low} to {high}"))
-        sentences = (
-            *refit.sentences(record),
-            words.protocol_words(evidence),
-            *words.familiar(evidence),
-        )
+        protocol = words.protocol_words(evidence)
+        sentences = (*refit.sentences(record), protocol, *words.familiar(evidence))
         return cls(
             record["verdict"].replace(" ", "-"),
             title,

@@ -19,6 +19,7 @@ from headstart.errors import DataError
 IMBALANCED = 3.0  # largest to smallest class of the training split
 _SOME = 0.1  # of the labels parted by a sign: they may be several each
 _MANY = 20  # classes, most of which are numbers: these were meant
+_NO_LABELS = frozenset({"?", "??", "-", "--", "---", ".", "_", "n.a.", "unlabeled", "unlabelled"})
 _SCALE = 3  # different numbers that may be a scale, such as of stars
 
 
@@ -40,6 +41,11 @@ class Classes(Targets):
         if parted and len(parted) >= _SOME * len(words):
             return (
                 f"{parted[0]!r} is read as one class (--delimiter '|' parts it into several labels)"
+            )
+        none = sorted({word.strip() for word in words} & _NO_LABELS)
+        if none and len({*words}) > len(none) + 1:
+            return (
+                f"{none[0]!r} is read as a class (--missing '{','.join(none)}' leaves its rows out)"
             )
         numbers = {number(value) for value in values if not is_blank(value)}
         if None in numbers or len(numbers) < _SCALE:

@@ -109,7 +109,11 @@ class Numbers(Targets):
         sentences = []
         for split, items in splits.items():
             values = self.encode([item.label for item in items], names)
-            still = [repr(name) for name, own in zip(names, values.T, strict=True) if _still(own)]
+            still = [
+                repr(name)
+                for name, own in zip(names, values.T, strict=True)
+                if (own == own[0]).all()
+            ]
             if still:
                 sentences.append(f"Numbers that are the same throughout {split}: {several(still)}.")
         return sentences
@@ -156,10 +160,6 @@ class Numbers(Targets):
                     f"{item.id} in {path} has {own} {noun} as its label, not {count}. "
                     "Give as many for every item."
                 )
-
-
-def _still(values: np.ndarray) -> bool:
-    return bool((values == values[0]).all())
 
 
 def _are_quantities(numbers: Sequence[float]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.contracts.labels import several
+from headstart.data.items.file_names import advice
 from headstart.data.names import number, only_part, split_of
 from headstart.data.schema import Schema
 from headstart.data.trees import Folder
@@ -74,10 +75,15 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
     again = [level for level in telling if level.again]
     several = [level for level in levels if len(level.names) > 1 and not only_part(level.names)]
     level = again[-1] if again else (telling or several[-1:] or levels[-1:])[0]
+    if len(levels) == 1 and len(level.names) == 1 and only_part(level.names):
+        raise DataError(
+            f"{path} has its files in one folder, {level.names[0]!r}, which names no class. "
+            f"{advice(roots[0])}"
+        )
     if only_part(level.names) and len(level.names) > 1:
         raise DataError(
             f"{path} has folders that only part the data ({level.shown}), and no class is named. "
-            "Make one folder per class, or list the files with their labels in a labels.csv there."
+            f"{advice(roots[0])}"
         )
     return Classes(level, split, _remarks(levels, level.number))
 

@@ -34,13 +34,6 @@ class Ray(Executor):
 
     _pool: Pool | None = None  # workers that live on from one work to the next
 
-    def __init__(
-        self, address: str = "", workers: int | None = None, offline: bool = False
-    ) -> None:
-        self.address = address
-        self.workers = workers
-        self.offline = offline
-
     def start(self) -> None:
         """Connect, where there is an address.
 

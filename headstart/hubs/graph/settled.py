@@ -144,14 +144,22 @@ def _resize(own: Any, node: Any, graph: Any) -> nn.Module | None:
     return Resize(own.onnx_mode, own.align_corners, behind)
 
 
-def _numbers(node: Any, graph: Any, place: int) -> list[float] | None:
-    """What an input is, None where there is none or it is computed."""
+def constant(node: Any, graph: Any, place: int) -> Any:
+    """What an input is, None without it. Raises NotImplementedError where it is computed."""
     if len(node.input_values) <= place or not node.input_values[place]:
         return None
     try:
-        value = import_module("onnx2torch.utils.common").get_const_value(
+        return import_module("onnx2torch.utils.common").get_const_value(
             node.input_values[place], graph
         )
     except KeyError:
+        raise NotImplementedError(f"{node.operation_type} with computed settings") from None
+
+
+def _numbers(node: Any, graph: Any, place: int) -> list[float] | None:
+    """What an input is, None where there is none or it is computed."""
+    try:
+        value = constant(node, graph, place)
+    except NotImplementedError:
         return None
-    return [float(each) for each in np.asarray(value).reshape(-1)]
+    return None if value is None else [float(each) for each in np.asarray(value).reshape(-1)]

@@ -14,7 +14,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx, nn
 
-from headstart.loading.stages import Cut, find_stages, stages_at
+from headstart.loading.stages import WHOLE, Cut, find_stages, stages_at
 from headstart.loading.stages import cut_of as found_cut
 from headstart.loading.stages.pooling import pooling_of, split_at, split_pool
 from headstart.loading.weights import digest
@@ -47,10 +47,10 @@ def stages_and_pool(network: nn.Module, example: Tensor) -> Parts:
         return parts
     cut = found_cut(network, example)
     if cut is None:
-        return split_pool(find_stages(network, example), example)
-    stages = stages_at(network, *cut) or {}
+        return split_pool({WHOLE: network}, example)
+    places, stages = cut
     place = pooling_of(stages, example)
-    known.remember(_KIND, key, {**vars(cut[0]), "pooling": place})
+    known.remember(_KIND, key, {**vars(places), "pooling": place})
     return split_at(stages, place)
 
 

@@ -48,13 +48,15 @@ def trace(network: nn.Module, deep: bool = True) -> tuple[fx.Graph, frozenset[st
         alone = [name for name in _alone(network, graph) if name not in opened | refused]
         if not alone:
             break
-        for names in ([alone] if len(alone) > 1 else []) + [[name] for name in alone]:
+        for names in [alone] if len(alone) == 1 else [alone, *([name] for name in alone)]:
             deeper = graph_of(network, opened.union(names))
-            if deeper is not None and all(_cuts(deeper, name) for name in names):
+            whole = [name for name in names if deeper is None or not _cuts(deeper, name)]
+            if not whole:
                 graph, opened = deeper, opened.union(names)
                 break
-            if len(names) == 1:
-                refused.update(names)
+            if deeper is not None or len(names) == 1:  # cuts in one are no matter of the others
+                refused.update(whole)
+                break
     return None if graph is None else (graph, opened)
 
 

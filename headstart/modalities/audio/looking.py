@@ -128,22 +128,23 @@ def _sketch(samples: np.ndarray, rate: int, facts: _Facts) -> str:
 
 def statistics(raw: bytes) -> dict[str, np.ndarray]:
     """Means and deviations of 64 log-mel bands over the first minute, (128,)."""
-    with opened(raw) as file:
-        rate = file.samplerate
-        samples = span(file, 0, int(SECONDS * rate))
-    bands = log_mel(resampled(samples, rate, PLAIN.rate), PLAIN)
+    bands = _bands(raw)
     return {"log-mel": np.concatenate([bands.mean(axis=0), bands.std(axis=0)])}
 
 
 def spectrogram(raw: bytes, side: int) -> np.ndarray:
     """The sound's log-mel bands, low ones below, (H, W, 3) uint8, at most `side` pixels long."""
+    picture = Image.fromarray(picture_of(_bands(raw)))
+    width = min(side, max(side // 2, picture.width))
+    return np.asarray(picture.resize((width, max(1, side // 2))))
+
+
+def _bands(raw: bytes) -> np.ndarray:
+    """The log-mel bands of the first minute, (T, 64)."""
     with opened(raw) as file:
         rate = file.samplerate
         samples = span(file, 0, int(SECONDS * rate))
-    pixels = picture_of(log_mel(resampled(samples, rate, PLAIN.rate), PLAIN))
-    picture = Image.fromarray(pixels)
-    width = min(side, max(side // 2, picture.width))
-    return np.asarray(picture.resize((width, max(1, side // 2))))
+    return log_mel(resampled(samples, rate, PLAIN.rate), PLAIN)
 
 
 def playable(raw: bytes) -> bytes:

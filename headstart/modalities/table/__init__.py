@@ -14,9 +14,10 @@ from headstart.contracts.backbone import Fed, Feeding
 from headstart.errors import DataError, HeadstartError
 from headstart.modalities.table import encoding
 from headstart.modalities.table.columns import HELD, Kind, kind_remarks, kinds_of
-from headstart.modalities.table.giveaways import giveaways
 from headstart.modalities.table.rows import item_cells, plain, row_of, without_content, written
 
+_FEWEST: Final = 10  # rows, below which much looks like the label by chance
+_SAME: Final = 0.9999  # correlation with the label from which on a column is the label
 FILE: Final = "columns.json"  # among a backbone's files
 _NUMBERS: Final = "columns"  # what the cheap baseline of mixed rows goes by
 _NONE: Final[Mapping[str, Any]] = {}
@@ -42,6 +43,7 @@ class Table(Modality):
     suffixes: ClassVar[frozenset[str]] = frozenset({".row"})
     columns: ClassVar[tuple[str, ...]] = ("row",)
     whole_rows: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -273,3 +275,22 @@ def _files_under(files: Mapping[str, bytes], name: str) -> dict[str, bytes]:
     """A part's own files."""
     start = f"{name}/"
     return {n.removeprefix(start): content for n, content in files.items() if n.startswith(start)}
+
+
+def giveaways(rows: Sequence[np.ndarray], targets: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Sentences on numbers of rows (D,), called `names`, that say targets by themselves."""
+    if len(rows) < _FEWEST or not names:
+        return []
+    numbers = np.stack(rows).astype(np.float64)
+    goals = targets.reshape(len(rows), -1).astype(np.float64)
+    if targets.ndim == 1:  # class numbers: one mark each
+        goals = (targets[:, None] == np.unique(targets)).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled, ends = ((part - part.mean(0)) / part.std(0) for part in (numbers, goals))
+        alike = np.abs(np.nan_to_num(scaled.T @ ends / len(rows))).max(axis=1)
+    return [
+        f"`{name}` says the label by itself (correlation {likeness:.4f}), which a new row may "
+        "not know. Leave its column out with --drop if so."
+        for name, likeness in zip(names, alike, strict=True)
+        if likeness > _SAME
+    ]

@@ -49,6 +49,9 @@ _PLAIN: Final = (  # what no picture is kept as
 )
 _TRUE: Final = frozenset({"yes", "true", "y", "t"})
 _FALSE: Final = frozenset({"no", "false", "n", "f"})
+_UNKNOWN: Final = frozenset(  # what people write where a number is not known
+    {"?", "-", "--", "–", ".", "..", "x", "n.a.", "unknown", "missing", "not available", "none"}
+)
 _CODE: Final = re.compile(r"0\d+")  # digits that are no amount, such as 00012
 _DIGIT: Final = re.compile(r"\d")
 _COUNTS: Final = re.compile(r"(row)?_?(id|ids|idx|index|key|uuid|guid|rownames?|rownumber|nr|no|#)")
@@ -93,8 +96,15 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
         is_id = _only_counts(column, [form(cell) for cell in cells])
         endless = len(filled) - len(cells)
         more = "values, which count" if endless > 1 else "value, which counts"
-        note = f"`{column}` holds {endless} infinite {more} as missing" if endless else ""
-        return Kind(ID) if is_id else Kind(NUMBER, form.decimal, note)
+        remark = f"`{column}` holds {endless} infinite {more} as missing" if endless else ""
+        return Kind(ID) if is_id else Kind(NUMBER, form.decimal, remark)
+    rest = [cell for cell in cells if _word(cell).lower() not in _UNKNOWN]
+    form = format_of(rest, 1.0) if 2 * len(rest) > len(cells) > len(rest) else None
+    if form is not None:
+        signs = sorted({_word(cell) for cell in cells if _word(cell).lower() in _UNKNOWN})
+        listed = " and ".join(map(repr, signs))
+        remark = f"`{column}` holds {listed} {len(cells) - len(rest)} times, as missing numbers"
+        return Kind(NUMBER, form.decimal, remark)
     return _kind_of_words([_word(cell) for cell in filled], len(set(map(_word, filled))))
 
 

@@ -106,15 +106,11 @@ def trained_first(ordered: Sequence[Candidate]) -> list[Candidate]:
     for each in ordered:
         place = len(order)
         while place and order[place - 1].relatedness < each.relatedness:
-            if _clear(order[place - 1], each):
+            if behind(order[place - 1], each).low > 0:
                 break
             place -= 1
         order.insert(place, each)
     return order
-
-
-def _clear(better: Candidate, other: Candidate) -> bool:
-    return behind(better, other).low > 0
 
 
 def is_lone(references: Sequence[str]) -> bool:

@@ -171,9 +171,8 @@ class BackboneRanking:
         backbone = backbone if self.lone else self.context.prepared(backbone, self.dataset)
         backbone = self.context.backbone_for_task(self.dataset, backbone, alone=self.lone)
         reference = parse(each.reference)
-        in_training = reference.hub == "checkpoint" and overlap(
-            Path(reference.name), self.dataset.items
-        )
+        is_saved = reference.hub == "checkpoint"
+        in_training = is_saved and overlap(Path(reference.name), self.dataset.items)
         if in_training:
             sentence = f"was trained on {in_training} of these items, so that it knows them"
             if not self.lone:

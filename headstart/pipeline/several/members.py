@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 from headstart.contracts import Modality
+from headstart.contracts.cells import is_blank, mark
 from headstart.data import Data, data_of
 from headstart.data.items import find
-from headstart.data.label_columns import alone, are_one_task, cells, kind_alone
+from headstart.data.schema import Schema
 from headstart.data.sources import Contents
+from headstart.data.targets import kind_named, kind_of, settle
 from headstart.defaults import GROUPS, Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline.schema import schema
@@ -152,3 +154,39 @@ def _demand_names(names: Iterable[str]) -> None:
     for name in names:
         if not name.strip() or not name.isprintable():
             raise HeadstartError(f"{name!r} is no name for a task. Give letters.")
+
+
+def alone(contents: Contents, columns: Sequence[str]) -> Contents:
+    """Of what several label columns were read of, what some of them say."""
+    places = [contents.columns.index(name) for name in columns]
+
+    def own(value: Any) -> Any:
+        cells = tuple(value[place] for place in places) if value is not None else None
+        return cells[0] if cells and len(cells) == 1 else cells
+
+    rows = tuple(replace(row, value=own(row.value)) for row in contents.rows)
+    return replace(contents, rows=rows, columns=tuple(columns), column=",".join(columns))
+
+
+def kind_alone(contents: Contents, schema: Schema) -> str:
+    """The kind of target that label columns are of by themselves. Raises DataError for none."""
+    kind = kind_named(schema.kind) if schema.kind else None
+    return kind_of(settle(contents, schema, kind), schema).name
+
+
+def are_one_task(contents: Contents) -> bool:
+    """Whether several columns are read together, as all hold numbers, or 0 and 1.
+
+    Most of their cells say so: another is then a mistake, of which the row is named.
+    """
+    return all(_holds_numbers(cells(contents, n)) for n in range(len(contents.columns)))
+
+
+def _holds_numbers(column: Iterator[Any]) -> bool:
+    whole = [cell for cell in column if not is_blank(cell)]
+    return 2 * sum(mark(cell) is not None for cell in whole) >= len(whole)
+
+
+def cells(contents: Contents, place: int) -> Iterator[Any]:
+    """What stands in one of several label columns."""
+    return (row.value[place] for row in contents.rows if row.value is not None)

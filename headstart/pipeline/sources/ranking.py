@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def ranked(data: Data, context: RunContext) -> SourceRanking:
     seed, sign = context.settings.seed, base.whole.task.sign
     rows = []
     for choice in choices:
-        backbone = _beside(plain, dataset, choice, context)
+        backbone = beside(plain, dataset, choice, context.settings.map, context.progress)
         folding, arm = _cross_validated(context, dataset, backbone)
         gain = folding.folds.gain(arm.rows, first.rows, seed)
         score = evidence.interval(arm, seed, folding.folds, sign=sign)
@@ -47,12 +46,6 @@ def ranked(data: Data, context: RunContext) -> SourceRanking:
     rows.sort(key=lambda row: -sign * row.score.value)
     task = base.whole.task
     return SourceRanking(tuple(rows), task.metric, len(dataset.items), task.sign < 0)
-
-
-def _beside(
-    plain: Backbone, dataset: Dataset, sources: Sequence[str], context: RunContext
-) -> Backbone:
-    return beside(plain, dataset, sources, context.settings.map, context.progress)
 
 
 def _cross_validated(

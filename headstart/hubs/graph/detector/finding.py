@@ -91,7 +91,11 @@ def _last_layers(model: Any) -> LastLayers | None:
         return None
     sides = _sides(pictures[0])
     last = [producers[name] for name in _ends(graph, producers)]
-    if not last or len(sides) != 4 or any(_kernel(node, weights) != [1, 1] for node in last):
+    if (
+        not last
+        or len(sides) != 4
+        or any(weights.get(node.input[1], [0, 0, 0, 0])[2:] != [1, 1] for node in last)
+    ):
         return None
     shapes = {each.name: _sides(each) for each in (*graph.value_info, *graph.output)}
     by_size: defaultdict[int, list[Any]] = defaultdict(list)
@@ -124,10 +128,6 @@ def _ends(graph: Any, producers: Mapping[str, Any]) -> list[str]:
 
 def _sides(value: Any) -> list[int]:
     return [int(each.dim_value) for each in value.type.tensor_type.shape.dim]
-
-
-def _kernel(node: Any, weights: Mapping[str, list[int]]) -> list[int]:
-    return weights.get(node.input[1], [0, 0, 0, 0])[2:]
 
 
 def _roles(nodes: Sequence[Any], weights: Mapping[str, list[int]]) -> dict[str, Any] | None:

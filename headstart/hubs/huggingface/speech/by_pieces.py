@@ -8,12 +8,11 @@ from typing import Any, Final, final
 
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModelForSpeechSeq2Seq
 
 from headstart.contracts import Backbone
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import load, misfit, read_weights
+from headstart.hubs.huggingface.loading import load, read_weights
 from headstart.hubs.huggingface.parts import Stage, hidden_states
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
@@ -22,15 +21,17 @@ from headstart.hubs.huggingface.speech.frames import (
     SECONDS,
     MeanOfFrames,
     OnFrames,
-    penalty,
     samples_of,
 )
 from headstart.hubs.huggingface.speech.prompts import GENERATION, pieces_of
 from headstart.hubs.huggingface.whisper import Front
+from headstart.loading.refusals import misfit
 from headstart.loading.sequences.dictation import Dictation
+from headstart.loading.sequences.network import penalty
 from headstart.loading.sounds.log_mel import LogMel
-from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import heard
+from headstart.loading.sounds.presets import of_kaldi
+from headstart.loading.transformers_networks import AutoModelForSpeechSeq2Seq
 
 _ENCODER: Final = "model.encoder"
 _LOUD: Final = 32_768.0  # what Kaldi takes samples for
@@ -159,16 +160,7 @@ def _on_windows(hidden: Tensor, mask: Tensor, function: Any) -> Tensor:
 def _speech_to_text(network: Any, fed: dict[str, Any], what: str) -> _Taken:
     """Speech2Text (Wang et al. 2020): four frames of Kaldi's make a state, normalised by sound."""
     config, rate = network.config, int(fed.get("sampling_rate", 16_000))
-    recipe = MelRecipe(
-        *(rate, 512, 400, 160, int(config.input_feat_per_channel), 20.0, rate / 2),
-        scale="kaldi",
-        power=2,
-        window="povey",
-        level=True,
-        emphasis=0.97,
-        offset=0.0,
-        floor=1.192092955078125e-07,
-    )
+    recipe = of_kaldi(rate, int(config.input_feat_per_channel), "povey")
     mel, shrinks = LogMel(recipe), 2 ** int(config.num_conv_layers)
     hop = shrinks * recipe.hop
     scale = float(config.d_model) ** 0.5 if config.scale_embedding else 1.0
