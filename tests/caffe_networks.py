@@ -183,7 +183,7 @@ ARCHITECTURES = {
 def old_format(text: str) -> str:
     """The same description as Caffe's second format has it."""
     text = text.replace("layer {", "layers {")
-    return re.sub(r'type: "(\w+)"', lambda found: f"type: {OLD_TYPES[found[1]]}", text)
+    return re.sub(r'type: "(\w+)"', lambda result: f"type: {OLD_TYPES[result[1]]}", text)
 
 
 # --- files of weights ---
@@ -257,8 +257,8 @@ def network(text: str, shape: Sequence[int], folder: Path, blobs: Blobs | None =
         draw(built)
     else:
         weights = reading.read_weights(caffemodel(folder / "layers.caffemodel", blobs))
-        found = state_of(reading.blobs_by_layer(weights), selection.nodes, path)
-        load(built, found, "head", "layers.caffemodel")
+        result = state_of(reading.blobs_by_layer(weights), selection.nodes, path)
+        load(built, result, "head", "layers.caffemodel")
     return built.network.eval()
 
 
@@ -267,8 +267,8 @@ def answers(text: str, inputs: np.ndarray, folder: Path, blobs: Blobs | None = N
     top = text.rpartition('top: "')[2].partition('"')[0]
     whole = pictures() + text + layer("all", "Flatten", top)
     with torch.no_grad():
-        found: Tensor = network(whole, inputs.shape[1:], folder, blobs)(torch.from_numpy(inputs))
-    return found.numpy()
+        result: Tensor = network(whole, inputs.shape[1:], folder, blobs)(torch.from_numpy(inputs))
+    return result.numpy()
 
 
 def weighted(text: str, size: int, folder: Path, seed: int = 0) -> tuple[nn.Module, dict[str, Any]]:

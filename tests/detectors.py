@@ -49,8 +49,8 @@ class _Graph:
 
     def block(self, source: str, name: str, inputs: int, stride: int = 1) -> str:
         """A convolution and what cuts off below 0."""
-        made = self.convolution(source, f"{name}.conv", inputs, WIDTH, 3, stride)
-        return self.one("Relu", [made], name)
+        maps = self.convolution(source, f"{name}.conv", inputs, WIDTH, 3, stride)
+        return self.one("Relu", [maps], name)
 
 
 def detector(path: Path, seed: int = 0, levels: int = 2) -> Path:
@@ -72,15 +72,17 @@ def detector(path: Path, seed: int = 0, levels: int = 2) -> Path:
             ("cls", cls_map, CLASSES),
         ):
             name = f"head.{role}_preds.{level}"
-            made = graph.convolution(source, name, WIDTH, outputs, 1)
-            parts.append(made if role == "reg" else graph.one("Sigmoid", [made], f"{name}.said"))
+            result = graph.convolution(source, name, WIDTH, outputs, 1)
+            parts.append(
+                result if role == "reg" else graph.one("Sigmoid", [result], f"{name}.said")
+            )
         whole = graph.one("Concat", parts, f"level.{level}", axis=1)
         answers.append(graph.one("Flatten", [whole], f"flat.{level}", axis=2))
     graph.one("Concat", answers, "output", axis=1)
     picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
     output = helper.make_tensor_value_info("output", TensorProto.FLOAT, None)
-    made = helper.make_graph(graph.nodes, "detector", [picture], [output], graph.weights)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)])
+    result = helper.make_graph(graph.nodes, "detector", [picture], [output], graph.weights)
+    model = helper.make_model(result, opset_imports=[helper.make_opsetid("", 13)])
     model.ir_version = 8
     onnx.save(model, str(path))
     return path

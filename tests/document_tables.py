@@ -30,7 +30,7 @@ class Form:
     expected: str
 
 
-def outcome(form: Form, folder: Path, read: Callable[[Path], str]) -> str:
+def outcome(form: Form, folder: Path, reader: Callable[[Path], str]) -> str:
     """What `read` says of the form, or `refused: ` and the sentence; for one cell of a table.
 
     Paths in it start at `folder`'s own name. Raises AssertionError where it isn't as expected.
@@ -38,21 +38,21 @@ def outcome(form: Form, folder: Path, read: Callable[[Path], str]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = form.write(folder)
     try:
-        said = read(path if isinstance(path, Path) else folder)
+        content = reader(path if isinstance(path, Path) else folder)
     except HeadstartError as error:
-        said = f"refused: {error}"
-    said = said.replace(f"{folder.parent}{os.sep}", "").replace("\n", " ")
-    assert re.fullmatch(form.expected, said), said
-    return said.replace("|", r"\|").replace("<", "&lt;")
+        content = f"refused: {error}"
+    content = content.replace(f"{folder.parent}{os.sep}", "").replace("\n", " ")
+    assert re.fullmatch(form.expected, content), content
+    return content.replace("|", r"\|").replace("<", "&lt;")
 
 
-def check_row(page: Path, table: str, form: Form, said: str) -> None:
+def check_row(page: Path, table: str, form: Form, message: str) -> None:
     """Demand that the page's table says this of the form; with WRITE_TABLES=1 write it there."""
     rows = _rows(page, table)
-    if WRITES and rows.get(form.name) != said:
-        _write(page, table, rows | {form.name: said})
+    if WRITES and rows.get(form.name) != message:
+        _write(page, table, rows | {form.name: message})
         return
-    assert rows.get(form.name) == said, "run this file once with WRITE_TABLES=1"
+    assert rows.get(form.name) == message, "run this file once with WRITE_TABLES=1"
 
 
 def check_names(page: Path, table: str, forms: Sequence[Form]) -> None:
@@ -75,6 +75,6 @@ def _rows(page: Path, table: str) -> dict[str, str]:
 
 
 def _write(page: Path, table: str, rows: dict[str, str]) -> None:
-    lines = "".join(f"| {name} | {said} |\n" for name, said in rows.items())
+    lines = "".join(f"| {name} | {message} |\n" for name, message in rows.items())
     text = page.read_text(encoding="utf-8")
     page.write_text(_block(table).sub(lambda block: block[1] + lines, text), encoding="utf-8")

@@ -77,8 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """A file, or the rest of it."""
         served, path = self.served, self.path.partition("?")[0].lstrip("/")
-        asked = self.headers.get("Range", "")
-        served.asked.append((self.path.lstrip("/"), asked))
+        value = self.headers.get("Range", "")
+        served.asked.append((self.path.lstrip("/"), value))
         file = served.folder / path
         if path in served.moved:
             return self._send(302, b"", {"Location": served.moved[path]})
@@ -87,10 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
         content = file.read_bytes()
         tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         headers = {"ETag": tag} if served.tags else {}
-        found = re.fullmatch(r"bytes=(\d+)-", asked) if served.ranges else None
-        if found is None or self.headers.get("If-Range", tag) != tag:
+        match = re.fullmatch(r"bytes=(\d+)-", value) if served.ranges else None
+        if match is None or self.headers.get("If-Range", tag) != tag:
             return self._send(200, content, headers)
-        start = int(found[1])
+        start = int(match[1])
         if start >= len(content):
             return self._send(416, b"", headers)
         headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"

@@ -36,9 +36,9 @@ def write(path: Path, nodes: Sequence[Any], constants: Sequence[Any], shape: Seq
     """
     from onnx import TensorProto, helper
 
-    given = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, shape)
+    value_info = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, shape)
     answer = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "network", [given], [answer], list(constants))
+    graph = helper.make_graph(nodes, "network", [value_info], [answer], list(constants))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     path.write_bytes(model.SerializeToString())
@@ -78,18 +78,18 @@ def pictures(items: int = 3, side: int = 8) -> Tensor:
     return torch.rand(items, 3, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def features(backbone: Backbone, given: Tensor) -> Tensor:
+def features(backbone: Backbone, inputs: Tensor) -> Tensor:
     """What its stages answer."""
     network = nn.Sequential(*backbone.prefix()).eval()
     with torch.no_grad():
-        found: Tensor = network(given)
-    return found
+        model: Tensor = network(inputs)
+    return model
 
 
-def expected(given: Tensor) -> Tensor:
+def expected(inputs: Tensor) -> Tensor:
     """The features of the classifier, computed in torch."""
     own = {name: torch.from_numpy(values) for name, values in weights().items()}
-    first = functional.conv2d(given, own["a"], stride=2).relu()
+    first = functional.conv2d(inputs, own["a"], stride=2).relu()
     return functional.conv2d(first, own["b"], padding=1).relu().mean((2, 3))
 
 

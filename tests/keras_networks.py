@@ -44,9 +44,9 @@ def write(network: Any, file: Path) -> None:
 def own(make: Callable[[Any], Any], shape: Sequence[int] = (12, 12, 3)) -> Any:
     """What `make` builds of the module `keras`, awake."""
     with applications.library() as keras:
-        made = make(keras)
-    awaken(made, torch.rand(8, *shape, generator=torch.Generator().manual_seed(1)) * 255)
-    return made
+        model = make(keras)
+    awaken(model, torch.rand(8, *shape, generator=torch.Generator().manual_seed(1)) * 255)
+    return model
 
 
 def answers(backbone: Backbone, pictures: np.ndarray) -> np.ndarray:
@@ -58,5 +58,5 @@ def answers(backbone: Backbone, pictures: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         for stage in backbone.prefix():
             values = stage.eval()(values)
-        made: np.ndarray = backbone.head(values).numpy()
-    return made
+        rows: np.ndarray = backbone.head(values).numpy()
+    return rows

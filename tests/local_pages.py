@@ -45,14 +45,14 @@ class Visitor:
     def state(self, act: str = "state", **body: str) -> dict[str, Any]:
         """The state of the page, after an act where one is named."""
         status, content, _ = self.ask(f"/{self.token}/{act}", None if act == "state" else body)
-        told: dict[str, Any] = json.loads(content)
-        return told | {"status": status}
+        record: dict[str, Any] = json.loads(content)
+        return record | {"status": status}
 
     def give(self, place: str, raw: bytes) -> dict[str, Any]:
         """What the page says to content that is sent to a place of it."""
         status, content, _ = self.ask(f"/{self.token}/{place}", raw)
-        told: dict[str, Any] = json.loads(content)
-        return told | {"status": status}
+        record: dict[str, Any] = json.loads(content)
+        return record | {"status": status}
 
     def until(self, holds: Callable[[dict[str, Any]], Any], patience: float = 90) -> dict[str, Any]:
         """The state, once something holds of it."""
@@ -68,14 +68,14 @@ class Visitor:
 @contextmanager
 def served(work: Callable[[Progress], object]) -> Iterator[Visitor]:
     """A page that `work` serves while the block lasts, and is then finished."""
-    made = threading.Event()
+    event = threading.Event()
 
     class Heard(Silent):
         def say(self, text: str) -> None:
-            found = re.match(r"Open http://127\.0\.0\.1:(\d+)/([\w-]+)/$", text)
-            if found:
-                visitor.port, visitor.token = int(found[1]), found[2]
-                made.set()
+            match = re.match(r"Open http://127\.0\.0\.1:(\d+)/([\w-]+)/$", text)
+            if match:
+                visitor.port, visitor.token = int(match[1]), match[2]
+                event.set()
 
     visitor = Visitor()
     errors: list[BaseException] = []
@@ -85,11 +85,11 @@ def served(work: Callable[[Progress], object]) -> Iterator[Visitor]:
             work(Heard())
         except BaseException as error:
             errors.append(error)
-            made.set()
+            event.set()
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert made.wait(60)
+    assert event.wait(60)
     if errors:
         raise errors[0]
     try:

@@ -41,8 +41,8 @@ class Served:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """All files in a folder, by their path in it."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    result = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in result}
 
 
 @contextmanager
@@ -89,8 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, with_body: bool) -> None:
         path = self.path.partition("?")[0]
-        served, asked = self.served, self.headers.get("Range", "")
-        served.asked.append((self.command, path, asked))
+        served, value = self.served, self.headers.get("Range", "")
+        served.asked.append((self.command, path, value))
         if served.status != 200:
             self._send(served.status, b"{}", {"X-Error-Code": served.error}, with_body)
         elif path.startswith(f"/api/models/{served.name}/tree/{COMMIT}"):
@@ -100,11 +100,11 @@ class _Handler(BaseHTTPRequestHandler):
             about = {"id": served.name, "sha": COMMIT, "private": False, "siblings": siblings}
             self._send(200, json.dumps(about).encode())
         elif match := re.fullmatch(rf"/{served.name}/resolve/(?:main|{COMMIT})/(.+)", path):
-            self._file(match[1], asked, with_body)
+            self._file(match[1], value, with_body)
         else:
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, with_body)
 
-    def _file(self, name: str, asked: str, with_body: bool) -> None:
+    def _file(self, name: str, request: str, with_body: bool) -> None:
         content = self.served.files.get(name)
         headers = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         if content is None:
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
             content = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         if with_body and name in self.served.short:
             content = content[:-1]
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        start = int(request.removeprefix("bytes=").rstrip("-")) if request else 0
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         stop = self.served.breaks.pop(name, None) if with_body else None

@@ -109,11 +109,11 @@ def network(kind: str = "Net") -> nn.Module:
     sys.modules["networks"] = sys  # dataclasses look for a module of this name
     exec(compile(SOURCE, names["__file__"], "exec"), names)  # TorchScript reads the source
     del sys.modules["networks"]
-    made: nn.Module = names[kind]()
-    for module in made.modules():
+    result: nn.Module = names[kind]()
+    for module in result.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean)  # type: ignore[arg-type]
-    return made.eval()
+    return result.eval()
 
 
 def batch(items: int = 3, size: int = 8) -> Tensor:
@@ -131,23 +131,23 @@ def logits(backbone: Backbone, pictures: Tensor) -> Tensor:
 
 def script(path: Path, how: str = "script", kind: str = "Net") -> nn.Module:
     """Save TorchScript of a network, which is answered."""
-    made = network(kind)
+    model = network(kind)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and still what people have
-        torch.jit.save(torch.jit.script(made) if how == "script" else _traced(made), path)
-    return made
+        torch.jit.save(torch.jit.script(model) if how == "script" else _traced(model), path)
+    return model
 
 
-def _traced(made: nn.Module) -> Any:
+def _traced(value: nn.Module) -> Any:
     trace: Any = torch.jit.trace  # which has no types
-    return trace(made, batch())
+    return trace(value, batch())
 
 
 def export(path: Path, dynamic: bool = True) -> nn.Module:
     """Save an exported program of the network, which is answered."""
-    made = network()
+    model = network()
     shapes = ({0: torch.export.Dim("items")},) if dynamic else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.export.save(torch.export.export(made, (batch(),), dynamic_shapes=shapes), path)
-    return made
+        torch.export.save(torch.export.export(model, (batch(),), dynamic_shapes=shapes), path)
+    return model

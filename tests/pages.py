@@ -18,9 +18,9 @@ def sections(text: str) -> set[str]:
 
 def stored(text: str, name: str) -> Any:
     """One of the page's blocks of JSON."""
-    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.S)
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.S)
+    assert match is not None
+    return json.loads(match[1])
 
 
 def page(folder: Path, evidence: dict[str, Any], pictures: dict[str, str] | None = None) -> str:
@@ -39,7 +39,7 @@ class Seen:
 
     def drawn(self) -> dict[str, list[float]]:
         """Width and height of each figure's drawing, and how many marks it has."""
-        found: dict[str, list[float]] = self.tab.evaluate(
+        values: dict[str, list[float]] = self.tab.evaluate(
             """() => {
                 const places = [...document.querySelectorAll("[data-figure]")]
                     .filter((each) => each.checkVisibility());
@@ -51,7 +51,7 @@ class Seen:
                 return Object.fromEntries(places.map(measure));
             }"""
         )
-        return found
+        return values
 
     def colour(self, selector: str, name: str = "color") -> str:
         """A computed colour of the first element that matches."""
@@ -62,12 +62,12 @@ class Seen:
 def look(browser: Any, path: Path, width: int = 1280, **options: Any) -> Seen:
     """Open a page in a tab of its own."""
     context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    seen = Seen(context.new_page(), path)
-    seen.tab.set_default_timeout(90_000)  # milliseconds: others may need the machine too
-    complain = seen.complaints.append
-    seen.tab.on("console", lambda said: complain(said.text))
-    seen.tab.on("pageerror", lambda error: complain(str(error)))
-    seen.tab.on("request", lambda asked: seen.requests.append(asked.url))
-    seen.tab.goto(path.as_uri())
-    seen.tab.locator("html.drawn").wait_for(state="attached")
-    return seen
+    visited = Seen(context.new_page(), path)
+    visited.tab.set_default_timeout(90_000)  # milliseconds: others may need the machine too
+    complain = visited.complaints.append
+    visited.tab.on("console", lambda message: complain(message.text))
+    visited.tab.on("pageerror", lambda error: complain(str(error)))
+    visited.tab.on("request", lambda request: visited.requests.append(request.url))
+    visited.tab.goto(path.as_uri())
+    visited.tab.locator("html.drawn").wait_for(state="attached")
+    return visited

@@ -75,26 +75,26 @@ def network(kind: str, classifier: bool = False, labels: int = 3) -> Any:
         config.architectures = ["DeiTForImageClassification" if classifier else "DeiTModel"]
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(1)
-        made = make.from_config(config)
+        model = make.from_config(config)
         with torch.no_grad():
-            for parameter in made.parameters():
+            for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.2)
-            for name, buffer in made.named_buffers():
+            for name, buffer in model.named_buffers():
                 if name.endswith("running_var"):
                     buffer.uniform_(0.5, 2)
                 elif name.endswith("running_mean"):
                     buffer.normal_()
-    return made.eval()
+    return model.eval()
 
 
-def save_pictures(folder: Path, made: Any, processor: dict[str, Any] | None = None) -> Path:
+def save_pictures(folder: Path, value: Any, processor: dict[str, Any] | None = None) -> Path:
     """Write a network as its library does, and a processor for its pictures beside it."""
     import json
 
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call] # the library has no types
-    made.save_pretrained(folder)
+    value.save_pretrained(folder)
     settings = {**PROCESSOR, **(processor or {})}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return folder

@@ -59,9 +59,9 @@ def near(value: float, room: float = 0.03) -> dict[str, float]:
     return {"value": value, "low": round(value - room, 5), "high": round(value + room, 5)}
 
 
-def shown(found: Mapping[str, Any], size: tuple[int, int] = (96, 72)) -> dict[str, bytes]:
+def shown(actual: Mapping[str, Any], size: tuple[int, int] = (96, 72)) -> dict[str, bytes]:
     """For each item on the map a picture file in its label's colour."""
-    places = found["items"]["map"]
+    places = actual["items"]["map"]
     names = sorted(set(places["label"]))
     files = {}
     for number, (item, label) in enumerate(zip(places["id"], places["label"], strict=True)):
@@ -163,11 +163,11 @@ def _convergence(rng: np.random.Generator) -> dict[str, Any]:
             for s, v in zip(steps, scores, strict=True)
         ]
 
-    said = "The transfer reaches the best score of scratch in 5 % of its steps."
+    message = "The transfer reaches the best score of scratch in 5 % of its steps."
     return {
         "chosen": curve(0.93, 150, 0.09),
         "scratch": curve(0.62, 900, 0.1),
-        "said": said,
+        "said": message,
     }
 
 
@@ -206,8 +206,8 @@ def _classes(labels: Sequence[str], rng: np.random.Generator) -> dict[str, Any]:
         change = near(round(value - scratch, 5), 0.06)
         row = {"label": label, "items": int(confusion[number].sum()), "scratch": scratch}
         rows.append(row | near(round(value, 5), 0.05) | {"change": change})
-    said = f"The lowest class is {labels[-1]!r}."
-    return {"rows": rows, "confusion": confusion.tolist(), "hurt": [labels[-1]], "said": said}
+    text = f"The lowest class is {labels[-1]!r}."
+    return {"rows": rows, "confusion": confusion.tolist(), "hurt": [labels[-1]], "said": text}
 
 
 def _items(labels: Sequence[str], items: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -233,5 +233,5 @@ def _items(labels: Sequence[str], items: int, rng: np.random.Generator) -> dict[
     }
 
 
-def _card(found: tuple[str, str, str, float]) -> dict[str, Any]:
-    return dict(zip(("id", "label", "predicted", "probability"), found, strict=True))
+def _card(actual: tuple[str, str, str, float]) -> dict[str, Any]:
+    return dict(zip(("id", "label", "predicted", "probability"), actual, strict=True))

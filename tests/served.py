@@ -113,9 +113,9 @@ def server(log: Path, *arguments: object, **environment: str) -> Iterator[Runnin
     def listen() -> None:
         for line in process.stderr or ():
             running.said.append(line.rstrip("\n"))
-            found = re.search(r"^Serving .* at (http://\S+);", line)
-            if found:
-                running.url = found[1]
+            match = re.search(r"^Serving .* at (http://\S+);", line)
+            if match:
+                running.url = match[1]
                 ready.set()
         ready.set()
 

@@ -33,10 +33,10 @@ def said(text: str, seed: int = 0, rate: int = RATE) -> np.ndarray:
 
 def sentences(count: int, seed: int = 0) -> list[str]:
     """Different sentences of one to three words."""
-    rng, found = np.random.default_rng(seed), dict[str, None]()
-    while len(found) < count:
-        found[" ".join(rng.choice(WORDS, rng.integers(1, 4)).tolist())] = None
-    return list(found)
+    rng, entries = np.random.default_rng(seed), dict[str, None]()
+    while len(entries) < count:
+        entries[" ".join(rng.choice(WORDS, rng.integers(1, 4)).tolist())] = None
+    return list(entries)
 
 
 def clips(folder: Path, texts: Sequence[str], names: tuple[str, str] = ("file", "text")) -> Path:
@@ -47,8 +47,8 @@ def clips(folder: Path, texts: Sequence[str], names: tuple[str, str] = ("file", 
         writer.writerow((*names, "split"))
         for number, text in enumerate(texts):
             soundfile.write(folder / f"{number:03}.wav", said(text, number), RATE)
-            left = len(texts) - number
-            split = "test" if left <= 6 else "validation" if left <= 12 else "train"
+            remaining = len(texts) - number
+            split = "test" if remaining <= 6 else "validation" if remaining <= 12 else "train"
             writer.writerow((f"{number:03}.wav", text, split))
     return folder
 

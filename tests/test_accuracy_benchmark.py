@@ -91,10 +91,10 @@ def row(who: str, accuracy: float | None, seed: int = 0, task: str = "digits") -
 def test_the_table_counts_who_is_level_with_the_first() -> None:
     rows = [row(OURS, 0.90), row("hf", 0.91), row("sklearn", 0.80), row("fastai", None)]
     rows += [row(OURS, 0.90, task="mnist"), row("hf", 0.70, task="mnist")]
-    told = table.as_markdown(rows, [OURS, "hf", "sklearn", "fastai"])
-    assert "| 1 | digits | 0.900 | 0.910 | 0.800 | missing | hf 0.880 – 0.938 |" in told
+    report = table.as_markdown(rows, [OURS, "hf", "sklearn", "fastai"])
+    assert "| 1 | digits | 0.900 | 0.910 | 0.800 | missing | hf 0.880 – 0.938 |" in report
     counts = "headstart 2 of 2, hf 1 of 2, sklearn 0 of 1, fastai 0 of 1"
-    assert told.endswith(f"First, or within the interval of the first, at 1 min: {counts}.")
+    assert report.endswith(f"First, or within the interval of the first, at 1 min: {counts}.")
 
 
 def test_a_contender_that_misses_one_seed_is_missing() -> None:
@@ -109,7 +109,7 @@ def test_unknown_names_are_refused(
     for words in (["--tasks", "chess"], ["--peers", "nobody"]):
         monkeypatch.setattr("sys.argv", ["benchmarks", "accuracy", *words])
         assert main() == 2
-    assert "chess" in (said := capsys.readouterr().err) and "nobody" in said
+    assert "chess" in (err := capsys.readouterr().err) and "nobody" in err
 
 
 def test_the_true_labels_stand_in_the_order_of_answers(tmp_path: Path) -> None:

@@ -56,13 +56,13 @@ def front(boundary: int) -> nn.Sequential:
     return nn.Sequential(*backbone().prefix(boundary)).eval()
 
 
-def same(found: Any, expected: Any, tolerance: float = 0.0) -> None:
+def same(actual: Any, expected: Any, tolerance: float = 0.0) -> None:
     """Whether two mappings hold the same arrays, of the same types."""
-    assert sorted(found) == sorted(expected) == NAMES
+    assert sorted(actual) == sorted(expected) == NAMES
     for name, values in expected.items():
         array = np.asarray(values)
-        assert np.asarray(found[name]).dtype == array.dtype
-        np.testing.assert_allclose(found[name], array, atol=tolerance)
+        assert np.asarray(actual[name]).dtype == array.dtype
+        np.testing.assert_allclose(actual[name], array, atol=tolerance)
 
 
 @pytest.mark.parametrize("boundary", BETWEEN)
@@ -74,8 +74,8 @@ def test_every_engine_gives_the_named_arrays(boundary: int) -> None:
     engine = OpenVinoEngine(network, inputs, "fp32", {"boundary": boundary})
     same(engine.run(inputs), expected, 1e-5)
     again = OpenVinoEngine(network, inputs, "fp32", {"boundary": boundary})  # from disk
-    for found in again.stream([inputs[:2], inputs]):
-        same(found, {n: t[: len(found["p3"])] for n, t in expected.items()}, 1e-5)
+    for result in again.stream([inputs[:2], inputs]):
+        same(result, {n: t[: len(result["p3"])] for n, t in expected.items()}, 1e-5)
 
 
 def test_an_engine_takes_named_arrays_in() -> None:
@@ -83,8 +83,8 @@ def test_an_engine_takes_named_arrays_in() -> None:
         inputs = front(2)(batch())
         middle = nn.Sequential(*backbone().prefix()[2:]).eval()
         expected = middle(inputs).numpy()
-    found = OpenVinoEngine(middle, inputs, "fp32", None).run(inputs)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    outputs = OpenVinoEngine(middle, inputs, "fp32", None).run(inputs)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
 
 def test_one_array_that_is_off_is_an_error_of_all() -> None:
@@ -105,18 +105,18 @@ def stored(pictures: Path, boundary: int, precision: str = "fp32") -> tuple[Data
 
 
 def test_a_row_holds_all_of_them_and_is_read_as_the_same_mapping(pictures: Path) -> None:
-    dataset, reader, found = stored(pictures, 2)
+    dataset, reader, result = stored(pictures, 2)
     (inputs,) = reader.batches(dataset.items, [np.arange(9)])
     with torch.no_grad():
         expected = front(2)(inputs)
-    read = found.rows.inputs(np.arange(9))
-    same(read, expected, 1e-6)
-    assert read["bright"].dtype == torch.bool and 0 < int(read["bright"].sum()) < 9 * 64
+    content = result.rows.inputs(np.arange(9))
+    same(content, expected, 1e-6)
+    assert content["bright"].dtype == torch.bool and 0 < int(content["bright"].sum()) < 9 * 64
     again = stored(pictures, 2)[2]
-    assert (found.computed, again.computed) == (len(dataset.items), 0)
-    same(again.rows[np.arange(9)], {name: tensor.numpy() for name, tensor in read.items()})
+    assert (result.computed, again.computed) == (len(dataset.items), 0)
+    same(again.rows[np.arange(9)], {name: tensor.numpy() for name, tensor in content.items()})
     with pytest.raises(TypeError):
-        found.pooled()
+        result.pooled()
 
 
 @pytest.mark.skipif(not machine.has_bf16(torch.device("cpu")), reason="multiplies in fp32 alone")
@@ -179,14 +179,14 @@ def trained(
     network, strategy = backbone(), catalog.strategy("last-stages?probe=false")
     boundary = cacheable_stages(strategy, epochs, len(network.stages), augmented=False)
     assert boundary == 2
-    dataset, reader, found = stored(pictures, boundary)
+    dataset, reader, result = stored(pictures, boundary)
 
     def feed(split: str) -> CachedLoader | RawLoader:
         targets = dataset.targets(split)
         if not from_store:
             return RawLoader(dataset.split(split), targets, reader, augmented=False)
         positions = np.flatnonzero([item.split == split for item in dataset.items])
-        return CachedLoader(found.rows, positions, targets, boundary)
+        return CachedLoader(result.rows, positions, targets, boundary)
 
     session = tiny.session(options=told)
     model = Model.of(network, TASK.head(network.feature_dim, dataset.labels))
@@ -214,8 +214,8 @@ def test_a_killed_training_on_stored_scales_goes_on_as_if_it_had_not_been(
     with pytest.raises(tiny.Killed):
         trained(pictures, from_store=True, told=killed)
     again = tiny.Recording()
-    told = tiny.SessionOptions(progress=again, checkpoint=path)
-    assert tiny.same_tensors(trained(pictures, from_store=True, told=told)[0], unbroken)
+    session = tiny.SessionOptions(progress=again, checkpoint=path)
+    assert tiny.same_tensors(trained(pictures, from_store=True, told=session)[0], unbroken)
     assert again.steps == steps.steps
 
 
@@ -278,7 +278,7 @@ def test_features_are_pooled_unless_maps_are_wanted() -> None:
 
 
 def test_rows_of_pooled_features_stay_one_array(pictures: Path) -> None:
-    _, reader, found = stored(pictures, 4)
-    assert isinstance(found.rows, Rows)
-    assert found.features().shape[1] == 8
+    _, reader, result = stored(pictures, 4)
+    assert isinstance(result.rows, Rows)
+    assert result.features().shape[1] == 8
     assert reader.preprocess["height"] == scales.SIDE

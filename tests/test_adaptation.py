@@ -93,12 +93,12 @@ def test_the_order_of_items_and_classes_counts_for_nothing(name: str) -> None:
     expected = answers(head, both.target)
     order, places = rng.permutation(len(both.source)), rng.permutation(len(both.target))
     shuffled = Domains(both.source[order], both.targets[order], both.target[places], CLASSES)
-    found = answers(catalog.adaptation(name).head(shuffled), both.target)
-    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.98
+    outputs = answers(catalog.adaptation(name).head(shuffled), both.target)
+    assert (outputs.argmax(1) == expected.argmax(1)).mean() > 0.98
     renaming = rng.permutation(CLASSES)
     renamed = replace(both, targets=renaming[both.targets])
-    found = answers(catalog.adaptation(name).head(renamed), both.target)
-    assert (found.argmax(1) == renaming[expected.argmax(1)]).mean() > 0.98
+    outputs = answers(catalog.adaptation(name).head(renamed), both.target)
+    assert (outputs.argmax(1) == renaming[expected.argmax(1)]).mean() > 0.98
 
 
 @pytest.mark.parametrize("name", names())
@@ -169,9 +169,9 @@ def test_gains_are_those_of_items_that_are_answered_otherwise() -> None:
     both = [source, other]
     assert sorted(disputed(both)) == [8, 9]
     labelled = Labelled(np.array([0, 8, 9]), np.array([0, 0, 1]))
-    found = gains(both, labelled)["mcc"]
-    assert found.value == pytest.approx(0.2)  # both disputed items, a fifth of all
-    assert found.interval.high <= 0.2 + 1e-9
+    mcc = gains(both, labelled)["mcc"]
+    assert mcc.value == pytest.approx(0.2)  # both disputed items, a fifth of all
+    assert mcc.interval.high <= 0.2 + 1e-9
     assert gains(both, Labelled(np.array([0]), np.array([0])))["mcc"].value == 0.0
 
 
@@ -208,8 +208,8 @@ def test_classes_that_lie_close_are_not_gone_by(classes: int, name: str) -> None
     both = Domains(source + dim, targets % classes, moved(source[::-1] + dim), classes)
     held_out = (source[:60] + dim[60:120], targets[:60] % classes)
     methods = {each: catalog.adaptation(each) for each in (USUAL, PLAIN, PARTIAL)}
-    found = candidates_on(both, held_out, source_head(both), methods, Budget(None), Silent())
+    result = candidates_on(both, held_out, source_head(both), methods, Budget(None), Silent())
     classes_there = replace(presence(both), answered=np.eye(classes)[0])
-    choice = chosen(found, classes_there)
+    choice = chosen(result, classes_there)
     assert choice.name == name
     assert "Even of the source only" in choice.why

@@ -29,13 +29,13 @@ def work(tmp_path: Path) -> Path:
 
 
 def test_targets_hold_what_their_part_says(work: Path) -> None:
-    drawn = {part: draw for part, _, draw in draws(PAIR, work, work, 1)}
-    counts = {part: np.bincount(draw.truth, minlength=CLASSES) for part, draw in drawn.items()}
+    draw_of = {part: draw for part, _, draw in draws(PAIR, work, work, 1)}
+    counts = {part: np.bincount(draw.truth, minlength=CLASSES) for part, draw in draw_of.items()}
     assert (counts["all"] > 25).all()
     assert (counts["some"] > 0).sum() == 2
     rare = np.sort(counts["uneven"])
     assert rare[1] < 0.5 * rare[2]
-    assert len(drawn["all"].held_out[1]) == 40
+    assert len(draw_of["all"].held_out[1]) == 40
 
 
 def test_a_draw_says_what_each_contender_gains(work: Path) -> None:

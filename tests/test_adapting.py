@@ -56,8 +56,8 @@ def results(places: Path) -> dict[str, hs.Result]:
 
 
 def record(result: hs.Result) -> dict:  # type: ignore[type-arg]
-    found: dict = json.loads((result.folder / "evidence.json").read_text())["adaptation"]  # type: ignore[type-arg]
-    return found
+    adaptation: dict = json.loads((result.folder / "evidence.json").read_text())["adaptation"]  # type: ignore[type-arg]
+    return adaptation
 
 
 def test_no_label_of_the_target_reaches_the_model(results: dict[str, hs.Result]) -> None:
@@ -73,33 +73,33 @@ def test_no_label_of_the_target_reaches_the_model(results: dict[str, hs.Result])
 
 
 def test_the_record_says_what_was_tried_and_why(results: dict[str, hs.Result]) -> None:
-    found = record(results["flat"])
-    names = [row["name"] for row in found["methods"]]
+    entry = record(results["flat"])
+    names = [row["name"] for row in entry["methods"]]
     assert names[0] == "source only"
     assert {"mcc", "mixture", "standardisation", "coral"} <= set(names)
     assert not {"cdan", "dann"} & set(names)  # for those who ask by name
-    assert found["verdict"] in ("unknown", "source only")
-    assert found["oracle"] is None
-    assert found["items"] == 36
-    assert "gain" not in found["methods"][0]
+    assert entry["verdict"] in ("unknown", "source only")
+    assert entry["oracle"] is None
+    assert entry["items"] == 36
+    assert "gain" not in entry["methods"][0]
     text = str(results["flat"])
-    assert found["headline"] in text
+    assert entry["headline"] in text
     assert "On the source's held-out items:" in text
 
 
 def test_labels_of_the_target_print_the_gap_alone(results: dict[str, hs.Result]) -> None:
-    found = record(results["labelled"])
-    assert found["chosen"] == record(results["flat"])["chosen"]
-    best = max(row["accuracy"]["value"] for row in found["methods"])
-    chosen = next(row for row in found["methods"] if row["name"] == found["chosen"])
+    entry = record(results["labelled"])
+    assert entry["chosen"] == record(results["flat"])["chosen"]
+    best = max(row["accuracy"]["value"] for row in entry["methods"])
+    chosen = next(row for row in entry["methods"] if row["name"] == entry["chosen"])
     gap = best - chosen["accuracy"]["value"]
-    assert found["oracle"]["gap"] == pytest.approx(gap, abs=1e-4)
+    assert entry["oracle"]["gap"] == pytest.approx(gap, abs=1e-4)
 
 
 def test_the_model_answers_as_was_said(results: dict[str, hs.Result], places: Path) -> None:
     score = hs.evaluate(results["labelled"].folder, places / "labelled").score.value
-    found = record(results["labelled"])
-    chosen = next(row for row in found["methods"] if row["name"] == found["chosen"])
+    entry = record(results["labelled"])
+    chosen = next(row for row in entry["methods"] if row["name"] == entry["chosen"])
     assert score == pytest.approx(chosen["accuracy"]["value"], abs=0.06)  # copies count there
 
 
@@ -149,24 +149,24 @@ def test_asked_labels_choose(results: dict[str, hs.Result], places: Path) -> Non
         adapt_to=places / "flat",
         target_labels=str(filled),
     )
-    found = record(result)
-    assert found["by"] == "labels"
-    assert found["label_next"] == []
-    gains = {row["name"]: row["gain"]["value"] for row in found["methods"]}
-    assert gains[found["chosen"]] == max(gains.values())
+    entry = record(result)
+    assert entry["by"] == "labels"
+    assert entry["label_next"] == []
+    gains = {row["name"]: row["gain"]["value"] for row in entry["methods"]}
+    assert gains[entry["chosen"]] == max(gains.values())
 
 
 def test_asked_labels_lie_anywhere(
     results: dict[str, hs.Result], places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(places / "cache"))
-    files, asked = sorted((places / "flat").iterdir()), tmp_path / "asked.csv"
+    files, request = sorted((places / "flat").iterdir()), tmp_path / "asked.csv"
     rows = [f"{path},{path.name.partition('-')[0]}" for path in files]
-    asked.write_text("\n".join(["path,label", *rows]))
-    fit: dict[str, Any] = {"adapt_to": places / "flat", "target_labels": str(asked)}
+    request.write_text("\n".join(["path,label", *rows]))
+    fit: dict[str, Any] = {"adapt_to": places / "flat", "target_labels": str(request)}
     result = hs.fit(places / "source", TINY, tmp_path / "model", **fit)
     assert record(result)["by"] == "labels"
-    asked.write_text(f"path,label\n{files[0]},cat\n")
+    request.write_text(f"path,label\n{files[0]},cat\n")
     with pytest.raises(DataError, match=r"has the label 'cat', which is not one of 'ants'"):
         hs.fit(places / "source", TINY, tmp_path / "other", **fit)
 
@@ -187,8 +187,8 @@ def test_a_method_that_is_named_is_taken(places: Path, name: str) -> None:
     result = hs.fit(
         places / "source", TINY, places / f"named-{name}", adapt_to=pictures, adaptation=name
     )
-    found = record(result)
-    assert (found["chosen"], found["by"]) == (name, "user")
+    entry = record(result)
+    assert (entry["chosen"], entry["by"]) == (name, "user")
     assert not (result.folder / "label-next.csv").exists()
 
 

@@ -157,12 +157,12 @@ def test_the_package_keeps_the_rule(rule: Rule, package: Sequence[Source]) -> No
     assert rule(package) == []
 
 
-@pytest.mark.parametrize(("rule", "broken", "kept"), PLANTED)
+@pytest.mark.parametrize(("rule", "broken", "remaining"), PLANTED)
 def test_a_rule_sees_what_breaks_it(
-    rule: Rule, broken: dict[str, str], kept: dict[str, str], tmp_path: Path
+    rule: Rule, broken: dict[str, str], remaining: dict[str, str], tmp_path: Path
 ) -> None:
     assert len(rule(read(plant(tmp_path / "broken", broken)))) >= 1
-    assert rule(read(plant(tmp_path / "kept", kept))) == []
+    assert rule(read(plant(tmp_path / "kept", remaining))) == []
 
 
 def test_every_rule_is_tried() -> None:
@@ -186,9 +186,9 @@ PARTS = [
 
 @pytest.mark.parametrize(("kind", "name", "contract"), PARTS)
 def test_every_part_is_reachable_and_documented(kind: str, name: str, contract: type) -> None:
-    made = catalog.part(kind, name)()
-    assert isinstance(made, contract)
-    text = type(made).__doc__ or ""
+    result = catalog.part(kind, name)()
+    assert isinstance(result, contract)
+    text = type(result).__doc__ or ""
     assert text.strip().splitlines()[0].endswith(".")
     if kind == "strategies":
         missing = {word for word in ("Reference", "Relations", "Use when") if word not in text}
@@ -219,5 +219,5 @@ def test_start_up_is_lazy(module: str) -> None:
 
 def test_readme_opens_with_the_commands() -> None:
     opening = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
-    for wanted in ("make demo", "make test", "import headstart as hs"):
-        assert any(wanted in line for line in opening), wanted
+    for expected in ("make demo", "make test", "import headstart as hs"):
+        assert any(expected in line for line in opening), expected

@@ -57,14 +57,14 @@ def test_unchanged_sees_any_bit_of_a_frozen_stage() -> None:
 
 def target(root: Path, workspace: Path, **chosen: object) -> Experiment:
     modality = catalog.modality("image")
-    made = Settings(**{"device": "cpu", "epochs": 2, **chosen})  # type: ignore[arg-type] # mixed
+    settings = Settings(**{"device": "cpu", "epochs": 2, **chosen})  # type: ignore[arg-type] # mixed
     return Experiment(
         load(root, modality),
         catalog.task("image-classification"),
         Reader(modality, tiny.backbone().preprocess),
-        made,
-        machine.Compute.of(made, 0),
-        Budget(made.budget),
+        settings,
+        machine.Compute.of(settings, 0),
+        Budget(settings.budget),
         tiny.Recording(),
         workspace=workspace,
     )
@@ -80,9 +80,9 @@ def test_naive_and_features_arms_are_the_same_items_under_other_heads(
     commonest = np.bincount(aim.dataset.targets("train")).argmax()
     assert naive.arm.scores.tolist() == (truth == commonest).tolist()
     assert features.arm.scores.mean() > naive.arm.scores.mean()
-    for made in (naive, features):
-        outputs = predict(made.model, aim.raw("test"), aim.accelerator)
-        assert made.arm.scores.tolist() == aim.task.scores(outputs, truth).tolist()
+    for result in (naive, features):
+        outputs = predict(result.model, aim.raw("test"), aim.accelerator)
+        assert result.arm.scores.tolist() == aim.task.scores(outputs, truth).tolist()
 
 
 def test_validation_is_answered_by_a_probe_that_has_not_seen_it(
@@ -91,7 +91,7 @@ def test_validation_is_answered_by_a_probe_that_has_not_seen_it(
     aim, backbone = target(pictures, tmp_path), tiny.backbone()
     features, examples = features_arm(aim, backbone), aim.examples(backbone)
     assert features.start is not None
-    inputs = {name: torch.from_numpy(given[0]) for name, given in examples.items()}
+    inputs = {name: torch.from_numpy(values[0]) for name, values in examples.items()}
     train, unseen = examples["train"], (examples["validation"][0][:0], np.zeros(0, np.int64))
     alone = aim.task.probe(train, unseen, aim.labels)
     with torch.inference_mode():
@@ -110,15 +110,15 @@ def test_a_strategy_arm_keeps_frozen_stages_whatever_it_reads(
     aim, backbone = target(pictures, tmp_path, augment=augment), tiny.backbone()
     features = features_arm(aim, backbone)
     stored = len(list(own_cache.rglob("rows.bin")))
-    made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
-    assert made.checks == {"frozen stages are bit-identical": True}
+    arm = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
+    assert arm.checks == {"frozen stages are bit-identical": True}
     assert len(list(own_cache.rglob("rows.bin"))) - stored == (augment == "auto")
-    assert made.arm.scores.shape == features.arm.scores.shape
-    assert made.arm.seconds > features.arm.seconds
+    assert arm.arm.scores.shape == features.arm.scores.shape
+    assert arm.arm.seconds > features.arm.seconds
     assert (
-        made.arm.selection_key >= features.arm.selection_key
+        arm.arm.selection_key >= features.arm.selection_key
     )  # it starts from the probe and keeps the best
-    assert made.arm.steps == made.training.steps > 0
+    assert arm.arm.steps == arm.training.steps > 0
 
 
 @pytest.mark.parametrize("clear", [False, True])
@@ -129,9 +129,9 @@ def test_a_trained_network_gets_a_head_that_has_learned_from_validation_too(
     aim, backbone = target(pictures, tmp_path), tiny.backbone()
     features = features_arm(aim, backbone)
     monkeypatch.setattr(judging, "clearly", lambda *scores: clear)
-    made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
-    assert made.start is not None
-    own = made.model
+    arm = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
+    assert arm.start is not None
+    own = arm.model
     body = own.with_head(nn.Identity())
     parts = {
         name: (judging._outputs(aim, body, aim.dataset.split(name)), aim.dataset.targets(name))
@@ -139,11 +139,11 @@ def test_a_trained_network_gets_a_head_that_has_learned_from_validation_too(
     }
     alone = aim.task.probe(parts["train"], parts["validation"], aim.labels)
     both = full_probe(aim.task, parts["train"], parts["validation"], aim.labels)
-    heads = (made.start, made.start) if clear else (alone, both)
+    heads = (arm.start, arm.start) if clear else (alone, both)
     for split, head in zip(("validation", "test"), heads, strict=True):
         expected = answers(head, parts[split][0])
-        np.testing.assert_allclose(made.arm.outputs[split], expected, rtol=1e-3, atol=1e-3)
-    assert (made.model.head is made.start) is clear
+        np.testing.assert_allclose(arm.arm.outputs[split], expected, rtol=1e-3, atol=1e-3)
+    assert (arm.model.head is arm.start) is clear
 
 
 def test_a_training_that_ends_where_it_began_is_no_worse_than_frozen_features(
@@ -151,9 +151,9 @@ def test_a_training_that_ends_where_it_began_is_no_worse_than_frozen_features(
 ) -> None:
     aim, backbone = target(pictures, tmp_path, learning_rate=1e-12), tiny.backbone()
     features = features_arm(aim, backbone)
-    made = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
-    found, wanted = (each.arm.outputs["test"] for each in (made, features))
-    np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-2)
+    arm = strategy_arm(aim, backbone, catalog.strategy("last-stages"), "last-stages", features)
+    result, expected = (each.arm.outputs["test"] for each in (arm, features))
+    np.testing.assert_allclose(result, expected, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.skipif(not machine.has_bf16(torch.device("cpu")), reason="multiplies in fp32 alone")
@@ -170,10 +170,10 @@ def test_a_strategy_arm_trains_on_activations_in_bf16(
     stored = aim.activations(backbone, splits.train.start).rows
     assert isinstance(stored, Rows)
     assert stored.tensor(np.arange(1)).dtype == torch.bfloat16
-    made = strategy_arm(aim, backbone, strategy, "last-stages?count=1", features)
-    assert made.checks == {"frozen stages are bit-identical": True}
-    assert made.arm.selection_key >= features.arm.selection_key
-    assert made.training.history[-1]["loss"] < 0.7
+    arm = strategy_arm(aim, backbone, strategy, "last-stages?count=1", features)
+    assert arm.checks == {"frozen stages are bit-identical": True}
+    assert arm.arm.selection_key >= features.arm.selection_key
+    assert arm.training.history[-1]["loss"] < 0.7
 
 
 def test_many_items_are_judged_by_an_engine_that_agrees(
@@ -199,8 +199,8 @@ def test_a_frozen_model_is_judged_by_the_engine_of_its_features(
     aim, backbone = target(pictures, tmp_path, precision="fp32", engine="openvino"), tiny.backbone()
     model = features_arm(aim, backbone).model
     items, plain = aim.dataset.split("test"), judging.judge(aim, model)["test"]
-    found = judging.outputs_of(aim, model, backbone)(items)
-    np.testing.assert_allclose(found, plain, rtol=1e-2, atol=1e-3)
+    result = judging.outputs_of(aim, model, backbone)(items)
+    np.testing.assert_allclose(result, plain, rtol=1e-2, atol=1e-3)
     trained = copy.deepcopy(model)
     with torch.no_grad():
         next(trained.stages.parameters()).mul_(3)
@@ -222,18 +222,18 @@ def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(
         calls.append(None)
         return catalog.load_backbone(untrained.architecture)
 
-    made, said = scratch_arm(aim, rebuild, reference, SCRATCH_RATES)  # type: ignore[arg-type] # counts as well
+    result, message = scratch_arm(aim, rebuild, reference, SCRATCH_RATES)  # type: ignore[arg-type] # counts as well
     per_epoch = -(-len(aim.dataset.split("train")) // reference.batch_size)
-    assert made.arm.steps >= 2 * reference.epochs * per_epoch - 2 * reference.epochs
+    assert result.arm.steps >= 2 * reference.epochs * per_epoch - 2 * reference.epochs
     assert len(calls) == len(SCRATCH_RATES) + 2  # the last, and one to know it again by
-    assert all(f"{rate:g}" in said for rate in SCRATCH_RATES)
-    assert f"{made.arm.steps} steps" in said
-    assert "upper bound" not in said
+    assert all(f"{rate:g}" in message for rate in SCRATCH_RATES)
+    assert f"{result.arm.steps} steps" in message
+    assert "upper bound" not in message
 
 
 def test_a_scratch_arm_cut_by_the_budget_says_so(pictures: Path, tmp_path: Path) -> None:
     aim = target(pictures, tmp_path, budget=1e-3)
     reference = aim.recipe(catalog.strategy("full-fine-tuning"), "chosen", tiny.backbone())
-    made, said = scratch_arm(aim, tiny.backbone, reference)
-    assert "ended by the budget, so the gain is an upper bound" in said
-    assert made.arm.steps == 1
+    result, message = scratch_arm(aim, tiny.backbone, reference)
+    assert "ended by the budget, so the gain is an upper bound" in message
+    assert result.arm.steps == 1

@@ -76,21 +76,21 @@ def test_it_holds_nothing_that_runs(fitted: Fitted) -> None:
 
 
 def test_the_record_says_where_everything_came_from(fitted: Fitted) -> None:
-    known = artifact.read(fitted.folder)
+    content = artifact.read(fitted.folder)
     state = weights.read(fitted.folder / "model.safetensors").state
-    assert known.weights_sha256 == weights.digest(state)
-    assert (known.task, known.modality) == ("image-classification", "image")
-    assert known.labels == ("ants", "bees")
-    assert known.architecture == "seeded:convnet?pretrained=false"
-    assert known.origin["reference"] == "seeded:convnet"
-    assert known.origin["licence"] == "Apache-2.0"
-    assert known.origin["weights_hash"].startswith("sha256:")
-    assert known.settings["epochs"] == 2
-    assert known.data["fingerprint"] == fitted.result.evidence.data["fingerprint"]
-    assert known.versions["torch"] == str(torch.__version__).partition("+")[0]
-    assert known.versions["python"] == sys.version.split()[0]
+    assert content.weights_sha256 == weights.digest(state)
+    assert (content.task, content.modality) == ("image-classification", "image")
+    assert content.labels == ("ants", "bees")
+    assert content.architecture == "seeded:convnet?pretrained=false"
+    assert content.origin["reference"] == "seeded:convnet"
+    assert content.origin["licence"] == "Apache-2.0"
+    assert content.origin["weights_hash"].startswith("sha256:")
+    assert content.settings["epochs"] == 2
+    assert content.data["fingerprint"] == fitted.result.evidence.data["fingerprint"]
+    assert content.versions["torch"] == str(torch.__version__).partition("+")[0]
+    assert content.versions["python"] == sys.version.split()[0]
     splits = json.loads((fitted.folder / "plan.json").read_text())["splits"]
-    counts = {name: sum(by.values()) for name, by in known.data["splits"].items()}
+    counts = {name: sum(by.values()) for name, by in content.data["splits"].items()}
     assert {name: len(digests) for name, digests in splits.items()} == counts
 
 
@@ -102,16 +102,16 @@ def test_the_model_card_is_one(fitted: Fitted) -> None:
     assert card.pipeline_tag == "image-classification"
     assert card.metrics == ["accuracy"]
     assert "transfer-learning" in card.tags
-    known = artifact.read(fitted.folder)
-    for said in (
+    content = artifact.read(fitted.folder)
+    for message in (
         "| backbone | `seeded:convnet` |",
         "| licence of the weights | Apache-2.0 |",
-        f"| hash of this model | `{known.weights_sha256}` |",
-        f"| weights' hash | `{known.origin['weights_hash']}` |",
+        f"| hash of this model | `{content.weights_sha256}` |",
+        f"| weights' hash | `{content.origin['weights_hash']}` |",
         str(fitted.result).splitlines()[0],
-        known.data["split_rule"],
+        content.data["split_rule"],
     ):
-        assert said in text
+        assert message in text
     assert "timm" not in text.partition("## Origin")[0]
 
 
@@ -134,10 +134,10 @@ def test_changed_weights_are_refused(copy: Path) -> None:
         hs.load(copy)
 
 
-@pytest.mark.parametrize("kept", [0, 4, 100, -1])
-def test_torn_weights_are_refused(copy: Path, kept: int) -> None:
+@pytest.mark.parametrize("remaining", [0, 4, 100, -1])
+def test_torn_weights_are_refused(copy: Path, remaining: int) -> None:
     path = copy / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:remaining])
     with pytest.raises(hs.WeightsError, match="is not a whole safetensors file"):
         hs.load(copy)
 
@@ -157,8 +157,8 @@ def test_a_torn_record_is_refused(copy: Path, text: str) -> None:
 
 def test_a_record_cut_anywhere_is_refused(copy: Path) -> None:
     whole = (copy / "headstart.json").read_bytes()
-    for kept in range(1, len(whole) - 1, 97):
-        (copy / "headstart.json").write_bytes(whole[:kept])
+    for count in range(1, len(whole) - 1, 97):
+        (copy / "headstart.json").write_bytes(whole[:count])
         with pytest.raises(hs.HeadstartError):
             hs.load(copy)
 
@@ -188,9 +188,9 @@ def test_a_record_of_something_else_is_refused(copy: Path, values: dict[str, Any
 
 def test_without_a_plan_no_overlap_is_claimed(fitted: Fitted, copy: Path) -> None:
     (copy / "plan.json").unlink()
-    found = hs.evaluate(copy, fitted.pictures)
-    assert found.overlap is None and found.to_json()["overlap"] is None
-    assert "Warning: what the model was trained on is not recorded." in str(found)
+    values = hs.evaluate(copy, fitted.pictures)
+    assert values.overlap is None and values.to_json()["overlap"] is None
+    assert "Warning: what the model was trained on is not recorded." in str(values)
 
 
 def test_a_fresh_process_is_compared_answer_by_answer(
@@ -244,6 +244,6 @@ def test_timm_alone_opens_it(tmp_path: Path) -> None:
         assert torch.allclose(ours, theirs, atol=2e-2)  # a grey level is 1 / 76 after 1 / std
         assert torch.equal(network(ours), predictor.model.cpu().eval()(ours))
         answers = torch.softmax(network(theirs), 1).numpy()
-    said = predictor.predict([file.id for file in files])
-    for row, prediction in zip(answers, said, strict=True):
+    predictions = predictor.predict([file.id for file in files])
+    for row, prediction in zip(answers, predictions, strict=True):
         assert row == pytest.approx(list(prediction.probabilities.values()), abs=0.01)

@@ -36,11 +36,11 @@ RECIPES = {
 def test_numpy_and_torch_agree(name: str) -> None:
     own = RECIPES[name]
     samples = chirps(0)[:12_000]
-    found = LogMel(own)(torch.from_numpy(samples)[None])[0].numpy()
+    values = LogMel(own)(torch.from_numpy(samples)[None])[0].numpy()
     expected = log_mel(samples, own)
-    assert found.shape == expected.shape == (own.frames(len(samples)), own.cepstra or own.bands)
-    np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert np.abs(found - expected).mean() < 1e-4
+    assert values.shape == expected.shape == (own.frames(len(samples)), own.cepstra or own.bands)
+    np.testing.assert_allclose(values, expected, atol=2e-3)
+    assert np.abs(values - expected).mean() < 1e-4
 
 
 @pytest.mark.parametrize("scale", ["htk", "slaney", "kaldi"])
@@ -94,9 +94,9 @@ def test_kaldis_spectrogram_is_that_of_transformers() -> None:
         mel_floor=own.floor,
         remove_dc_offset=True,
     ).T
-    found = LogMel(own)(torch.from_numpy(samples * np.float32(2**15))[None])[0].numpy()
-    np.testing.assert_allclose(found, theirs, atol=2e-3)
-    assert np.abs(found - theirs).mean() < 1e-4
+    values = LogMel(own)(torch.from_numpy(samples * np.float32(2**15))[None])[0].numpy()
+    np.testing.assert_allclose(values, theirs, atol=2e-3)
+    assert np.abs(values - theirs).mean() < 1e-4
 
 
 def test_a_tone_is_loudest_in_its_band() -> None:

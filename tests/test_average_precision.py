@@ -59,7 +59,7 @@ def by_coco(objects: list[np.ndarray], boxes: list[np.ndarray]) -> np.ndarray:
             for n, (p, (a, b, c, d, kind)) in enumerate(rows)
         ],
     }
-    said = [
+    messages = [
         {"image_id": p, "category_id": int(k), "bbox": [a, b, c - a, d - b], "score": s}
         for p, own in enumerate(boxes)
         for a, b, c, d, s, k in own.tolist()
@@ -68,7 +68,7 @@ def by_coco(objects: list[np.ndarray], boxes: list[np.ndarray]) -> np.ndarray:
         truth = coco.COCO()
         truth.dataset = content
         truth.createIndex()
-        judge = evaluation.COCOeval(truth, truth.loadRes(said), "bbox")
+        judge = evaluation.COCOeval(truth, truth.loadRes(messages), "bbox")
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
@@ -80,8 +80,8 @@ def as_arrays(objects: list[np.ndarray], boxes: list[np.ndarray]) -> tuple[np.nd
     most, side = max(map(len, boxes)), float(max(WIDTH, HEIGHT))
     predictions = np.zeros((len(boxes), most, 6))
     targets = np.full((len(objects), 1 + max(map(len, objects)), 5), -1.0)
-    for place, (own, said) in enumerate(zip(objects, boxes, strict=True)):
-        predictions[place, : len(said)] = said / [side, side, side, side, 1, 1]
+    for place, (own, answers) in enumerate(zip(objects, boxes, strict=True)):
+        predictions[place, : len(answers)] = answers / [side, side, side, side, 1, 1]
         targets[place, 0] = WIDTH, HEIGHT, len(own), 0, 0
         targets[place, 1 : 1 + len(own)] = own / [side, side, side, side, 1]
     return predictions, targets
@@ -91,16 +91,16 @@ def as_arrays(objects: list[np.ndarray], boxes: list[np.ndarray]) -> tuple[np.nd
 def test_it_is_that_of_coco(seed: int) -> None:
     rng = np.random.default_rng(seed)
     objects = truths(rng, 40)
-    said = [answers(rng, own) for own in objects]
-    predictions, targets = as_arrays(objects, said)
-    found = [catalog.metric_named(name).of(predictions, targets) for name in NAMES]
-    np.testing.assert_allclose(found, by_coco(objects, said), atol=1e-9)
+    messages = [answers(rng, own) for own in objects]
+    predictions, targets = as_arrays(objects, messages)
+    results = [catalog.metric_named(name).of(predictions, targets) for name in NAMES]
+    np.testing.assert_allclose(results, by_coco(objects, messages), atol=1e-9)
 
 
-@pytest.mark.parametrize("held", [1, 10**6])
+@pytest.mark.parametrize("container", [1, 10**6])
 @pytest.mark.parametrize("area", [(0.0, np.inf), (0.0, 32.0**2), (32.0**2, 96.0**2)])
 def test_many_pictures_are_matched_as_each_alone(
-    area: tuple[float, float], held: int, monkeypatch: pytest.MonkeyPatch
+    area: tuple[float, float], container: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many are held at a time."""
     rng = np.random.default_rng(7)
@@ -110,7 +110,7 @@ def test_many_pictures_are_matched_as_each_alone(
     alone = [
         boxes.matches(*each, thresholds, area) for each in zip(predictions, targets, strict=True)
     ]
-    monkeypatch.setattr(boxes, "_HELD", held)
+    monkeypatch.setattr(boxes, "_HELD", container)
     together = boxes.matches(predictions, targets, thresholds, area)
     assert {boxes.FOUND, boxes.MISSED} <= set(np.unique(together))
     np.testing.assert_array_equal(together, np.stack(alone))
@@ -121,6 +121,6 @@ def test_many_pictures_are_matched_as_each_alone(
 def test_no_picture_and_no_object_are_matched_too() -> None:
     half, none = np.array([0.5]), np.full((2, 1, 5), -1.0)
     none[:, 0] = WIDTH, HEIGHT, 0, 0, 0
-    said = np.tile([0.1, 0.1, 0.4, 0.4, 0.9, 1.0], (2, 3, 1))
-    assert boxes.matches(said, none, half).tolist() == np.full((2, 3, 1), boxes.MISSED).tolist()
-    assert boxes.matches(said[:0], none[:0], half).shape == (0, 3, 1)
+    answers = np.tile([0.1, 0.1, 0.4, 0.4, 0.9, 1.0], (2, 3, 1))
+    assert boxes.matches(answers, none, half).tolist() == np.full((2, 3, 1), boxes.MISSED).tolist()
+    assert boxes.matches(answers[:0], none[:0], half).shape == (0, 3, 1)

@@ -107,9 +107,9 @@ def test_data_that_nothing_can_be_learned_from(
 ) -> None:
     data = make(tmp_path / "data")
     before = snapshot(tmp_path)
-    told = run(command, data, "-b", TINY, "-o", tmp_path / "out" / "model").sentence()
-    assert words.format(data=data) in told
-    assert str(data) in told
+    sentence = run(command, data, "-b", TINY, "-o", tmp_path / "out" / "model").sentence()
+    assert words.format(data=data) in sentence
+    assert str(data) in sentence
     assert snapshot(tmp_path) == before
     assert not list((tmp_path / "out").iterdir())
 
@@ -119,9 +119,9 @@ def test_bad_files_among_good_ones_are_listed(fitted: Fitted, tmp_path: Path) ->
     bad = [picture_of(kind, data / "ants") for kind in ("text", "empty", "torn")]
     done = run("evaluate", fitted.folder, data, "--json")
     assert done.exit_code == 0, done.stderr
-    found = json.loads(done.stdout)["data"]
-    assert (found["items"], found["skipped"]) == (6, 3)
-    reasons = dict(found["skipped_items"])
+    result = json.loads(done.stdout)["data"]
+    assert (result["items"], result["skipped"]) == (6, 3)
+    reasons = dict(result["skipped_items"])
     assert reasons.keys() == {f"ants/{path.name}" for path in bad}
     assert all(reasons.values())
 
@@ -208,9 +208,9 @@ def test_weights_of_another_network(pictures: Path, tmp_path: Path) -> None:
     state = {name: t for stage in other.prefix() for name, t in stage.state_dict().items()}
     path = tmp_path / "residual.safetensors"
     weights.save(state, path, {})
-    told = run("fit", pictures, "-b", f"{TINY}@{path}", "-o", tmp_path / "model").sentence()
-    assert told.startswith(f"{path} does not fit the network: ")
-    assert "missing: " in told and "left over: " in told
+    sentence = run("fit", pictures, "-b", f"{TINY}@{path}", "-o", tmp_path / "model").sentence()
+    assert sentence.startswith(f"{path} does not fit the network: ")
+    assert "missing: " in sentence and "left over: " in sentence
 
 
 class Bomb:
@@ -229,8 +229,8 @@ def test_a_pickle_does_not_run(name: str, zipped: bool, pictures: Path, tmp_path
     path, fuse = tmp_path / name, tmp_path / "exploded"
     torch.save({"weight": Bomb(fuse)}, path, _use_new_zipfile_serialization=zipped)
     for hub in (TINY, "timm:test_resnet"):
-        told = run("fit", pictures, "-b", f"{hub}@{path}", "-o", tmp_path / "model").sentence()
-        assert str(path) in told
+        sentence = run("fit", pictures, "-b", f"{hub}@{path}", "-o", tmp_path / "model").sentence()
+        assert str(path) in sentence
         assert not fuse.exists()
     shutil.copy(path, tmp_path / "live.pth")
     torch.load(tmp_path / "live.pth", weights_only=False)["weight"].close()
@@ -248,6 +248,6 @@ def test_no_network(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for variable in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.upper(), raising=False)
-    told = run("fit", pictures, "-b", "timm:resnet18", "-o", tmp_path / "model").sentence()
-    assert told.startswith("The weights of timm:resnet18")
-    assert "are not on this machine, and there is no network." in told
+    sentence = run("fit", pictures, "-b", "timm:resnet18", "-o", tmp_path / "model").sentence()
+    assert sentence.startswith("The weights of timm:resnet18")
+    assert "are not on this machine, and there is no network." in sentence

@@ -19,8 +19,8 @@ Line = list[str | Path]
 def test_a_place_that_holds_a_model(fitted: Fitted, tmp_path: Path) -> None:
     model = Path(shutil.copytree(fitted.folder, tmp_path / "model"))
     for command in ("fit", "pretrain"):
-        told = run(command, fitted.pictures, "-b", TINY, "-o", model).sentence()
-        assert told == (
+        sentence = run(command, fitted.pictures, "-b", TINY, "-o", model).sentence()
+        assert sentence == (
             f"{model} already holds a model. Name a new folder, or remove this one first."
         )
     assert snapshot(model) == snapshot(fitted.folder)
@@ -76,8 +76,8 @@ def test_what_may_not_be_read_or_written(fitted: Fitted, tmp_path: Path) -> None
     finally:
         for path in closed:
             path.chmod(0o755)
-    found = json.loads(skipped.stdout)["data"]
-    assert found["skipped_items"] == [["ants/000.png", "can't be read: permission denied"]]
+    result = json.loads(skipped.stdout)["data"]
+    assert result["skipped_items"] == [["ants/000.png", "can't be read: permission denied"]]
     places = [file, shut / "bees", shut / "bees", closed[2], closed[2]]
     places += [tmp_path / "locked" / "new", tmp_path / "locked" / "cache"]
     for ended, place in zip(refused, places, strict=True):
@@ -110,9 +110,9 @@ def test_a_full_disk(pictures: Path, fitted: Fitted, tmp_path: Path) -> None:
         lines.append([cache, "fit", pictures, "-b", TINY, "--no-scratch", "-o", outs[name]])
     lines[1] += ["-s", "full-fine-tuning", "--epochs", "1"]
     ended = several(lines, *before)
-    told = {name: each.sentence() for name, each in zip(disks, ended, strict=True)}
-    assert "No space left on device" in told["weights"]
-    assert f"{places['weights']}.unfinished/artifact/model.safetensors" in told["weights"]
-    assert f"The checkpoint {places['checkpoint']}.unfinished" in told["checkpoint"]
-    assert f"The cache {places['cache']} is on a full disk." in told["cache"]
+    entries = {name: each.sentence() for name, each in zip(disks, ended, strict=True)}
+    assert "No space left on device" in entries["weights"]
+    assert f"{places['weights']}.unfinished/artifact/model.safetensors" in entries["weights"]
+    assert f"The checkpoint {places['checkpoint']}.unfinished" in entries["checkpoint"]
+    assert f"The cache {places['cache']} is on a full disk." in entries["cache"]
     assert not outs["cache"].exists()

@@ -38,20 +38,20 @@ def target(
 ) -> Experiment:
     """What a fit of classes has, without any network."""
     dataset = load(path, modality)
-    made = Settings(device="cpu", budget=budget)
+    settings = Settings(device="cpu", budget=budget)
     kind = {"classes": "classification", "numbers": "regression"}[dataset.kind]
-    given = catalog.targets(dataset.kind).task_settings(
+    inputs = catalog.targets(dataset.kind).task_settings(
         dataset.targets("train"), len(dataset.labels), weigh
     )
     return Experiment(
         dataset,
-        catalog.task(f"image-{kind}", **given),
+        catalog.task(f"image-{kind}", **inputs),
         Reader(modality, {}),
-        made,
-        machine.Compute.of(made, 0),
+        settings,
+        machine.Compute.of(settings, 0),
         Budget(budget),
         tiny.Recording(),
-        task_settings=given,
+        task_settings=inputs,
     )
 
 
@@ -63,10 +63,10 @@ def table(path: Path, rows: Sequence[tuple[str, ...]], columns: str = "text,labe
 
 def reviews(count: int, seed: int = 0) -> list[tuple[str, str]]:
     """Texts with five words, of which the more frequent kind says the label."""
-    drawn = random.Random(seed)
+    rng = random.Random(seed)
     rows = []
     for number in range(count):
-        words = [drawn.choice(["fine", "lovely", "dull", "poor"]) for _ in range(5)]
+        words = [rng.choice(["fine", "lovely", "dull", "poor"]) for _ in range(5)]
         good = sum(word in ("fine", "lovely") for word in words) > 2
         rows.append((" ".join([*words, f"n{number}"]), "good" if good else "bad"))
     return rows
@@ -83,8 +83,8 @@ def test_a_mirrored_picture_keeps_its_colours_and_the_strength_of_its_edges(seed
     assert mirrored[:64] == pytest.approx(here[:64])
     parts = [each[64:].reshape(2, 3, 4, 4) for each in (here, mirrored)]
     assert parts[1] == pytest.approx(parts[0][..., ::-1], rel=1e-3, abs=1e-4)
-    found, other = (edges(each).reshape(8, 8, 9) for each in (pixels, pixels[:, :, ::-1]))
-    assert other.sum(axis=2) == pytest.approx(found[:, ::-1].sum(axis=2), rel=0.2, abs=0.05)
+    result, other = (edges(each).reshape(8, 8, 9) for each in (pixels, pixels[:, :, ::-1]))
+    assert other.sum(axis=2) == pytest.approx(result[:, ::-1].sum(axis=2), rel=0.2, abs=0.05)
 
 
 def test_edges_tell_directions_apart_and_a_flat_picture_has_none() -> None:
@@ -97,19 +97,22 @@ def test_edges_tell_directions_apart_and_a_flat_picture_has_none() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "I;16", "1"])
 def test_pictures_of_any_kind_have_statistics(mode: str) -> None:
-    told = IMAGE.statistics(saved(pil.new("L", (7, 90), 200).convert(mode)))
-    assert told is not None
-    assert {name: part.shape for name, part in told.items()} == {"colour": (160,), "edges": (576,)}
-    assert all(np.isfinite(part).all() for part in told.values())
+    statistics = IMAGE.statistics(saved(pil.new("L", (7, 90), 200).convert(mode)))
+    assert statistics is not None
+    assert {name: part.shape for name, part in statistics.items()} == {
+        "colour": (160,),
+        "edges": (576,),
+    }
+    assert all(np.isfinite(part).all() for part in statistics.values())
 
 
 def test_pictures_have_an_arm_of_colours_and_edges(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "data", {"ants": 40, "bees": 40})
-    found = baseline_arm(target(folder, IMAGE))
-    assert found is not None
-    assert (found.strategy, found.steps) == ("colour-and-edges", 0)
-    assert found.scores.mean() > 0.9
-    assert found.selection_key[0] == found.checked.mean()
+    result = baseline_arm(target(folder, IMAGE))
+    assert result is not None
+    assert (result.strategy, result.steps) == ("colour-and-edges", 0)
+    assert result.scores.mean() > 0.9
+    assert result.selection_key[0] == result.checked.mean()
 
 
 class Unread(Modality):
@@ -150,10 +153,10 @@ class Signs(Unread):
 
 def test_a_new_modality_has_the_arm_by_what_it_says_of_an_item(tmp_path: Path) -> None:
     path = table(tmp_path / "data.csv", reviews(120))
-    found = baseline_arm(target(path, Signs()))
-    assert found is not None
-    assert found.strategy == "signs"
-    assert found.scores.mean() > 0.75
+    result = baseline_arm(target(path, Signs()))
+    assert result is not None
+    assert result.strategy == "signs"
+    assert result.scores.mean() > 0.75
     assert baseline_arm(target(path, Silent())) is None
 
 
@@ -163,30 +166,30 @@ def test_test_items_are_answered_by_a_fit_to_validation_as_well(tmp_path: Path) 
     for split in ("validation", "test"):  # a word that no training text has
         rows += [(f"{split} quux {n}", "other", split) for n in range(12)]
         rows += [(f"{split} alpha {n}", "usual", split) for n in range(4)]
-    given = target(table(tmp_path / "data.csv", rows, "text,label,split"), Text())
-    found = baseline_arm(given)
-    assert found is not None
-    assert found.scores.mean() == 1.0
-    labels = given.dataset.labels
-    unknown = found.outputs["validation"][:12]  # what training can't tell goes by the commoner one
+    inputs = target(table(tmp_path / "data.csv", rows, "text,label,split"), Text())
+    result = baseline_arm(inputs)
+    assert result is not None
+    assert result.scores.mean() == 1.0
+    labels = inputs.dataset.labels
+    unknown = result.outputs["validation"][:12]  # what training can't tell goes by the commoner one
     assert {labels[row.argmax()] for row in unknown} == {"usual"}
 
 
 def test_folds_hold_no_test_items_and_have_the_arm_all_the_same(tmp_path: Path) -> None:
-    given = target(table(tmp_path / "data.csv", reviews(80)), Text())
-    found = baseline_arm(replace(given, dataset=refolded(given.dataset, 0, 3)))
-    assert found is not None
-    assert len(found.scores) == 0 < len(found.checked)
-    assert found.outputs["test"].shape == (0, 2)
+    inputs = target(table(tmp_path / "data.csv", reviews(80)), Text())
+    result = baseline_arm(replace(inputs, dataset=refolded(inputs.dataset, 0, 3)))
+    assert result is not None
+    assert len(result.scores) == 0 < len(result.checked)
+    assert result.outputs["test"].shape == (0, 2)
 
 
 def test_turned_rows_are_fitted_as_the_rows_themselves_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = target(table(tmp_path / "data.csv", reviews(150)), Text())
-    turned = baseline_arm(given)
+    inputs = target(table(tmp_path / "data.csv", reviews(150)), Text())
+    turned = baseline_arm(inputs)
     monkeypatch.setattr(baseline, "_FEW", 0)
-    plain = baseline_arm(given)
+    plain = baseline_arm(inputs)
     assert turned is not None and plain is not None
     for split in ("validation", "test"):
         shares = np.exp(turned.outputs[split]), np.exp(plain.outputs[split])
@@ -196,20 +199,20 @@ def test_turned_rows_are_fitted_as_the_rows_themselves_are(
 def test_more_items_than_it_learns_from_are_left_out_and_no_test_item(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = target(table(tmp_path / "data.csv", reviews(200)), Text())
+    inputs = target(table(tmp_path / "data.csv", reviews(200)), Text())
     monkeypatch.setattr(baseline, "_MOST", 40)
-    found = baseline_arm(given)
-    assert found is not None
-    assert len(found.scores) == len(given.dataset.split("test"))
-    naive = np.bincount(given.dataset.targets("test")).max() / len(found.scores)
-    assert found.scores.mean() > naive
+    result = baseline_arm(inputs)
+    assert result is not None
+    assert len(result.scores) == len(inputs.dataset.split("test"))
+    naive = np.bincount(inputs.dataset.targets("test")).max() / len(result.scores)
+    assert result.scores.mean() > naive
 
 
 def test_without_time_it_is_left_out_with_a_word(tmp_path: Path) -> None:
-    given = target(table(tmp_path / "data.csv", reviews(60)), Text(), budget=1e-6)
-    assert baseline_arm(given) is None
-    assert isinstance(given.progress, tiny.Recording)
-    assert any("baseline is left out, as the budget" in said for said in given.progress.said)
+    inputs = target(table(tmp_path / "data.csv", reviews(60)), Text(), budget=1e-6)
+    assert baseline_arm(inputs) is None
+    assert isinstance(inputs.progress, tiny.Recording)
+    assert any("baseline is left out, as the budget" in message for message in inputs.progress.said)
 
 
 def arm(name: str, scores: list[float], selection_key: float) -> Arm:
@@ -223,21 +226,21 @@ def test_the_lead_is_over_the_baseline_that_is_strongest_on_validation() -> None
         "features": arm("features", [1, 1, 1, 0] * 5, 0.9),
     }
     arms["chosen"] = arms["features"]
-    made = Evidence("accuracy", arms, "seeded:bag", {}, baselines=("naive", "tf-idf"))
-    told: dict[str, Any] = made.to_json()
+    result = Evidence("accuracy", arms, "seeded:bag", {}, baselines=("naive", "tf-idf"))
+    record: dict[str, Any] = result.to_json()
     lead = paired(arms["chosen"].scores, arms["tf-idf"].scores, 0)
-    assert told["over_baseline"] == {"name": "tf-idf"} | lead.to_json()
-    assert told["over_baseline"]["value"] == 0.0
-    (said,) = [line for line in notes(told) if "tf-idf" in line]
-    assert said.startswith("Over the strongest simple method (tf-idf): +0.0")
-    weak = replace(made, arms=arms | {"tf-idf": arm("tf-idf", [1] * 20, 0.3)})
+    assert record["over_baseline"] == {"name": "tf-idf"} | lead.to_json()
+    assert record["over_baseline"]["value"] == 0.0
+    (message,) = [line for line in notes(record) if "tf-idf" in line]
+    assert message.startswith("Over the strongest simple method (tf-idf): +0.0")
+    weak = replace(result, arms=arms | {"tf-idf": arm("tf-idf", [1] * 20, 0.3)})
     assert weak.to_json()["over_baseline"]["name"] == "naive"
 
 
 def test_a_run_has_the_arm_in_its_record_and_on_its_card(fitted: Fitted) -> None:
-    told = fitted.result.to_json()
-    assert told["over_baseline"]["name"] in ("colour-and-edges", "naive")
-    assert "colour-and-edges" in told["arms"]
-    found = bootstrap(fitted.result.evidence.arms["colour-and-edges"].scores)
-    assert told["arms"]["colour-and-edges"]["value"] == found.to_json()["value"]
+    record = fitted.result.to_json()
+    assert record["over_baseline"]["name"] in ("colour-and-edges", "naive")
+    assert "colour-and-edges" in record["arms"]
+    interval = bootstrap(fitted.result.evidence.arms["colour-and-edges"].scores)
+    assert record["arms"]["colour-and-edges"]["value"] == interval.to_json()["value"]
     assert "colour-and-edges" in (fitted.folder / "README.md").read_text(encoding="utf-8")

@@ -42,8 +42,8 @@ def source(tmp_path: Path) -> Path:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Content by SPLIT/CLASS/FILE."""
-    found = sorted(path for path in folder.glob("*/*/*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    ordering = sorted(path for path in folder.glob("*/*/*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in ordering}
 
 
 def test_cold_answers_as_a_table() -> None:
@@ -156,18 +156,28 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
 def test_measuring_sees_time_code_and_the_memory_of_children(tmp_path: Path) -> None:
     child = "import time; held = bytearray(120 * 2**20); time.sleep(1.2)"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); sys.exit(3)"
-    found = measure([sys.executable, "-c", code], tmp_path / "log", tmp_path, os.environ)
-    assert found.code == 3
-    assert found.seconds >= 1.2
-    assert 120 < found.peak < 400
+    result = measure([sys.executable, "-c", code], tmp_path / "log", tmp_path, os.environ)
+    assert result.code == 3
+    assert result.seconds >= 1.2
+    assert 120 < result.peak < 400
 
 
 @pytest.mark.parametrize("work", ["extraction", "frozen", "last-stage", "full"])
 def test_ours_runs_the_public_command(
     work: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = ["ours", "--data", "d", "--weights", "w", "--work", work, "--out", str(tmp_path / "r")]
-    monkeypatch.setattr(sys, "argv", given)
+    arguments = [
+        "ours",
+        "--data",
+        "d",
+        "--weights",
+        "w",
+        "--work",
+        work,
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    monkeypatch.setattr(sys, "argv", arguments)
     words = command(contract.arguments(""))
     assert words[:2] == ["cache-features" if work == "extraction" else "fit", "d"]
     assert "timm:mobilenetv2_100@w" in words and "--json" in words
@@ -178,9 +188,9 @@ def test_ours_runs_the_public_command(
 def test_the_strategy_asked_for_is_told_beside_the_one_handed_over() -> None:
     arm = {"value": 0.7, "seconds": 3.0, "steps": 0}
     lost = {"value": 0.6, "seconds": 9.0, "steps": 50}
-    found = arms({"arms": {"chosen": arm, "features": arm}, "dropped": lost})
-    assert (found["accuracy"], found["asked_accuracy"]) == (0.7, 0.6)
-    assert (found["strategy_seconds"], found["steps"]) == (9.0, 50)
+    result = arms({"arms": {"chosen": arm, "features": arm}, "dropped": lost})
+    assert (result["accuracy"], result["asked_accuracy"]) == (0.7, 0.6)
+    assert (result["strategy_seconds"], result["steps"]) == (9.0, 50)
 
 
 def test_the_table_has_ratios_and_failures() -> None:
@@ -209,15 +219,15 @@ def test_the_table_has_ratios_and_failures() -> None:
 
 
 def test_peers_write_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = ["peer", "--data", "d", "--weights", "w", "--out", str(tmp_path / "r.json")]
-    monkeypatch.setattr(sys, "argv", given)
+    arguments = ["peer", "--data", "d", "--weights", "w", "--out", str(tmp_path / "r.json")]
+    monkeypatch.setattr(sys, "argv", arguments)
     clock = contract.Clock()
     clock.train(lambda: np.linalg.inv(np.eye(50)))
     contract.write(contract.arguments(""), "plain", clock, 0.5, 100)
-    found = json.loads((tmp_path / "r.json").read_text())
-    assert found["seconds_inside"] >= found["seconds_training"]
-    assert found["images_per_second"] > 0 and found["accuracy"] == 0.5
-    assert "torch" in found["versions"]
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert record["seconds_inside"] >= record["seconds_training"]
+    assert record["images_per_second"] > 0 and record["accuracy"] == 0.5
+    assert "torch" in record["versions"]
 
 
 def test_names_keep_the_registry_order() -> None:

@@ -71,21 +71,21 @@ BROKEN = {  # the second annotation of a picture -> the box that is left of it, 
 }
 
 
-@pytest.mark.parametrize(("annotation", "left", "said"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("annotation", "first", "message"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_annotation_costs_nothing_else(
-    tmp_path: Path, annotation: Mapping[str, Any], left: list[Any] | None, said: str
+    tmp_path: Path, annotation: Mapping[str, Any], first: list[Any] | None, message: str
 ) -> None:
     coco(tmp_path, annotation)
     contents = found(tmp_path)
-    assert boxes(contents, "a.jpg") == sorted([KEPT, *([left] if left else [])])
+    assert boxes(contents, "a.jpg") == sorted([KEPT, *([first] if first else [])])
     assert boxes(contents, "b.jpg") == []  # a picture without objects is one
     assert all(row.source is not None for row in contents.rows)
-    assert [fault for _, fault in contents.repaired] == ([said] if said else [])
+    assert [fault for _, fault in contents.repaired] == ([message] if message else [])
     assert all("instances.json annotation 2" in place for place, _ in contents.repaired)
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "expected", "said"),
+    ("width", "height", "expected", "message"),
     [
         (200, 160, [["cat", 5.0, 10.0, 20.0, 30.0]], "its boxes are of 200x160 pixels and"),
         (0, 0, [KEPT], ""),
@@ -93,12 +93,12 @@ def test_a_broken_annotation_costs_nothing_else(
     ],
 )
 def test_boxes_of_another_size(
-    tmp_path: Path, width: int | None, height: int | None, expected: list[Any], said: str
+    tmp_path: Path, width: int | None, height: int | None, expected: list[Any], message: str
 ) -> None:
     coco(tmp_path, {}, width=width, height=height)
     contents = found(tmp_path)
     assert boxes(contents, "a.jpg") == expected
-    assert any(fault.startswith(said) for _, fault in contents.repaired)
+    assert any(fault.startswith(message) for _, fault in contents.repaired)
 
 
 def test_boxes_of_another_shape_are_refused_by_picture(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_torn_coco_file_is_refused_and_its_folders_are_no_classes(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"annotations": None}, "has no list of annotations"),
         ({"images": {"1": "a.jpg"}}, "has no list of images"),
@@ -200,11 +200,11 @@ def test_a_torn_coco_file_is_refused_and_its_folders_are_no_classes(tmp_path: Pa
     ],
 )
 def test_a_document_that_can_mean_nothing_is_refused(
-    tmp_path: Path, change: dict[str, object], said: str
+    tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     picture(tmp_path / "a.jpg")
     (tmp_path / "boxes.json").write_text(json.dumps({**DOCUMENT, **change}))
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         found(tmp_path)
 
 

@@ -11,7 +11,7 @@ from headstart.errors import DataError
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "message"),
     [
         (OBJECT.format(""), "it has no <bndbox>; left out"),
         ("<object>" + BOUNDS + "</object>", "the box has no class; left out"),
@@ -21,11 +21,11 @@ from headstart.errors import DataError
         ),
     ],
 )
-def test_broken_xml_objects(tmp_path: Path, part: str, said: str) -> None:
+def test_broken_xml_objects(tmp_path: Path, part: str, message: str) -> None:
     voc(tmp_path, OBJECT.format(BOUNDS) + part)
     contents = found(tmp_path)
     assert boxes(contents, "a.jpg") == [KEPT]
-    assert contents.repaired == (("a.xml object 2", said),)
+    assert contents.repaired == (("a.xml object 2", message),)
 
 
 def test_documents_with_types_are_not_read(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_pictures_and_annotations_without_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("2 0.5 0.5 0.1 0.1", "class 2 is none of the 2 that are named; left out"),
         ("cat 0.5 0.5 0.1 0.1", "'cat' is no number of a class; left out"),
@@ -62,12 +62,12 @@ def test_pictures_and_annotations_without_each_other(tmp_path: Path) -> None:
         ("0 0.5 0.5 0 0", "it is 0x0 pixels large; left out"),
     ],
 )
-def test_broken_lines(tmp_path: Path, line: str, said: str) -> None:
+def test_broken_lines(tmp_path: Path, line: str, message: str) -> None:
     yolo(tmp_path, f"0 0.25 0.5 0.3 0.5\n{line}\n")
     contents = found(tmp_path)
     assert boxes(contents, "images/a.jpg") == [KEPT]
     assert boxes(contents, "images/b.jpg") == []
-    assert contents.repaired == (("a.txt line 2", said),)
+    assert contents.repaired == (("a.txt line 2", message),)
 
 
 def test_a_broken_list_of_classes_is_refused(tmp_path: Path) -> None:

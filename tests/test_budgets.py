@@ -52,8 +52,8 @@ def test_saving_is_reckoned_by_what_starting_and_loading_took(
     around = surroundings(200.0, started_in, load)
     before = around.budget.left()
     around.keep_time()
-    kept = before - around.budget.left()
-    assert kept == pytest.approx(1.5 * (started_in + 2 * load), abs=0.5)
+    reserve = before - around.budget.left()
+    assert reserve == pytest.approx(1.5 * (started_in + 2 * load), abs=0.5)
     assert around.budget.left() > 0
 
 
@@ -63,17 +63,17 @@ def test_a_budget_that_can_not_be_kept_is_refused_with_one_that_can(
 ) -> None:
     with pytest.raises(
         hs.HeadstartError, match=rf"A budget of {seconds:g} s can't be kept"
-    ) as found:
+    ) as error:
         surroundings(seconds, started_in, 0.1).keep_time()
-    enough = float(str(found.value).rpartition("--budget ")[2].partition("s or more")[0])
+    enough = float(str(error.value).rpartition("--budget ")[2].partition("s or more")[0])
     surroundings(enough, started_in, 0.1).keep_time()
 
 
 def test_without_time_for_all_items_there_is_a_model_of_some(
     pictures: Path, tmp_path: Path
 ) -> None:
-    told = tiny.Recording()
-    context = RunContext.of(SETTINGS, told, tmp_path)
+    progress = tiny.Recording()
+    context = RunContext.of(SETTINGS, progress, tmp_path)
     transfer = prepare(pictures, TINY, "feature-extraction", context)
     hurried = replace(transfer.experiment, budget=Budget(1e-6))
     search = strategy_search.run(replace(transfer, experiment=hurried))
@@ -82,20 +82,20 @@ def test_without_time_for_all_items_there_is_a_model_of_some(
     assert len(part.items) < len(whole.items)
     for name in ("train", "validation", "test"):
         assert set(part.targets(name)) == {0, 1}
-    (said,) = told.warned
-    assert said == affordable.shortened(part, whole)
-    assert f"{len(part.items)} of {len(whole.items)} items are used" in said
+    (message,) = progress.warned
+    assert message == affordable.shortened(part, whole)
+    assert f"{len(part.items)} of {len(whole.items)} items are used" in message
     left_out = {item.identity for item in whole.items} - {item.identity for item in part.items}
-    given: dict[str, Any] = dict.fromkeys(("data", "backbone", "weights", "strategy"), "")
-    made = plan.FitPlan(
-        **given,
+    inputs: dict[str, Any] = dict.fromkeys(("data", "backbone", "weights", "strategy"), "")
+    result = plan.FitPlan(
+        **inputs,
         settings={},
         fingerprint=part.fingerprint,
         splits=plan.splits_of(part),
         versions={},
         left_out=sorted(left_out),
     )
-    assert made.apply(whole).fingerprint == part.fingerprint
+    assert result.apply(whole).fingerprint == part.fingerprint
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -111,13 +111,13 @@ def test_every_class_stays_in_every_split(share: float, tmp_path: Path) -> None:
 
 
 def test_what_finds_no_time_is_left_out_and_named(pictures: Path, tmp_path: Path) -> None:
-    told = tiny.Recording()
-    transfer = prepare(pictures, TINY, "lp-ft", RunContext.of(SETTINGS, told, tmp_path))
+    progress = tiny.Recording()
+    transfer = prepare(pictures, TINY, "lp-ft", RunContext.of(SETTINGS, progress, tmp_path))
     target, source = transfer.experiment, transfer.backbone
     assert affordable.has_time(target, source, "lp-ft")
     hurried = replace(target, budget=Budget(0.0))
     assert not affordable.has_time(hurried, source, "lp-ft")
-    assert told.said[-1] == "lp-ft is left out, as the budget leaves no time for it."
+    assert progress.said[-1] == "lp-ft is left out, as the budget leaves no time for it."
     plenty = replace(target, budget=Budget(1e6))
     assert affordable.has_time(plenty, source, "lp-ft")
     price = evidence.Price.of(target, source)
@@ -146,8 +146,8 @@ def test_a_detector_sees_no_more_items_than_its_budget_has_time_for(tmp_path: Pa
     pytest.importorskip("onnx2torch")
     data = squares(tmp_path / "data", 40)
     file = detector(tmp_path / "small.onnx")
-    told = tiny.Recording()
-    transfer = prepare(data, f"graph:{file}", None, RunContext.of(SETTINGS, told))
+    progress = tiny.Recording()
+    transfer = prepare(data, f"graph:{file}", None, RunContext.of(SETTINGS, progress))
     target, source = transfer.experiment, transfer.backbone
     price = evidence.Price.of(target, source)
     needed = price.without_probe(target.views)
@@ -159,7 +159,7 @@ def test_a_detector_sees_no_more_items_than_its_budget_has_time_for(tmp_path: Pa
     part, features = affordable.features_in_time(hurried, source)
     assert len(part.dataset.items) < len(target.dataset.items) / 2
     assert len(features.arm.scores) == len(part.dataset.split("test"))
-    assert "items are used. Give more with --budget." in told.said[-1] + told.warned[-1]
+    assert "items are used. Give more with --budget." in progress.said[-1] + progress.warned[-1]
 
 
 @pytest.fixture
@@ -174,11 +174,11 @@ ALIKE = [f"{TINY}&seed={number}" for number in (3, 1, 2)]
 def test_every_candidate_is_looked_at_once_before_one_is_looked_at_twice(
     limited: bool, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[str, int]] = []
+    calls: list[tuple[str, int]] = []
     measure = BackboneRanking._measure
 
     def noting(look: BackboneRanking, each: Any, count: int) -> None:
-        seen.append((each.reference, count))
+        calls.append((each.reference, count))
         measure(look, each, count)
 
     monkeypatch.setattr(BackboneRanking, "_measure", noting)
@@ -186,9 +186,9 @@ def test_every_candidate_is_looked_at_once_before_one_is_looked_at_twice(
     monkeypatch.setattr(RunContext, "keep_time", lambda self: None)
     clock = Budget(1e-3) if limited else Budget(None)
     look = BackboneRanking.at(many, ALIKE, RunContext(SETTINGS, clock, Silent()))
-    assert {name for name, _ in seen[:3]} == set(ALIKE)
-    assert [count for _, count in seen[:3]] == [FEWEST if limited else 40] * 3
-    assert len(seen) == 3 if limited else len(seen) > 3
+    assert {name for name, _ in calls[:3]} == set(ALIKE)
+    assert [count for _, count in calls[:3]] == [FEWEST if limited else 40] * 3
+    assert len(calls) == 3 if limited else len(calls) > 3
     assert all(len(each.by_item) for each in look.candidates)
 
 
@@ -204,8 +204,8 @@ def test_what_was_not_looked_at_stands_in_the_order_of_the_prior(
 
     monkeypatch.setattr(BackboneRanking, "_measure", late)
     orders = []
-    for given in (ALIKE, ALIKE[::-1]):
-        look = BackboneRanking.at(many, given, RunContext(SETTINGS, Budget(None), Silent()))
+    for inputs in (ALIKE, ALIKE[::-1]):
+        look = BackboneRanking.at(many, inputs, RunContext(SETTINGS, Budget(None), Silent()))
         assert [each.dropped for each in look.candidates] == ["", LATE, LATE]
         priors = [each.reference for each in look.priors if each.reference != ALIKE[0]]
         assert [each.reference for each in look.candidates[1:]] == priors
@@ -222,10 +222,10 @@ def test_a_scratch_arm_without_time_is_none(
         lambda *given, **more: False,
     )
     settings = replace(SETTINGS, scratch=True)
-    made = hs.fit(
+    result = hs.fit(
         pictures, TINY, tmp_path / "model", strategy="feature-extraction", settings=settings
     )
-    told = made.to_json()
-    assert (told["verdict"], told["gain"]) == ("unknown", None)
-    assert told["protocol"].endswith("as the budget left no time for it.")
-    assert np.isfinite(told["arms"]["chosen"]["value"])
+    record = result.to_json()
+    assert (record["verdict"], record["gain"]) == ("unknown", None)
+    assert record["protocol"].endswith("as the budget left no time for it.")
+    assert np.isfinite(record["arms"]["chosen"]["value"])

@@ -36,10 +36,10 @@ def answering(predicted: np.ndarray, labels: int = 3) -> np.ndarray:
 
 def table(*given: Any) -> dict[str, Any]:
     """What `by_class` finds, which must survive JSON."""
-    found = by_class(*given)
-    assert found is not None
-    assert json.loads(json.dumps(found)) == found
-    return found
+    record = by_class(*given)
+    assert record is not None
+    assert json.loads(json.dumps(record)) == record
+    return record
 
 
 @few
@@ -48,10 +48,10 @@ def test_a_share_has_the_interval_that_scipy_gives(hits: int, misses: int) -> No
     count = hits + misses
     if not count:
         return
-    found = average(np.repeat([1.0, 0.0], [hits, misses]))
+    interval = average(np.repeat([1.0, 0.0], [hits, misses]))
     expected = binomtest(hits, count).proportion_ci(0.95, method="wilson")
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
-    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
 @few
@@ -73,9 +73,9 @@ def test_many_tests_ask_for_more_than_one() -> None:
 
 def test_fractions_are_resampled_and_may_lie_below_zero() -> None:
     scores = np.linspace(-2, 1, 50)
-    found = average(scores)
-    assert found.low < found.value == pytest.approx(-0.5)
-    assert found.low > -1
+    interval = average(scores)
+    assert interval.low < interval.value == pytest.approx(-0.5)
+    assert interval.low > -1
     assert average(np.full(3, -2.0)).low == -2
 
 
@@ -84,63 +84,63 @@ def test_each_class_has_its_accuracy_and_its_change() -> None:
     predicted, before = targets.copy(), targets.copy()
     predicted[40:60] = 2  # half of the bees are lost
     before[:20] = 1  # half of the ants are won
-    found = table(Classification(), LABELS, answering(predicted), targets, answering(before))
-    ants, bees, wasps = found["rows"]
-    assert [row["label"] for row in found["rows"]] == list(LABELS)
+    rows = table(Classification(), LABELS, answering(predicted), targets, answering(before))
+    ants, bees, wasps = rows["rows"]
+    assert [row["label"] for row in rows["rows"]] == list(LABELS)
     assert (ants["value"], bees["value"], wasps["value"]) == (1.0, 0.5, 1.0)
     assert (ants["scratch"], bees["scratch"], wasps["scratch"]) == (0.5, 1.0, 1.0)
     assert ants["change"]["low"] > 0 > bees["change"]["high"]
     assert wasps["change"]["low"] < 0 < wasps["change"]["high"]
     assert ants["high"] == 1.0 > ants["low"] > 0.9
-    assert found["hurt"] == ["bees"]
-    assert found["ntg"]["value"] == 0
-    assert "'bees' at 0.500" in found["said"]
-    assert "hurts 'bees' (3 classes tested)" in found["said"]
-    assert found["confusion"] == confusion_matrix(targets, predicted).tolist()
+    assert rows["hurt"] == ["bees"]
+    assert rows["ntg"]["value"] == 0
+    assert "'bees' at 0.500" in rows["said"]
+    assert "hurts 'bees' (3 classes tested)" in rows["said"]
+    assert rows["confusion"] == confusion_matrix(targets, predicted).tolist()
 
 
 def test_a_gap_has_the_sign_of_the_harm() -> None:
     targets = np.repeat([0, 1, 2], 20)
     bad = answering(np.zeros(60, dtype=int))
-    found = table(Classification(), LABELS, bad, targets, answering(targets))
-    assert found["ntg"]["low"] > 0
-    assert found["ntg"]["value"] == pytest.approx(2 / 3, abs=1e-5)
+    rows = table(Classification(), LABELS, bad, targets, answering(targets))
+    assert rows["ntg"]["low"] > 0
+    assert rows["ntg"]["value"] == pytest.approx(2 / 3, abs=1e-5)
 
 
 def test_chance_hurts_no_class() -> None:
     rng = np.random.default_rng(0)
-    named = 0
+    names = 0
     for _ in range(20):
         targets = np.repeat(np.arange(10), 15)
         arms = [np.where(rng.random(150) < 0.7, targets, (targets + 1) % 10) for _ in range(2)]
         labels = [str(number) for number in range(10)]
         after, before = (answering(arm, 10) for arm in arms)
-        named += bool(table(Classification(), labels, after, targets, before)["hurt"])
-    assert named <= 3
+        names += bool(table(Classification(), labels, after, targets, before)["hurt"])
+    assert names <= 3
 
 
 def test_a_class_without_items_has_no_value() -> None:
     targets = np.array([0, 0, 1])
-    found = table(Classification(), LABELS, answering(targets), targets, answering(targets))
-    row = found["rows"][2]
+    rows = table(Classification(), LABELS, answering(targets), targets, answering(targets))
+    row = rows["rows"][2]
     assert (row["items"], row["value"], row["low"], row["change"]) == (0, None, None, None)
-    assert found["confusion"][2] == [0, 0, 0]
+    assert rows["confusion"][2] == [0, 0, 0]
 
 
 def test_without_scratch_there_is_no_change() -> None:
     targets = np.array([0, 1, 2, 2])
-    found = table(Classification(), LABELS, answering(targets), targets)
-    assert {row["change"] for row in found["rows"]} == {None}
-    assert (found["ntg"], found["hurt"]) == (None, [])
-    assert "transfer" not in found["said"]
+    rows = table(Classification(), LABELS, answering(targets), targets)
+    assert {row["change"] for row in rows["rows"]} == {None}
+    assert (rows["ntg"], rows["hurt"]) == (None, [])
+    assert "transfer" not in rows["said"]
 
 
 def test_a_wide_matrix_is_left_out() -> None:
     count = WIDEST_CONFUSION + 1
     targets = np.arange(count)
-    found = table(Classification(), targets.astype(str), answering(targets, count), targets)
-    assert found["confusion"] is None
-    assert len(found["rows"]) == count
+    rows = table(Classification(), targets.astype(str), answering(targets, count), targets)
+    assert rows["confusion"] is None
+    assert len(rows["rows"]) == count
 
 
 def test_each_label_of_a_set_has_its_f1() -> None:
@@ -152,32 +152,32 @@ def test_each_label_of_a_set_has_its_f1() -> None:
     outputs[:, :2] = np.where(flipped, -outputs[:, :2], outputs[:, :2])
     worse = outputs.copy()
     worse[:100, 0] = -1
-    found = table(MultiLabel(), LABELS, worse, targets, outputs)
+    rows = table(MultiLabel(), LABELS, worse, targets, outputs)
     expected = f1_score(targets, worse > 0, average=None, zero_division=0.0)
-    first, second, third = found["rows"]
+    first, second, third = rows["rows"]
     assert (first["value"], second["value"]) == pytest.approx(expected[:2], abs=1e-5)
     assert first["low"] < first["value"] < first["high"]
     assert first["items"] == targets[:, 0].sum()
     assert (third["items"], third["value"], third["change"]) == (0, None, None)
-    assert found["hurt"] == ["ants"]
+    assert rows["hurt"] == ["ants"]
     assert second["change"] == {"value": 0.0, "low": 0.0, "high": 0.0}
-    assert found["confusion"] is None
+    assert rows["confusion"] is None
 
 
 def test_each_number_has_its_r2_in_any_unit() -> None:
     rng = np.random.default_rng(0)
-    wanted = rng.normal(0, 1, (300, 3))
-    outputs = wanted + rng.normal(0, [0.1, 1.0, 0.1], (300, 3))
-    targets = wanted * np.array([5e3, 1e-9, 0.0]) + [100, -2e-9, 7]
+    target = rng.normal(0, 1, (300, 3))
+    outputs = target + rng.normal(0, [0.1, 1.0, 0.1], (300, 3))
+    targets = target * np.array([5e3, 1e-9, 0.0]) + [100, -2e-9, 7]
     task = Regression(mean=(100.0, -2e-9, 7.0), scale=(5e3, 1e-9, 0.0))
-    before = wanted + rng.normal(0, 0.3, (300, 3))
-    found = table(task, LABELS, outputs, targets, before)
-    expected = r2_score(wanted, outputs, multioutput="raw_values")
-    values = [row["value"] for row in found["rows"]]
+    before = target + rng.normal(0, 0.3, (300, 3))
+    rows = table(task, LABELS, outputs, targets, before)
+    expected = r2_score(target, outputs, multioutput="raw_values")
+    values = [row["value"] for row in rows["rows"]]
     assert values[:2] == pytest.approx(expected[:2], abs=1e-4)
     assert values[2] is None
-    assert found["hurt"] == ["bees"]
-    assert found["rows"][0]["change"]["low"] > 0
+    assert rows["hurt"] == ["bees"]
+    assert rows["rows"][0]["change"]["low"] > 0
     single = table(Regression((100.0,), (5e3,)), ["price"], outputs[:, :1], targets[:, :1])
     assert single["rows"][0]["value"] == values[0]
     assert "number is 'price'" in single["said"]
@@ -195,11 +195,11 @@ def test_another_kind_of_answer_is_left_alone() -> None:
 def test_the_worst_group_comes_first() -> None:
     scores = np.array([1, 1, 1, 0, 0, 1, 0, 0], dtype=np.float64)
     groups = ["a", "a", "a", "b", "b", "b", "c", "c"]
-    found = by_group(scores, groups)
-    assert [(row["group"], row["items"]) for row in found] == [("c", 2), ("b", 3), ("a", 3)]
-    assert [row["value"] for row in found] == [0.0, 0.33333, 1.0]
-    assert all(row["low"] <= row["value"] <= row["high"] for row in found)
-    assert json.loads(json.dumps(found)) == found
+    result = by_group(scores, groups)
+    assert [(row["group"], row["items"]) for row in result] == [("c", 2), ("b", 3), ("a", 3)]
+    assert [row["value"] for row in result] == [0.0, 0.33333, 1.0]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in result)
+    assert json.loads(json.dumps(result)) == result
     assert by_group(scores - 0.5, groups)[0]["value"] == -0.5
     beside = by_group(scores, groups, scratch=1 - scores)
     assert [row["scratch"] for row in beside] == [1.0, pytest.approx(2 / 3), 0.0]

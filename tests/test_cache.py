@@ -110,8 +110,8 @@ def test_what_was_used_least_recently_goes_first() -> None:
     FeatureStore(KEY | {"number": 3}, (1000,)).missing([])  # opening is using
     cache.set_limit(sizes[three.name])
     assert [entry.name for entry in cache.enforce_limit()] == [one.name]
-    found = FeatureStore(KEY | {"number": 3}, (1000,)).rows([f"{1:032x}"]).all()
-    assert (found == 4).all()
+    result = FeatureStore(KEY | {"number": 3}, (1000,)).rows([f"{1:032x}"]).all()
+    assert (result == 4).all()
     assert not one.exists() and not two.exists()
 
 
@@ -253,9 +253,9 @@ def test_the_command_lists_limits_and_clears(own_cache: Path) -> None:
     text = run("cache").stdout
     assert str(own_cache) in text and "timm:resnet18, 4 stages, fp32" in text
     assert "1970-01-01" in text
-    told = json.loads(run("cache", "--json").stdout)
-    assert [entry["name"] for entry in told["entries"]] == [new.name, old.name]
-    assert told["entries"][0] | {"bytes": 0} == {
+    record = json.loads(run("cache", "--json").stdout)
+    assert [entry["name"] for entry in record["entries"]] == [new.name, old.name]
+    assert record["entries"][0] | {"bytes": 0} == {
         "name": new.name,
         "bytes": 0,
         "last_used": "1970-01-01T00:03:20+00:00",
@@ -263,9 +263,9 @@ def test_the_command_lists_limits_and_clears(own_cache: Path) -> None:
         "rows": 2,
         "key": KEY | {"number": 2},
     }
-    assert told["total"] == sum(entry["bytes"] for entry in told["entries"])
-    told = json.loads(run("cache", "--max", "10kb", "--json").stdout)
-    assert [entry["name"] for entry in told["removed"]] == [old.name]
+    assert record["total"] == sum(entry["bytes"] for entry in record["entries"])
+    record = json.loads(run("cache", "--max", "10kb", "--json").stdout)
+    assert [entry["name"] for entry in record["removed"]] == [old.name]
     assert json.loads(run("cache", "--json").stdout)["limit"] == 10_000
     with held(2):
         text = run("cache", "--clear").stdout

@@ -72,8 +72,8 @@ def batch(backbone: Backbone, items: int = 3) -> Tensor:
 def run(backbone: Backbone, inputs: Tensor, head: nn.Module | None = None) -> Tensor:
     """Features, or what a head makes of them."""
     with torch.no_grad():
-        found: Tensor = Model.of(backbone, head or nn.Identity()).eval()(inputs)
-    return found
+        result: Tensor = Model.of(backbone, head or nn.Identity()).eval()(inputs)
+    return result
 
 
 # --- architectures ---
@@ -95,10 +95,10 @@ def test_classic_networks_transfer(name: str, here: Path) -> None:
     if name == "squeezenet":  # classifies positions, and then takes their mean
         weight, bias = map(torch.from_numpy, blobs["conv10"])
         assert backbone.head is None
-        found = run(backbone, inputs) @ weight.flatten(1).T + bias
+        result = run(backbone, inputs) @ weight.flatten(1).T + bias
     else:
-        found = run(backbone, inputs, backbone.head)
-    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+        result = run(backbone, inputs, backbone.head)
+    assert torch.allclose(result, expected, rtol=1e-4, atol=1e-4)
     assert_trains_and_reloads(backbone, inputs)
 
 
@@ -148,22 +148,28 @@ def test_a_convolution_of_one_position_is_a_linear_head() -> None:
     text = TINY.replace(linear("fc", "conv2", 4), layer("fc", "Convolution", "conv2", window))
     weight, bias = TINY_BLOBS["fc"]
     caffemodel(Path("c.caffemodel"), TINY_BLOBS | {"fc": [weight[:, :, None, None], bias]})
-    found, plain = load(text, "@c.caffemodel"), load(weights="@tiny.caffemodel")
+    loaded_backbone, plain = load(text, "@c.caffemodel"), load(weights="@tiny.caffemodel")
     inputs = batch(plain)
-    assert torch.equal(run(found, inputs, found.head), run(plain, inputs, plain.head))
+    assert torch.equal(
+        run(loaded_backbone, inputs, loaded_backbone.head), run(plain, inputs, plain.head)
+    )
 
 
 def test_networks_without_a_head_answer_features() -> None:
     bare = pictures(8) + convolution("conv1", "data", 6, 3)
-    found = load(bare)
-    assert (found.feature_dim, found.head, found.head_name) == (6, None, "head")
+    loaded_backbone = load(bare)
+    assert (loaded_backbone.feature_dim, loaded_backbone.head, loaded_backbone.head_name) == (
+        6,
+        None,
+        "head",
+    )
     pooled = load(bare + pool("p", "conv1", GLOBAL))
-    inputs = batch(found)
+    inputs = batch(loaded_backbone)
     torch.manual_seed(3)
-    found = load(bare)
+    loaded_backbone = load(bare)
     torch.manual_seed(3)
     pooled = load(bare + pool("p", "conv1", GLOBAL))
-    assert torch.allclose(run(found, inputs), run(pooled, inputs), atol=1e-6)
+    assert torch.allclose(run(loaded_backbone, inputs), run(pooled, inputs), atol=1e-6)
     assert load(TINY + relu("fc")).feature_dim == 4  # no classifier ends in a ReLU
     assert load(options="?head=false").feature_dim == 4
     assert load(bare + convolution("head", "conv1", 5, 1) + relu("head")).head_name == "caffe_head"
@@ -187,17 +193,22 @@ BODY = TINY.partition("\n")[2]
 
 
 def test_networks_for_deploying_are_fed_as_in_the_zoo() -> None:
-    found = load().preprocess
-    assert (found["channels"], found["height"], found["width"], found["crop"]) == (3, 8, 8, 1.0)
-    assert found["mean"] == pytest.approx(ZOO["mean"])
-    assert found["std"] == pytest.approx(ZOO["std"])
+    preprocess = load().preprocess
+    assert (
+        preprocess["channels"],
+        preprocess["height"],
+        preprocess["width"],
+        preprocess["crop"],
+    ) == (3, 8, 8, 1.0)
+    assert preprocess["mean"] == pytest.approx(ZOO["mean"])
+    assert preprocess["std"] == pytest.approx(ZOO["std"])
     shape = "dim: 1 dim: 3 dim: 8 dim: 10"
     for start in (
         f'input: "data" input_shape {{ {shape} }}\n',
         f'layer {{ name: "d" type: "Input" top: "data" input_param {{ shape {{ {shape} }} }} }}\n',
     ):
         wide = load(start + BODY).preprocess
-        assert (wide["height"], wide["width"], wide["mean"]) == (8, 10, found["mean"])
+        assert (wide["height"], wide["width"], wide["mean"]) == (8, 10, preprocess["mean"])
     grey = load(pictures(8, 1) + BODY).preprocess
     assert (grey["channels"], grey["mean"]) == (1, [0.0])
 
@@ -208,10 +219,10 @@ def test_a_data_layer_says_how_in_the_phase_of_testing() -> None:
         data("TRAIN", train) + data("TEST", test),
         data("TEST", test) + data("TRAIN", train),
     ):
-        found = load(text + BODY).preprocess
-        assert (found["channels"], found["height"]) == (3, 8)
-        assert found["mean"] == pytest.approx([30 / 255, 20 / 255, 10 / 255])
-        assert found["std"] == pytest.approx([2 / 255] * 3)
+        preprocess = load(text + BODY).preprocess
+        assert (preprocess["channels"], preprocess["height"]) == (3, 8)
+        assert preprocess["mean"] == pytest.approx([30 / 255, 20 / 255, 10 / 255])
+        assert preprocess["std"] == pytest.approx([2 / 255] * 3)
     plain = load(data("", "crop_size: 8 mean_value: 51") + BODY).preprocess
     assert plain["mean"] == pytest.approx([0.2] * 3)
     assert load(data("TRAIN", "crop_size: 9") + BODY).preprocess["mean"] == [0.0] * 3
@@ -229,8 +240,8 @@ def test_a_mean_picture_counts_where_it_lies_in_the_folder(here: Path) -> None:
     expected = pytest.approx([0.6, 0.4, 0.2])
     for name in ("inside/mean.binaryproto", "/gone/inside/../inside/mean.binaryproto"):
         text = data("TEST", f'crop_size: 8 mean_file: "{name}"') + BODY
-        found = load(text).preprocess["mean"]
-        assert found == (expected if name.startswith("inside") else pytest.approx(ZOO["mean"]))
+        mean = load(text).preprocess["mean"]
+        assert mean == (expected if name.startswith("inside") else pytest.approx(ZOO["mean"]))
     outside = load(data("TEST", 'crop_size: 8 mean_file: "../mean.binaryproto"') + BODY)
     assert outside.preprocess["mean"] == pytest.approx(ZOO["mean"])
     Path("mean.binaryproto").write_bytes(blob(picture))
@@ -241,18 +252,22 @@ def test_a_mean_picture_counts_where_it_lies_in_the_folder(here: Path) -> None:
 
 
 def test_weights_say_what_a_description_does_not(here: Path) -> None:
-    told = entry(1, "d") + entry(2, "Data") + entry(4, "data")
+    content = entry(1, "d") + entry(2, "Data") + entry(4, "data")
     scale = np.float32(0.25).tobytes()
-    told += entry(100, bytes([1 << 3 | 5]) + scale + entry(3, 8))
-    caffemodel(Path("trained.caffemodel"), TINY_BLOBS, before=entry(100, told))
+    content += entry(100, bytes([1 << 3 | 5]) + scale + entry(3, 8))
+    caffemodel(Path("trained.caffemodel"), TINY_BLOBS, before=entry(100, content))
     for text in (TINY, BODY.join(['input: "data"\n', ""])):
-        found = load(text, "@trained.caffemodel").preprocess
-        assert (found["channels"], found["height"], found["mean"]) == (3, 8, [0.0] * 3)
-        assert found["std"] == pytest.approx([4 / 255] * 3)
+        preprocess = load(text, "@trained.caffemodel").preprocess
+        assert (preprocess["channels"], preprocess["height"], preprocess["mean"]) == (
+            3,
+            8,
+            [0.0] * 3,
+        )
+        assert preprocess["std"] == pytest.approx([4 / 255] * 3)
     again = load('input: "data"\n' + BODY, "@trained.caffemodel")
     assert catalog.load_backbone(str(again.architecture)).preprocess == again.preprocess
     random = load('input: "data"\n' + BODY, "@trained.caffemodel", "?pretrained=false")
-    assert (random.origin.pretrained, random.head, random.preprocess) == (False, None, found)
+    assert (random.origin.pretrained, random.head, random.preprocess) == (False, None, preprocess)
 
 
 def test_the_size_is_what_the_weights_fit() -> None:
@@ -261,17 +276,23 @@ def test_the_size_is_what_the_weights_fit() -> None:
     shapes = {"c": (2, 1, 5, 5), "ip": (3, 2 * 6 * 6), "fc": (2, 3)}
     blobs = {name: [np.ones(shape), np.ones(shape[0])] for name, shape in shapes.items()}
     caffemodel(Path("own.caffemodel"), blobs)
-    found = load(text, "@own.caffemodel").preprocess
-    assert (found["channels"], found["height"]) == (1, 16)  # 16 and 17 fit
+    preprocess = load(text, "@own.caffemodel").preprocess
+    assert (preprocess["channels"], preprocess["height"]) == (1, 16)  # 16 and 17 fit
     with pytest.raises(HeadstartError, match="doesn't say how large its pictures are"):
         load(text)
     assert load(text, options="?size=20").preprocess["channels"] == 3
 
 
 def test_options_overrule(here: Path) -> None:
-    found = load(options="?size=9&mean=.1,.2,.3&std=.5&crop=.875&interpolation=bicubic").preprocess
-    assert (found["height"], found["crop"], found["interpolation"]) == (9, 0.875, "bicubic")
-    assert (found["mean"], found["std"]) == ([0.1, 0.2, 0.3], [0.5] * 3)
+    preprocess = load(
+        options="?size=9&mean=.1,.2,.3&std=.5&crop=.875&interpolation=bicubic"
+    ).preprocess
+    assert (preprocess["height"], preprocess["crop"], preprocess["interpolation"]) == (
+        9,
+        0.875,
+        "bicubic",
+    )
+    assert (preprocess["mean"], preprocess["std"]) == ([0.1, 0.2, 0.3], [0.5] * 3)
     blue_first = load(weights="@tiny.caffemodel")
     red_first = load(weights="@tiny.caffemodel", options="?bgr=false")
     inputs = batch(blue_first)
@@ -294,13 +315,13 @@ def test_lenet_knows_digits(shared_data: Path) -> None:
     backbone = catalog.load_backbone(f"caffe:{folder / LENET[0]}@{folder / LENET[1]}")
     assert list(backbone.stages) == ["conv1", "conv2", "ip1"]
     assert (backbone.feature_dim, backbone.head_name) == (500, "ip2")
-    found = backbone.preprocess
-    assert (found["channels"], found["height"], found["mean"]) == (1, 28, [0.0])
-    assert found["std"] == pytest.approx([256 / 255])
+    preprocess = backbone.preprocess
+    assert (preprocess["channels"], preprocess["height"], preprocess["mean"]) == (1, 28, [0.0])
+    assert preprocess["std"] == pytest.approx([256 / 255])
     table = pq.read_table(digits).slice(0, 2000)
     image = catalog.modality("image")
-    items = [image.decode(row["image"]["bytes"], found) for row in table.to_pylist()]
-    logits = run(backbone, image.collate(items, found), backbone.head)
+    items = [image.decode(row["image"]["bytes"], preprocess) for row in table.to_pylist()]
+    logits = run(backbone, image.collate(items, preprocess), backbone.head)
     labels = np.array([int(label) for label in table["label"].to_pylist()])
     assert (logits.argmax(1).numpy() == labels).mean() >= 0.98
 

@@ -26,9 +26,9 @@ def rows(maps: np.ndarray) -> np.ndarray:
     return maps.reshape(len(maps), -1)
 
 
-def close(found: np.ndarray, expected: np.ndarray) -> bool:
+def close(actual: np.ndarray, expected: np.ndarray) -> bool:
     """Whether two results differ by rounding only."""
-    return found.shape == expected.shape and np.allclose(found, expected, rtol=1e-4, atol=1e-5)
+    return actual.shape == expected.shape and np.allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 # --- convolutions and inner products ---
@@ -162,8 +162,8 @@ def test_pooling(given_: tuple[tuple[int, int], int, int, int], largest: bool) -
     settings = f"pool: {method} kernel_size: {size} stride: {stride} pad: {pad}"
     text = layer("p", "Pooling", "data", f"pooling_param {{ {settings} }}")
     with tempfile.TemporaryDirectory() as folder:
-        found = answers(text, maps, Path(folder))
-    assert close(found, rows(pooled(maps, size, stride, pad, largest)))
+        outputs = answers(text, maps, Path(folder))
+    assert close(outputs, rows(pooled(maps, size, stride, pad, largest)))
 
 
 def test_pooling_over_everything(tmp_path: Path) -> None:
@@ -206,22 +206,22 @@ def test_batch_norm_with_scale(total: float, tmp_path: Path) -> None:
     weight, bias = noise(4, seed=3), noise(4, seed=4)
     text = layer("bn", "BatchNorm", "data", "batch_norm_param { eps: 0.001 }")
     text += layer("scale", "Scale", "bn", "scale_param { bias_term: true }")
-    held = [mean * total, spread * total, np.array([total], np.float32)]
-    found = answers(text, maps, tmp_path, {"bn": held, "scale": [weight, bias]})
+    entries = [mean * total, spread * total, np.array([total], np.float32)]
+    outputs = answers(text, maps, tmp_path, {"bn": entries, "scale": [weight, bias]})
     mean, spread = (mean, spread) if total else (mean * 0, spread * 0)
     each = (slice(None), slice(None), None, None)
     normed = (maps - mean[None][each]) / np.sqrt(spread[None][each] + 0.001)
-    assert close(found, rows(normed * weight[None][each] + bias[None][each]))
+    assert close(outputs, rows(normed * weight[None][each] + bias[None][each]))
 
 
 def test_batch_norm_learns_while_training(tmp_path: Path) -> None:
     text = pictures() + layer("bn", "BatchNorm", "data") + layer("all", "Flatten", "bn")
-    made = network(text, (3, 4, 4), tmp_path)
+    model = network(text, (3, 4, 4), tmp_path)
     maps = torch.from_numpy(noise(8, 3, 4, 4) * 3 + 1)
-    before = made(maps)
-    trained = made.train()(maps).reshape(8, 3, -1)
+    before = model(maps)
+    trained = model.train()(maps).reshape(8, 3, -1)
     assert trained.mean((0, 2)).abs().max() < 1e-5
-    assert not torch.equal(made.eval()(maps), before)
+    assert not torch.equal(model.eval()(maps), before)
 
 
 # --- the rest ---
@@ -247,8 +247,8 @@ def test_activations(tmp_path: Path) -> None:
     text = layer("a", "PReLU", "data")
     assert close(answers(text, maps, tmp_path, {"a": [slopes]}), rows(expected))
     shared = layer("a", "PReLU", "data", "prelu_param { channel_shared: true }")
-    found = answers(shared, maps, tmp_path, {"a": [np.array(0.5)]})
-    assert close(found, rows(above + 0.5 * below))
+    outputs = answers(shared, maps, tmp_path, {"a": [np.array(0.5)]})
+    assert close(outputs, rows(above + 0.5 * below))
 
 
 def test_several_inputs_and_outputs(tmp_path: Path) -> None:

@@ -62,17 +62,17 @@ def test_where_labels_count_alike_the_temperature_is_that_of_evenly_many_items()
     rare = np.concatenate([np.flatnonzero(targets == 0), np.flatnonzero(targets == 1)[:150]])
     even = np.concatenate([np.flatnonzero(targets == each)[:1200] for each in (0, 1)])
     of_even = temperature(outputs[even], targets[even])
-    given = outputs[rare], targets[rare]
-    weighed = temperature(*given, label_shares(targets[rare]))
+    inputs = outputs[rare], targets[rare]
+    weighed = temperature(*inputs, label_shares(targets[rare]))
     assert weighed == pytest.approx(of_even, rel=0.15)
-    assert temperature(*given) > 1.3 * weighed
-    pair = {"test": given[0]}, {"test": given[1]}
+    assert temperature(*inputs) > 1.3 * weighed
+    pair = {"test": inputs[0]}, {"test": inputs[1]}
     even_pair = {"test": outputs[even]}, {"test": targets[even]}
-    found, wanted = calibration(*pair, balanced=True), calibration(*even_pair)
+    record, expected = calibration(*pair, balanced=True), calibration(*even_pair)
     plain = calibration(*pair)
-    assert found and wanted and plain
-    off = abs(found["ece"]["value"] - wanted["ece"]["value"])
-    assert off < abs(plain["ece"]["value"] - wanted["ece"]["value"]) / 2
+    assert record and expected and plain
+    off = abs(record["ece"]["value"] - expected["ece"]["value"])
+    assert off < abs(plain["ece"]["value"] - expected["ece"]["value"]) / 2
 
 
 @few
@@ -86,27 +86,27 @@ def test_a_temperature_is_bounded_and_changes_no_answer(
     count: int, labels: int, hot: float, seed: int
 ) -> None:
     outputs, targets = drawn(count, labels, hot, seed)
-    found = temperature(outputs, targets)
-    assert LEAST * 0.999 <= found <= MOST * 1.001
-    assert found == pytest.approx(temperature(outputs + 7, targets), rel=1e-3)
-    scaled = outputs.astype(np.float64) / found
+    value = temperature(outputs, targets)
+    assert LEAST * 0.999 <= value <= MOST * 1.001
+    assert value == pytest.approx(temperature(outputs + 7, targets), rel=1e-3)
+    scaled = outputs.astype(np.float64) / value
     assert (scaled.argmax(axis=1) == outputs.argmax(axis=1)).all()
 
 
 def test_separated_validation_items_do_not_call_for_certainty() -> None:
     targets = np.arange(40) % 2
     outputs = np.where(np.eye(2)[targets] > 0, 1.0, -1.0)
-    found = temperature(outputs, targets)
-    assert LEAST < found < 1
-    assert 0.9 < shares(outputs / found).max() < 0.999
+    value = temperature(outputs, targets)
+    assert LEAST < value < 1
+    assert 0.9 < shares(outputs / value).max() < 0.999
     assert temperature(outputs * 20, targets) == pytest.approx(1, abs=0.01)  # certain already
 
 
 def test_few_items_move_it_less_than_many() -> None:
     moved = []
     for count in (5, 20, 1000):
-        found = [temperature(*drawn(count, 5, 3.0, seed)) for seed in range(20)]
-        moved.append(float(np.log(found).mean()))
+        results = [temperature(*drawn(count, 5, 3.0, seed)) for seed in range(20)]
+        moved.append(float(np.log(results).mean()))
     assert 0 < moved[0] < moved[1] < moved[2] == pytest.approx(np.log(3), rel=0.05)
 
 
@@ -158,9 +158,9 @@ def test_bins_are_fifteen_and_of_equal_mass() -> None:
 def test_the_error_is_the_distance_of_confidence_from_accuracy() -> None:
     confidence = np.concatenate([np.full(100, 0.9), np.full(100, 0.6)])
     right = np.concatenate([np.arange(100) < 70, np.arange(100) < 80]).astype(np.float64)
-    found = calibration_error(confidence, right)
-    assert found.value == pytest.approx((0.2 + 0.2) / 2)
-    assert 0 < found.low < 0.2 < found.high < 0.4
+    error = calibration_error(confidence, right)
+    assert error.value == pytest.approx((0.2 + 0.2) / 2)
+    assert 0 < error.low < 0.2 < error.high < 0.4
     assert [(row["confidence"], row["accuracy"]) for row in reliability(confidence, right)] == [
         (0.6, 0.8),
         (0.9, 0.7),
@@ -171,31 +171,31 @@ def test_an_error_that_chance_gives_has_an_interval_from_zero() -> None:
     for seed in range(5):
         outputs, targets = drawn(150, 4, 1.0, seed)
         confidence = shares(outputs).max(axis=1)
-        found = calibration_error(confidence, (outputs.argmax(axis=1) == targets) * 1.0)
-        assert 0 == found.low < found.value <= found.high
+        error = calibration_error(confidence, (outputs.argmax(axis=1) == targets) * 1.0)
+        assert 0 == error.low < error.value <= error.high
 
 
 @few
 @given(hits=st.lists(st.booleans(), min_size=1, max_size=40), seed=st.integers(-2, 2))
 def test_an_interval_holds_its_value_inside_the_scale(hits: list[bool], seed: int) -> None:
     right = np.array(hits, dtype=np.float64)
-    found = calibration_error(np.linspace(0.4, 1, len(hits)), right, seed)
-    assert 0 <= found.low <= found.value <= found.high <= 1
+    error = calibration_error(np.linspace(0.4, 1, len(hits)), right, seed)
+    assert 0 <= error.low <= error.value <= error.high <= 1
 
 
 def test_the_record_tells_what_scaling_mends() -> None:
     pairs = {"validation": drawn(400, 5, 4.0), "test": drawn(600, 5, 4.0, 1)}
     outputs = {name: pair[0] for name, pair in pairs.items()}
     targets = {name: pair[1] for name, pair in pairs.items()}
-    found = calibration(outputs, targets, outputs["test"] * 3)
-    assert found is not None
-    assert found == json.loads(json.dumps(found))
-    assert found["temperature"] == pytest.approx(4, rel=0.2)
-    assert found["ece_scaled"]["high"] < found["ece"]["low"]
-    assert found["scratch_ece"]["value"] > found["ece"]["value"]
-    assert {row["items"] for row in found["bins"]} == {40}
-    accuracy = sum(row["accuracy"] for row in found["bins"])
-    assert accuracy == pytest.approx(sum(row["accuracy"] for row in found["bins_scaled"]), abs=1)
+    record = calibration(outputs, targets, outputs["test"] * 3)
+    assert record is not None
+    assert record == json.loads(json.dumps(record))
+    assert record["temperature"] == pytest.approx(4, rel=0.2)
+    assert record["ece_scaled"]["high"] < record["ece"]["low"]
+    assert record["scratch_ece"]["value"] > record["ece"]["value"]
+    assert {row["items"] for row in record["bins"]} == {40}
+    accuracy = sum(row["accuracy"] for row in record["bins"])
+    assert accuracy == pytest.approx(sum(row["accuracy"] for row in record["bins_scaled"]), abs=1)
     without = calibration(outputs, targets)
     assert without is not None
     assert without["scratch_ece"] is None

@@ -221,9 +221,9 @@ def test_a_strategy_without_its_sections_is_told() -> None:
 class Probe(HeadFitter):
     """Least squares to log odds or numbers; what follows breaks one promise each."""
 
-    def candidates(self, given: TrainingSet) -> Iterable[nn.Module]:
+    def candidates(self, inputs: TrainingSet) -> Iterable[nn.Module]:
         """One."""
-        yield self.fitted(given, given.weights)
+        yield self.fitted(inputs, inputs.weights)
 
     def fitted(self, train: TrainingSet, weights: np.ndarray) -> nn.Linear:
         """By the normal equations, with a little ridge."""
@@ -231,8 +231,8 @@ class Probe(HeadFitter):
         heavy = rows * weights[:, None]
         square = heavy.T @ rows + 1e-3 * np.eye(rows.shape[1])
         numbers = train.shape.encoding is Encoding.AMOUNTS
-        wanted = train.memberships() if numbers else 8 * train.memberships() - 4  # log odds
-        solution = np.linalg.solve(square, heavy.T @ wanted)
+        expected = train.memberships() if numbers else 8 * train.memberships() - 4  # log odds
+        solution = np.linalg.solve(square, heavy.T @ expected)
         layer = nn.Linear(rows.shape[1] - 1, solution.shape[1])
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(solution[:-1].T))
@@ -255,9 +255,9 @@ class Deaf(Probe):
 class Forgets(Probe):
     """Is no linear layer, and can't be restored."""
 
-    def candidates(self, given: TrainingSet) -> Iterable[nn.Module]:
+    def candidates(self, inputs: TrainingSet) -> Iterable[nn.Module]:
         """A layer inside a network."""
-        yield nn.Sequential(self.fitted(given, given.weights)).requires_grad_(False)
+        yield nn.Sequential(self.fitted(inputs, inputs.weights)).requires_grad_(False)
 
 
 @final

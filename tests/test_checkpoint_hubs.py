@@ -78,17 +78,17 @@ def network(hub: str, seed: int) -> nn.Module:
     """The network that the hub's reference makes, as its author trains it, with 5 classes."""
     torch.manual_seed(seed)
     if hub == "torchvision":
-        made: nn.Module = models.get_model("shufflenet_v2_x0_5", weights=None, num_classes=5)
+        model: nn.Module = models.get_model("shufflenet_v2_x0_5", weights=None, num_classes=5)
     else:
         names: dict[str, type[nn.Module]] = {}
         exec(SOURCE, names)
-        made = names["Net"]()
-        made.fc = nn.Linear(6, 5)
-    for module in made.modules():
+        model = names["Net"]()
+        model.fc = nn.Linear(6, 5)
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.running_mean, -0.1, 0.1)  # type: ignore[arg-type]
-    return made.eval()
+    return model.eval()
 
 
 def load(hub: str, file: str, options: str = "") -> Backbone:
@@ -117,8 +117,8 @@ def test_every_form_is_read_by_every_hub(hub: str, folder: Path) -> None:
         torch.save(wrap(*states, HUBS[hub][1]), "w.ckpt")
         loaded = load(hub, "w.ckpt")
         assert same(loaded, averaged if form in trained.AVERAGED else raw), form
-        said = [note for note in loaded.notes if "averaged" in note]
-        assert len(said) == (form in trained.AVERAGED), form
+        messages = [note for note in loaded.notes if "averaged" in note]
+        assert len(messages) == (form in trained.AVERAGED), form
         if form in trained.AVERAGED:
             assert same(load(hub, "w.ckpt", "&ema=false"), raw), form
 
@@ -140,13 +140,13 @@ def test_a_run_says_which_weights_it_took(folder: Path) -> None:
     progress = Heard()
     reference = "file:networks.py:net@w.ckpt?size=32&trust=true"
     RunContext.of(Settings(), progress).load(reference)
-    wanted = (
+    expected = (
         "w.ckpt holds averaged weights (model_ema), which are used; ema=false takes the raw ones."
     )
-    assert progress.said == [wanted]
+    assert progress.said == [expected]
     progress.said.clear()
     fetch([reference], progress=progress)
-    assert wanted in progress.said
+    assert expected in progress.said
 
 
 @pytest.mark.parametrize("hub", HUBS)
@@ -182,8 +182,8 @@ def test_first_layers_are_adapted_as_timm_does(
     channels: int, before: int, kind: torch.dtype
 ) -> None:
     weight = torch.randn(2, before, 3, 3).to(kind)
-    wanted = adapt_input_conv(channels, weight.clone(), base_chans=before)
-    assert torch.equal(adapted(weight, channels), wanted)
+    expected = adapt_input_conv(channels, weight.clone(), base_chans=before)
+    assert torch.equal(adapted(weight, channels), expected)
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -251,8 +251,8 @@ def test_settings_beside_the_tensors_are_never_called(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=rf"{name}\.pth (wants to run code|holds no tens)"):
             read(path)
         assert not ran.exists()
-    left = [item for item in torch.serialization.get_safe_globals() if isinstance(item, tuple)]
-    assert not any(name == "argparse.Namespace" for _, name in left)
+    remaining = [item for item in torch.serialization.get_safe_globals() if isinstance(item, tuple)]
+    assert not any(name == "argparse.Namespace" for _, name in remaining)
 
 
 def test_mappings_that_hold_themselves_are_refused(tmp_path: Path) -> None:

@@ -60,18 +60,18 @@ def sources(tmp_path: Path) -> tuple[str, str]:
 
 def test_what_suits_the_data_comes_first(pictures: Path, sources: tuple[str, str]) -> None:
     good, dead = sources
-    found = hs.rank(pictures, [dead, good], settings=quick())
-    told = found.to_json()
-    assert json.loads(json.dumps(told)) == told
-    first, second = told["ranking"]
+    ranking = hs.rank(pictures, [dead, good], settings=quick())
+    record = ranking.to_json()
+    assert json.loads(json.dumps(record)) == record
+    first, second = record["ranking"]
     assert (first["backbone"], second["backbone"]) == (good, dead)
     assert first["expected"] > 0.9 > second["expected"]
-    for row in told["ranking"]:
+    for row in record["ranking"]:
         assert row["low"] <= row["expected"] <= row["high"]
         assert row["scores"].keys() >= {"k-nn", "ridge", "logme"}
         assert row["seconds"] > 0 and row["dropped"] == ""
-    assert {row["backbone"] for row in told["prior"]} == {good, dead}
-    text = str(found)
+    assert {row["backbone"] for row in record["prior"]} == {good, dead}
+    text = str(ranking)
     assert text.index(good) < text.index(dead)
     assert "Before looking (the prior):" in text
 
@@ -84,9 +84,9 @@ def test_the_test_split_has_no_part_in_a_ranking(tmp_path: Path, sources: tuple[
     assert first["items"] == 80
     ants, bees = (sorted((root / "test" / name).iterdir()) for name in ("ants", "bees"))
     for one, other in zip(ants, bees, strict=True):  # the test labels turned around
-        kept = one.read_bytes()
+        content = one.read_bytes()
         one.write_bytes(other.read_bytes())
-        other.write_bytes(kept)
+        other.write_bytes(content)
     again = hs.rank(root, sources, settings=quick()).to_json()
     for one, other in zip(first["ranking"], again["ranking"], strict=True):
         assert {k: one[k] for k in ("backbone", "expected", "scores")} == {
@@ -98,13 +98,13 @@ def test_what_can_not_run_is_a_row_with_its_reason(
     pictures: Path, sources: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    asked = [sources[0], "seeded:convnet@absent.safetensors", "seeded:text-encoder"]
-    rows = {row.backbone: row for row in hs.rank(pictures, asked, settings=quick()).rows}
-    assert "absent.safetensors" in rows[asked[1]].dropped
-    assert rows[asked[2]].dropped == "is made for texts, and the data are images"
-    assert rows[asked[1]].expected is None and rows[asked[0]].expected is not None
+    requests = [sources[0], "seeded:convnet@absent.safetensors", "seeded:text-encoder"]
+    rows = {row.backbone: row for row in hs.rank(pictures, requests, settings=quick()).rows}
+    assert "absent.safetensors" in rows[requests[1]].dropped
+    assert rows[requests[2]].dropped == "is made for texts, and the data are images"
+    assert rows[requests[1]].expected is None and rows[requests[0]].expected is not None
     with pytest.raises(hs.HeadstartError, match="None of 1 backbones can be used here; the first"):
-        hs.rank(pictures, asked[1:2], settings=quick())
+        hs.rank(pictures, requests[1:2], settings=quick())
 
 
 def test_a_network_that_fails_at_work_is_dropped(
@@ -154,10 +154,10 @@ def test_without_time_for_a_closer_look_the_first_one_counts(
         measure(look, each, count)
 
     monkeypatch.setattr(BackboneRanking, "_measure", late)
-    found = hs.rank(pictures, sources, settings=quick())
-    assert found.items == 30
-    assert [row.dropped for row in found.rows] == ["", ""]
-    assert found.rows[0].backbone == sources[0]
+    ranking = hs.rank(pictures, sources, settings=quick())
+    assert ranking.items == 30
+    assert [row.dropped for row in ranking.rows] == ["", ""]
+    assert ranking.rows[0].backbone == sources[0]
 
     def half_late(look: BackboneRanking, each: Any, count: int) -> None:
         if each.reference == sources[1]:
@@ -174,19 +174,19 @@ def test_a_first_look_drops_those_clearly_behind(
 ) -> None:
     monkeypatch.setattr("headstart.pipeline.selection.ranking.FIRST", 30)
     monkeypatch.setattr("headstart.pipeline.selection.ranking.KEPT", 1)
-    seen: list[tuple[str, int]] = []
+    calls: list[tuple[str, int]] = []
     measure = BackboneRanking._measure
 
     def noting(look: BackboneRanking, each: Any, count: int) -> None:
-        seen.append((each.reference, count))
+        calls.append((each.reference, count))
         measure(look, each, count)
 
     monkeypatch.setattr(BackboneRanking, "_measure", noting)
-    found = hs.rank(pictures, sources, settings=quick())
+    ranking = hs.rank(pictures, sources, settings=quick())
     good, dead = sources
-    assert sorted(seen[:2]) == sorted([(good, 30), (dead, 30)])
-    assert seen[2:] == [(good, found.items)]
-    assert f"points behind {good} on 30 items" in found.rows[1].dropped
+    assert sorted(calls[:2]) == sorted([(good, 30), (dead, 30)])
+    assert calls[2:] == [(good, ranking.items)]
+    assert f"points behind {good} on 30 items" in ranking.rows[1].dropped
 
 
 def test_rankings_are_remembered_for_other_data(
@@ -208,20 +208,20 @@ def test_patterns_and_all_at_hand(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = candidates.contenders(["seeded:conv*"], "image", download=False)
-    assert list(found) == ["seeded:convnet"]
-    made = hs.fit(
+    result = candidates.contenders(["seeded:conv*"], "image", download=False)
+    assert list(result) == ["seeded:convnet"]
+    fit_result = hs.fit(
         pictures, "seeded:convnet", "mine", strategy="feature-extraction", settings=quick()
     )
-    assert made.folder.name == "mine"
-    found = candidates.contenders([], "image", download=False)
-    assert "checkpoint:mine" in found
+    assert fit_result.folder.name == "mine"
+    result = candidates.contenders([], "image", download=False)
+    assert "checkpoint:mine" in result
     rows = hs.rank(pictures, ["checkpoint:mine", "seeded:convnet"], settings=quick()).rows
     assert [row.backbone for row in rows] == ["seeded:convnet", "checkpoint:mine"]
     assert "was trained on" in rows[1].dropped
-    assert not any(reference.startswith("seeded:") for reference in found)
+    assert not any(reference.startswith("seeded:") for reference in result)
     away = candidates.contenders([], "image", download=True)
-    more = [away[name] for name in away.keys() - found.keys()]
+    more = [away[name] for name in away.keys() - result.keys()]
     assert len(more) == candidates.FETCHED
     assert all(card and not card.at_hand and card.accuracy for card in more)
     with pytest.raises(hs.HeadstartError, match="No pretrained text model that matches is at hand"):
@@ -232,8 +232,8 @@ def test_short_fine_tuning_parts_those_that_features_can_not(
     pictures: Path, tmp_path: Path
 ) -> None:
     around = RunContext.of(quick(epochs=None), Silent())
-    asked = ["seeded:convnet?width=8&seed=1", "seeded:convnet?width=8&seed=2"]
-    look = BackboneRanking.at(pictures, asked, around)
+    requests = ["seeded:convnet?width=8&seed=1", "seeded:convnet?width=8&seed=2"]
+    look = BackboneRanking.at(pictures, requests, around)
     assert len(look.level()) == 2
     successive_halving.successive_halving(look, around.budget.until(1.0))
     tuned = [each.tuned for each in look.candidates]
@@ -247,20 +247,22 @@ def test_fit_chooses_backbone_and_strategy(
     pictures: Path, tmp_path: Path, sources: tuple[str, str]
 ) -> None:
     good, dead = sources
-    made = hs.fit(pictures, [dead, good], tmp_path / "model", settings=quick(epochs=3))
-    told = made.to_json()
-    assert told["backbone"] == good
-    assert told["ranking"]["ranking"][0]["backbone"] == good
-    assert {"naive", "features", "chosen"} < told["arms"].keys() | {told["strategy"]}
-    assert told["arms"]["chosen"]["validation"] >= told["arms"]["features"]["validation"]
-    assert told["strategy"] in told["tried"] and "feature-extraction" in told["tried"]
-    learned = {name: sum(told["data"]["splits"][name].values()) for name in ("train", "validation")}
-    assert {row["items"] for row in told["tried"].values()} == {sum(learned.values())}
-    saved = plan.read(made.folder)
-    assert saved.backbone == good and saved.strategy in told["tried"]
-    again = hs.reproduce(made.folder, tmp_path / "again")
+    result = hs.fit(pictures, [dead, good], tmp_path / "model", settings=quick(epochs=3))
+    record = result.to_json()
+    assert record["backbone"] == good
+    assert record["ranking"]["ranking"][0]["backbone"] == good
+    assert {"naive", "features", "chosen"} < record["arms"].keys() | {record["strategy"]}
+    assert record["arms"]["chosen"]["validation"] >= record["arms"]["features"]["validation"]
+    assert record["strategy"] in record["tried"] and "feature-extraction" in record["tried"]
+    learned = {
+        name: sum(record["data"]["splits"][name].values()) for name in ("train", "validation")
+    }
+    assert {row["items"] for row in record["tried"].values()} == {sum(learned.values())}
+    saved = plan.read(result.folder)
+    assert saved.backbone == good and saved.strategy in record["tried"]
+    again = hs.reproduce(result.folder, tmp_path / "again")
     model = "model.safetensors"
-    assert (again.folder / model).read_bytes() == (made.folder / model).read_bytes()
+    assert (again.folder / model).read_bytes() == (result.folder / model).read_bytes()
 
 
 def residual(strategy: str, workspace: Path, data: Path, epochs: int = 4) -> Transfer:
@@ -291,8 +293,8 @@ def test_with_enough_validation_no_folds_are_trained(
     transfer = residual("auto", tmp_path, pictures)
     search = strategy_search.run(transfer)
     assert search.compared.keys() == search.arms.keys()
-    for name, made in search.arms.items():
-        assert search.compared[name].selection_key[0] == made.arm.selection_key[0]
+    for name, result in search.arms.items():
+        assert search.compared[name].selection_key[0] == result.arm.selection_key[0]
     checked = {len(arm.checked) for arm in search.compared.values()}
     assert checked == {len(transfer.experiment.dataset.split("validation"))}
 
@@ -305,20 +307,20 @@ def test_a_blend_is_the_plain_strategy_of_that_share(pictures: Path, tmp_path: P
 
     for trained, name in BLENDED.items():
         tuned = evidence.strategy_arm(target, source, catalog.strategy(trained), trained, features)
-        made = evidence.blended_arm(target, source, features, tuned, name)
-        assert made.arm.strategy == name
+        result = evidence.blended_arm(target, source, features, tuned, name)
+        assert result.arm.strategy == name
         alone = evidence.strategy_arm(target, source, catalog.strategy(name), name, features)
-        assert tiny.same_tensors(alone.model, made.model)
-        assert not tiny.same_tensors(tuned.model, made.model)
+        assert tiny.same_tensors(alone.model, result.model)
+        assert not tiny.same_tensors(tuned.model, result.model)
 
 
 def test_a_budget_without_time_leaves_strategies_out(pictures: Path, tmp_path: Path) -> None:
-    told = tiny.Recording()
-    context = RunContext.of(quick(), told, tmp_path)
+    progress = tiny.Recording()
+    context = RunContext.of(quick(), progress, tmp_path)
     transfer = prepare(pictures, "seeded:convnet", "auto", context)
     search = strategy_search.run(transfer, until=Budget(0.1))
     assert list(search.arms) == ["feature-extraction"] == [search.winner]
-    assert any(text.startswith("lp-ft is left out, as the budget") for text in told.said)
+    assert any(text.startswith("lp-ft is left out, as the budget") for text in progress.said)
 
 
 @pytest.mark.parametrize(
@@ -349,15 +351,15 @@ def test_what_validation_cannot_tell_from_features_is_blended_with_them(
     assert search.winner == winner
 
 
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("explicit", [True, False])
 def test_the_policy_blends_where_validation_is_undecided_and_a_user_decides(
-    named: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    explicit: bool, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evidence, "undecided", lambda *arms: True)
     transfer = residual("last-stages", tmp_path, pictures, epochs=2)
-    spec = replace(transfer.strategy, explicit=named)
+    spec = replace(transfer.strategy, explicit=explicit)
     search = strategy_search.run(replace(transfer, strategy=spec))
-    assert search.winner == ("last-stages" if named else "last-stages?share=0.5")
+    assert search.winner == ("last-stages" if explicit else "last-stages?share=0.5")
 
 
 def test_undecided_is_better_by_no_more_than_the_error() -> None:
@@ -406,23 +408,23 @@ def test_regret_is_what_following_costs() -> None:
         10,
     )
     truth = {"a": 0.8, "b": 0.9, "c": 0.7, "d": 0.6}
-    found = CheckedRanking.of(ranking, truth, 1.0, 100.0)
-    assert found.regret["ranking"] == {1: pytest.approx(10), 3: 0}
-    assert found.regret["prior"] == {1: pytest.approx(30), 3: 0}
-    assert found.tau["ranking"] > 0 > found.tau["prior"]
-    assert json.loads(json.dumps(found.to_json()))["regret"]["prior"]["@1"] == pytest.approx(30)
-    assert "regret@1" in str(found)
+    result = CheckedRanking.of(ranking, truth, 1.0, 100.0)
+    assert result.regret["ranking"] == {1: pytest.approx(10), 3: 0}
+    assert result.regret["prior"] == {1: pytest.approx(30), 3: 0}
+    assert result.tau["ranking"] > 0 > result.tau["prior"]
+    assert json.loads(json.dumps(result.to_json()))["regret"]["prior"]["@1"] == pytest.approx(30)
+    assert "regret@1" in str(result)
     assert weighted_tau("ba", {"a": 0.1, "b": 0.2}) == 1
     assert weighted_tau("ab", {"a": 0.1, "b": 0.1}) == 0
 
 
 def test_a_check_fine_tunes_them_all(pictures: Path, sources: tuple[str, str]) -> None:
-    found = hs.check_ranking(
+    result = hs.check_ranking(
         pictures, sources, strategy="last-stages?count=1", settings=quick(epochs=4)
     )
-    assert found.truth.keys() == set(sources)
-    assert found.regret["ranking"][3] == 0
-    assert found.tuned_in > 0
+    assert result.truth.keys() == set(sources)
+    assert result.regret["ranking"][3] == 0
+    assert result.tuned_in > 0
     with pytest.raises(hs.HeadstartError, match="a check compares at least two"):
         hs.check_ranking(pictures, sources[:1], settings=quick())
 

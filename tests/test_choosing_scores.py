@@ -33,8 +33,8 @@ def test_the_h_score_is_that_of_the_shrunk_covariance(count: int, width: int) ->
     model = LedoitWolf(assume_centered=True).fit(sample.centred)
     means = np.array([sample.centred[sample.targets == c].mean(axis=0) for c in range(3)])
     between = np.cov(means[sample.targets].T, bias=True).reshape(width, width)
-    kept = 1 - model.shrinkage_
-    direct = np.trace(np.linalg.solve(model.covariance_, kept * between))
+    share = 1 - model.shrinkage_
+    direct = np.trace(np.linalg.solve(model.covariance_, share * between))
     assert h_score(sample) == pytest.approx(direct)
 
 

@@ -74,11 +74,11 @@ def test_the_probe_searches_until_it_gets_worse(
     strengths = Counted(probe.PROBE_STRENGTHS)
     monkeypatch.setattr(probe, "PROBE_STRENGTHS", strengths)
     train, validation = examples(60, noise), examples(90, noise)
-    found = Classification().probe(train, validation, tiny.LABELS)
+    result = Classification().probe(train, validation, tiny.LABELS)
     assert (strengths.taken == len(strengths)) == all_tried
     monkeypatch.setattr(probe, "PROBE_PATIENCE", 100)
     every = Classification().probe(train, validation, tiny.LABELS)
-    assert torch.equal(found.weight, every.weight)  # type: ignore[arg-type] # both are linear
+    assert torch.equal(result.weight, every.weight)  # type: ignore[arg-type] # both are linear
 
 
 @pytest.mark.parametrize("absent", range(3))
@@ -88,9 +88,9 @@ def test_a_label_without_training_examples_is_never_predicted(
     absent: int, scale: float, seed: int
 ) -> None:
     features, targets = examples(15, 1.0)
-    kept = targets != absent
+    present = targets != absent
     task = Classification()
-    head = task.probe((features[kept], targets[kept]), examples(9, 1.0), tiny.LABELS)
+    head = task.probe((features[present], targets[present]), examples(9, 1.0), tiny.LABELS)
     anywhere = np.random.default_rng(seed).normal(0, scale, (50, 40)).astype(np.float32)
     for row in task.decode(answer(head, anywhere), tiny.LABELS):
         assert row["label"] != tiny.LABELS[absent]
@@ -105,9 +105,9 @@ outputs_and_targets = st.integers(1, 12).flatmap(
 )
 
 
-@given(found=outputs_and_targets)
-def test_decoded_answers_agree_with_the_scores(found: tuple[np.ndarray, np.ndarray]) -> None:
-    task, (outputs, targets) = Classification(), found
+@given(actual=outputs_and_targets)
+def test_decoded_answers_agree_with_the_scores(actual: tuple[np.ndarray, np.ndarray]) -> None:
+    task, (outputs, targets) = Classification(), actual
     decoded, labels = task.decode(outputs, tiny.LABELS), tiny.LABELS
     right = [row["label"] == labels[target] for row, target in zip(decoded, targets, strict=True)]
     assert right == (task.scores(outputs, targets) == 1).tolist()
@@ -118,9 +118,9 @@ def test_decoded_answers_agree_with_the_scores(found: tuple[np.ndarray, np.ndarr
         assert row["probability"] == max(row["probabilities"].values())
 
 
-@given(found=outputs_and_targets)
-def test_no_constant_answer_beats_the_naive_one(found: tuple[np.ndarray, np.ndarray]) -> None:
-    task, (_, targets) = Classification(), found
+@given(actual=outputs_and_targets)
+def test_no_constant_answer_beats_the_naive_one(actual: tuple[np.ndarray, np.ndarray]) -> None:
+    task, (_, targets) = Classification(), actual
     constant = task.naive(targets, tiny.LABELS)
 
     def score(output: np.ndarray) -> float:
@@ -136,8 +136,8 @@ def test_weights_move_the_loss_and_the_probe_but_not_the_scores() -> None:
     assert loss(weighted) == pytest.approx(expected, rel=1e-5)
     assert (weighted.scores(outputs, targets) == plain.scores(outputs, targets)).all()
     assert (weighted.losses(outputs, targets) == plain.losses(outputs, targets)).all()
-    features, known = examples(30, 1.0)
-    given_all = features[:, :4], known
+    features, labels = examples(30, 1.0)
+    given_all = features[:, :4], labels
     heads = (task.probe(given_all, given_all, tiny.LABELS) for task in (plain, weighted))
     fewer, more = ((answer(head, features[:, :4]).argmax(1) == 0).sum() for head in heads)
     assert more > fewer

@@ -60,13 +60,13 @@ def shell(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_answers_at_once() -> None:
-    taken = []
+    picks = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert shell("--help").returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(taken) < 0.5  # seconds of this process alone, however busy the machine
+        picks.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(picks) < 0.5  # seconds of this process alone, however busy the machine
 
 
 def test_every_setting_is_a_flag_of_fit_and_pretrain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +84,8 @@ def test_listings_print_one_json_object() -> None:
     done = shell("strategies", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["strategies"].keys() == catalog.STRATEGIES.keys()
-    found = json.loads(run("backbones", "seeded:*", "--json").stdout)["backbones"]
-    assert found and all(card["reference"].startswith("seeded:") for card in found)
+    backbones = json.loads(run("backbones", "seeded:*", "--json").stdout)["backbones"]
+    assert backbones and all(card["reference"].startswith("seeded:") for card in backbones)
     assert (
         len(json.loads(run("backbones", "seeded:*", "--limit", "1", "--json").stdout)["backbones"])
         == 1
@@ -94,16 +94,16 @@ def test_listings_print_one_json_object() -> None:
 
 def test_listings_print_whole_lines_where_nobody_can_widen_them() -> None:
     lines = run("backbones", "seeded:*").stdout.splitlines()
-    found = json.loads(run("backbones", "seeded:*", "--json").stdout)["backbones"]
-    assert [line.split()[0] for line in lines[1:]] == [card["reference"] for card in found]
+    backbones = json.loads(run("backbones", "seeded:*", "--json").stdout)["backbones"]
+    assert [line.split()[0] for line in lines[1:]] == [card["reference"] for card in backbones]
 
 
 def test_backbones_tell_what_accuracy_is_published() -> None:
     title, *lines = run("backbones", "timm:mobilenetv2_0*").stdout.splitlines()
     assert "ImageNet top-1" in title
     assert sorted("65.9 %" in line for line in lines) == [False, False, True]
-    found = json.loads(run("backbones", "timm:mobilenetv2_0*", "--json").stdout)["backbones"]
-    assert {(card["accuracy"], card["year"]) for card in found} == {(None, 2018), (65.9, 2018)}
+    backbones = json.loads(run("backbones", "timm:mobilenetv2_0*", "--json").stdout)["backbones"]
+    assert {(card["accuracy"], card["year"]) for card in backbones} == {(None, 2018), (65.9, 2018)}
 
 
 def test_doctor_tells_what_is_here() -> None:
@@ -125,9 +125,9 @@ def test_fit_evaluate_predict(tmp_path: Path, pictures: Path) -> None:
     scored = json.loads(run("evaluate", str(out), str(pictures), "--json").stdout)
     assert 0 <= scored["score"]["value"] <= 1
 
-    said = json.loads(run("predict", str(out), str(pictures / "ants"), "--json").stdout)
-    assert len(said["predictions"]) == 40
-    assert {"path", "label", "probability"} <= said["predictions"][0].keys()
+    content = json.loads(run("predict", str(out), str(pictures / "ants"), "--json").stdout)
+    assert len(content["predictions"]) == 40
+    assert {"path", "label", "probability"} <= content["predictions"][0].keys()
     lines = run("predict", str(out), str(pictures / "ants")).stdout.splitlines()
     assert len(lines) == 41
 
@@ -162,10 +162,10 @@ def test_a_mistake_gets_one_sentence(
     (tmp_path / "empty").mkdir()
     places = {"pictures": pictures, "new": tmp_path / "new", "empty": tmp_path / "empty"}
     done = run(*[argument.format(**places) for argument in arguments], "--json")
-    told = done.stderr.splitlines()[-1]
+    message = done.stderr.splitlines()[-1]
     assert done.exit_code == 2
-    assert told.startswith("error: ") and told.endswith((".", "?"))
-    assert json.loads(done.stdout) == {"error": told.removeprefix("error: ")}
+    assert message.startswith("error: ") and message.endswith((".", "?"))
+    assert json.loads(done.stdout) == {"error": message.removeprefix("error: ")}
     assert "Traceback" not in done.stderr
 
 
@@ -206,8 +206,8 @@ def test_offline_is_set_before_the_flow_is_imported(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_kinds_of_failure(error: BaseException, code: int, words: str) -> None:
-    found, message = answers.failure(error)
-    assert found == code
+    result, message = answers.failure(error)
+    assert result == code
     assert words in message
 
 
@@ -216,17 +216,17 @@ def fail_inside(progress: Progress) -> Said:
     raise KeyError("a")
 
 
-@pytest.mark.parametrize("wanted", [False, True])
+@pytest.mark.parametrize("expected", [False, True])
 def test_a_traceback_is_shown_on_request(
-    wanted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    expected: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HEADSTART_TRACEBACK", "1" if wanted else "")
+    monkeypatch.setenv("HEADSTART_TRACEBACK", "1" if expected else "")
     with pytest.raises(typer.Exit) as ended:
         answers.answer(True, fail_inside)
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended.value.exit_code == 1
-    assert ("fail_inside" in said.err) == wanted
-    assert json.loads(said.out)["error"].startswith("KeyError")
+    assert ("fail_inside" in output.err) == expected
+    assert json.loads(output.out)["error"].startswith("KeyError")
 
 
 def test_what_libraries_print_stays_off_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,10 +236,10 @@ def test_what_libraries_print_stays_off_standard_output(capsys: pytest.CaptureFi
         return Said("done")
 
     answers.answer(True, chatty)
-    said = capsys.readouterr()
-    assert json.loads(said.out) == {"said": "done"}
-    assert "a library says hello" in said.err
-    assert "warning: mind this" in said.err
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {"said": "done"}
+    assert "a library says hello" in output.err
+    assert "warning: mind this" in output.err
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
@@ -286,9 +286,9 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
 def test_every_extra_that_is_offered_exists() -> None:
     offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for package, extra in answers.EXTRAS.items():
-        wanted = offered["optional-dependencies"][extra]
+        expected = offered["optional-dependencies"][extra]
         name = package.replace("_", "-")
-        assert any(re.match(rf"{name}\b", requirement) for requirement in wanted)
+        assert any(re.match(rf"{name}\b", requirement) for requirement in expected)
 
 
 def test_what_fit_is_told_to_fetch_is_looked_at(

@@ -65,12 +65,12 @@ def test_models_that_know_labels_in_another_order_are_compared_by_label(
     fitted: Fitted, tmp_path: Path
 ) -> None:
     same = remade(fitted.folder, tmp_path / "same", flipped, ("bees", "ants"))
-    found = hs.compare(fitted.folder, same, fitted.pictures)
-    assert found.difference.value == 0 and found.better is None and found.smaller is None
-    assert found.items == 80 and sum(change.items for change in found.by_label) == 80
+    result = hs.compare(fitted.folder, same, fitted.pictures)
+    assert result.difference.value == 0 and result.better is None and result.smaller is None
+    assert result.items == 80 and sum(change.items for change in result.by_label) == 80
     sizes = fitted.result.evidence.data["sizes"]
-    assert found.first.overlap == found.second.overlap == sizes["train"] + sizes["validation"]
-    assert len(found.warnings) == 2 and "its score flatters" in str(found)
+    assert result.first.overlap == result.second.overlap == sizes["train"] + sizes["validation"]
+    assert len(result.warnings) == 2 and "its score flatters" in str(result)
 
 
 def test_a_worse_model_is_told_with_its_labels(fitted: Fitted, tmp_path: Path) -> None:
@@ -80,16 +80,16 @@ def test_a_worse_model_is_told_with_its_labels(fitted: Fitted, tmp_path: Path) -
         app, ["compare", str(fitted.folder), str(wrong), str(fitted.pictures), "--json"]
     )
     assert done.exit_code == 0, done.stderr
-    found = json.loads(done.stdout)
+    content = json.loads(done.stdout)
     scored = hs.evaluate(fitted.folder, fitted.pictures)
-    assert found["first"]["score"] == scored.score.to_json()
-    assert found["difference"]["value"] == pytest.approx(1 - 2 * scored.score.value, abs=1e-4)
-    assert found["better"] == str(fitted.folder)
-    assert [row["label"] for row in found["by_label"]] == ["ants", "bees"]
-    assert found["second"]["overlap"] is None
-    assert "is not recorded" in found["warnings"][1]
-    assert found["first"]["size"] == (fitted.folder / "model.safetensors").stat().st_size
-    assert found["first"]["speed"] > 0
+    assert content["first"]["score"] == scored.score.to_json()
+    assert content["difference"]["value"] == pytest.approx(1 - 2 * scored.score.value, abs=1e-4)
+    assert content["better"] == str(fitted.folder)
+    assert [row["label"] for row in content["by_label"]] == ["ants", "bees"]
+    assert content["second"]["overlap"] is None
+    assert "is not recorded" in content["warnings"][1]
+    assert content["first"]["size"] == (fitted.folder / "model.safetensors").stat().st_size
+    assert content["first"]["speed"] > 0
 
 
 def test_models_for_other_labels_are_refused(fitted: Fitted, tmp_path: Path) -> None:
@@ -116,16 +116,16 @@ def test_the_other_way_round_it_is_the_negative(rows: list[tuple[bool, bool, boo
 
 def test_smaller_and_faster_are_told_where_they_are_clear() -> None:
     even = np.array([0.0, 1.0]), np.array([1.0, 0.0])
-    found = comparison(even, second=side("B", parameters=5, seconds=0.05))
-    assert (found.smaller, found.faster, found.better) == ("B", "B", None)
-    assert "B is smaller.\nB is faster." in str(found)
-    found = comparison(even, second=side("B", seconds=0.095))
-    assert (found.smaller, found.faster) == (None, None)
-    assert "Neither answers better" in str(found) and "Both are about as fast." in str(found)
+    verdict = comparison(even, second=side("B", parameters=5, seconds=0.05))
+    assert (verdict.smaller, verdict.faster, verdict.better) == ("B", "B", None)
+    assert "B is smaller.\nB is faster." in str(verdict)
+    verdict = comparison(even, second=side("B", seconds=0.095))
+    assert (verdict.smaller, verdict.faster) == (None, None)
+    assert "Neither answers better" in str(verdict) and "Both are about as fast." in str(verdict)
 
 
 def test_numbers_have_no_rows_by_label() -> None:
     scores = np.array([0.5, 0.7, 0.9]), np.array([0.5, 0.7, 0.9])
-    found = comparison(scores, np.zeros((3, 2), dtype=np.float32))
-    told: Mapping[str, object] = found.to_json()
-    assert told["by_label"] == [] and json.dumps(told)
+    verdict = comparison(scores, np.zeros((3, 2), dtype=np.float32))
+    entry: Mapping[str, object] = verdict.to_json()
+    assert entry["by_label"] == [] and json.dumps(entry)

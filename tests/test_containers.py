@@ -79,9 +79,9 @@ def columns(first: int, count: int) -> pa.Table:
     numbers = range(first, first + count)
     image = [{"bytes": picture(n), "path": f"{n}.png"} for n in numbers]
     kinds = {"image": {"_type": "Image"}, "label": {"names": LABELS, "_type": "ClassLabel"}}
-    told = {"huggingface": json.dumps({"info": {"features": kinds}})}
+    metadata = {"huggingface": json.dumps({"info": {"features": kinds}})}
     return pa.table({"image": image, "label": [n % 2 for n in numbers]}).replace_schema_metadata(
-        told
+        metadata
     )
 
 
@@ -189,8 +189,8 @@ def test_the_page_names_every_form() -> None:
 def test_every_form_holds_the_same_pictures_and_labels(form: Form, tmp_path: Path) -> None:
     path = form.write(tmp_path)
     data = load(path if isinstance(path, Path) else tmp_path, Image())
-    found = {item.read(): item.label for item in data.items}
-    assert found == {picture(n): LABELS[n % 2] for n in range(COUNT)}
+    values = {item.read(): item.label for item in data.items}
+    assert values == {picture(n): LABELS[n % 2] for n in range(COUNT)}
     assert len({item.id for item in data.items}) == COUNT
 
 

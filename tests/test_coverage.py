@@ -43,12 +43,12 @@ def test_an_interval_over_seeds_holds_its_value_inside_the_scale(
     shape: tuple[int, int], seed: int
 ) -> None:
     better, other = answers(shape, seed, 0.9), answers(shape, seed + 1, 0.5)
-    found = seeds(better, other)
-    assert -1 <= found.low <= found.value <= found.high <= 1
-    assert found.low < found.high
-    assert found.value == pytest.approx(better.mean() - other.mean())
+    result = seeds(better, other)
+    assert -1 <= result.low <= result.value <= result.high <= 1
+    assert result.low < result.high
+    assert result.value == pytest.approx(better.mean() - other.mean())
     back = seeds(other, better)
-    assert (back.low, back.high) == pytest.approx((-found.high, -found.low), abs=0.06)
+    assert (back.low, back.high) == pytest.approx((-result.high, -result.low), abs=0.06)
     single = draws(better)
     assert 0 <= single.low <= single.value <= single.high <= 1
 
@@ -70,17 +70,17 @@ def test_more_seeds_narrow_the_interval() -> None:
 
 def test_negative_scores_keep_their_interval() -> None:
     scores = np.random.default_rng(0).normal(-2.0, 1.0, (4, 50))
-    found = draws(scores)
-    assert found.low < found.value < found.high < -1
+    result = draws(scores)
+    assert result.low < result.value < result.high < -1
 
 
 @pytest.mark.parametrize("world", [World(50, -0.1, 0.95), World(50, 0.3, 0.75, 4, 0.3)])
 def test_simulated_arms_have_the_accuracies_and_the_gain_that_they_claim(world: World) -> None:
     rng = np.random.default_rng(0)
-    found = [world.draw(rng) for _ in range(1500)]
-    better, other = (np.mean([arms[place] for arms in found]) for place in (0, 1))
+    results = [world.draw(rng) for _ in range(1500)]
+    better, other = (np.mean([arms[place] for arms in results]) for place in (0, 1))
     assert (better, other) == pytest.approx(world.accuracies, abs=0.01)
-    assert {truth for _, _, truth in found} == {world.gain}
+    assert {truth for _, _, truth in results} == {world.gain}
 
 
 def test_the_gain_of_these_trainings_is_around_that_of_trainings_in_general() -> None:
@@ -123,7 +123,7 @@ def counted(
 
 
 @pytest.mark.parametrize(
-    ("found", "holds"),
+    ("actual", "holds"),
     [
         (counted(0.95), True),
         (counted(0.91), False),
@@ -134,8 +134,8 @@ def counted(
         (counted(0.95, claimed=0.9, gain=0.3), True),
     ],
 )
-def test_promises(found: Count, holds: bool) -> None:
-    assert found.holds is holds
+def test_promises(actual: Count, holds: bool) -> None:
+    assert actual.holds is holds
 
 
 def test_a_count_can_be_repeated() -> None:
@@ -146,11 +146,11 @@ def test_a_count_can_be_repeated() -> None:
 
 
 def test_every_gain_is_simulated_with_one_seed_and_with_several() -> None:
-    found = coverage.worlds()
+    result = coverage.worlds()
     for number in (1, *coverage.SEEDS):
-        cells = {(w.items, w.gain) for w, _ in found if w.seeds == number}
+        cells = {(w.items, w.gain) for w, _ in result if w.seeds == number}
         assert cells == {(n, gain) for n in (50, 150, 1000) for gain in (-0.1, 0.0, 0.05, 0.3)}
-    assert len({world for world, _ in found}) == len(found)
+    assert len({world for world, _ in result}) == len(result)
 
 
 def test_a_run_answers_with_what_it_prints(
@@ -158,15 +158,15 @@ def test_a_run_answers_with_what_it_prints(
 ) -> None:
     cells = [(World(50, 0.0, 0.75), {"paired": nothing, "other": everything})]
     monkeypatch.setattr(coverage, "worlds", lambda: cells)
-    told = coverage.run(repeats=10)
-    assert [each["method"] for each in told["counts"]] == ["paired", "other"]
-    assert [each["method"] for each in told["broken"]] == ["paired"]
-    said = capsys.readouterr().out
-    assert "1 of 2 counts break" in said and "covers 0.0% to 0.0%" in said
+    outputs = coverage.run(repeats=10)
+    assert [each["method"] for each in outputs["counts"]] == ["paired", "other"]
+    assert [each["method"] for each in outputs["broken"]] == ["paired"]
+    out = capsys.readouterr().out
+    assert "1 of 2 counts break" in out and "covers 0.0% to 0.0%" in out
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.2])
 def test_intervals_over_seeds_cover_the_truth(spread: float) -> None:
     world = World(60, 0.05, 0.75, 3, spread)
-    (found,) = coverage.count(world, {"seeds": seeds}, repeats=60)
-    assert found.holds
+    (result,) = coverage.count(world, {"seeds": seeds}, repeats=60)
+    assert result.holds

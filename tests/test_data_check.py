@@ -171,13 +171,13 @@ def test_classes_without_held_out_items_are_warned_of(tmp_path: Path) -> None:
 
 def test_the_report_as_json(pictures: Path) -> None:
     put(pictures / "ants" / "empty.jpg", b"")
-    found = json.loads(json.dumps(load(pictures, Image()).report.to_json()))
-    assert found["items"] == 80
-    assert found["skipped_items"] == [["ants/empty.jpg", "it is empty"]]
-    assert sum(sum(counts.values()) for counts in found["splits"].values()) == 80
+    record = json.loads(json.dumps(load(pictures, Image()).report.to_json()))
+    assert record["items"] == 80
+    assert record["skipped_items"] == [["ants/empty.jpg", "it is empty"]]
+    assert sum(sum(counts.values()) for counts in record["splits"].values()) == 80
     numbers = ("items", "skipped", "duplicates", "conflicts", "leaks")
-    assert all(isinstance(found[key], int) for key in numbers)
-    assert isinstance(found["split_rule"], str) and found["warnings"] == []
+    assert all(isinstance(record[key], int) for key in numbers)
+    assert isinstance(record["split_rule"], str) and record["warnings"] == []
 
 
 def test_long_lists_are_cut_in_print_only(pictures: Path) -> None:
@@ -235,16 +235,16 @@ items = st.lists(
 @given(items)
 def test_every_item_is_kept_or_listed_once(items: list[Item]) -> None:
     sound, conflicts = drop_conflicts(items)
-    kept, leaks = drop_leaks(sound)
+    remaining, leaks = drop_leaks(sound)
     listed = [item for group in conflicts for item in group] + [item for item, _ in leaks]
-    assert sorted(i.id for i in kept + listed) == sorted(i.id for i in items)
+    assert sorted(i.id for i in remaining + listed) == sorted(i.id for i in items)
 
 
 @given(items)
 def test_what_is_kept_has_one_label_and_one_split(items: list[Item]) -> None:
-    kept, _ = drop_leaks(drop_conflicts(items)[0])
-    for identity in {item.identity for item in kept}:
-        same = [item for item in kept if item.identity == identity]
+    remaining, _ = drop_leaks(drop_conflicts(items)[0])
+    for identity in {item.identity for item in remaining}:
+        same = [item for item in remaining if item.identity == identity]
         assert len({item.label for item in same}) == 1
         assert len({item.split for item in same}) == 1
 
@@ -252,9 +252,9 @@ def test_what_is_kept_has_one_label_and_one_split(items: list[Item]) -> None:
 @given(items)
 def test_held_out_items_stay(items: list[Item]) -> None:
     sound, _ = drop_conflicts(items)
-    kept, leaks = drop_leaks(sound)
-    assert [i for i in sound if i.split == "test"] == [i for i in kept if i.split == "test"]
-    assert all(left.identity == held.identity and held in kept for left, held in leaks)
+    remaining, leaks = drop_leaks(sound)
+    assert [i for i in sound if i.split == "test"] == [i for i in remaining if i.split == "test"]
+    assert all(rest.identity == other.identity and other in remaining for rest, other in leaks)
 
 
 @given(items)

@@ -251,10 +251,10 @@ def test_evaluation_names_an_unknown_label(pictures: Path) -> None:
 
 def test_inputs_to_predict_on(pictures: Path, tmp_path: Path) -> None:
     single = put(tmp_path / "odd.name", picture(1))
-    found = find_inputs([single, str(pictures / "bees"), pictures / "ants"], Image())
-    assert found[0] == single
-    assert found[1:41] == sorted((pictures / "bees").iterdir())
-    assert len(found) == 81
+    result = find_inputs([single, str(pictures / "bees"), pictures / "ants"], Image())
+    assert result[0] == single
+    assert result[1:41] == sorted((pictures / "bees").iterdir())
+    assert len(result) == 81
 
 
 def test_inputs_that_are_not_there(tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def as_parquet(path: Path, columns: dict[str, list[Any]], group: int = 7, **feat
 def expect(data: Dataset) -> None:
     assert data.labels == ("ants", "bees")
     assert data.report.items == COUNT
-    found = {item.digest: item.label for item in data.items}
-    assert len(found) == COUNT
+    values = {item.digest: item.label for item in data.items}
+    assert len(values) == COUNT
     for item in data.items:
         assert pil.open(io.BytesIO(item.read())).size == (4, 4)
 
@@ -163,8 +163,8 @@ def test_threads_read_rows_in_any_order(tmp_path: Path) -> None:
     data = load(as_parquet(tmp_path / "a.parquet", hugging_face(), group=3), Image())
     order = np.random.default_rng(0).permutation(np.repeat(np.arange(COUNT), 5))
     with ThreadPoolExecutor(8) as pool:
-        read = list(pool.map(lambda number: data.items[number].read(), order))
-    assert read == [picture(number) for number in order]
+        items = list(pool.map(lambda number: data.items[number].read(), order))
+    assert items == [picture(number) for number in order]
 
 
 def test_few_row_groups_are_held(tmp_path: Path) -> None:
@@ -227,8 +227,8 @@ def test_a_folder_with_one_manifest(files: Path) -> None:
 
 
 def test_the_label_column_is_the_one_named_or_the_only_other(files: Path) -> None:
-    named = [{"label": "x", "kind": row["label"], "file": row["image"]} for row in rows()]
-    expect(load(as_csv(files / "a.csv", named), Image(), Schema(label="kind")))
+    names = [{"label": "x", "kind": row["label"], "file": row["image"]} for row in rows()]
+    expect(load(as_csv(files / "a.csv", names), Image(), Schema(label="kind")))
     only = [{"kind": row["label"], "Image": row["image"]} for row in rows()]
     expect(load(as_csv(files / "b.csv", only), Image()))
 
@@ -287,9 +287,11 @@ def test_a_column_of_groups_is_kept_and_is_no_label(files: Path, kind: str) -> N
         as_parquet(path, {name: [row[name] for row in records] for name in records[0]})
     else:
         (as_csv if kind == "csv" else as_jsonl)(path, records)
-    found = load(path, Image(), Schema(group="garden"))  # the one column left is the label
-    assert found.labels == ("ants", "bees")
+    loaded_backbone = load(
+        path, Image(), Schema(group="garden")
+    )  # the one column left is the label
+    assert loaded_backbone.labels == ("ants", "bees")
     names = {row["image"]: row["garden"] for row in records}
     if kind != "parquet":
-        assert {item.id: item.group for item in found.items} == names
-    assert {item.group for item in found.items} == {"g0", "g1", "g2"}
+        assert {item.id: item.group for item in loaded_backbone.items} == names
+    assert {item.group for item in loaded_backbone.items} == {"g0", "g1", "g2"}

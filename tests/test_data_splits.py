@@ -36,23 +36,23 @@ def sizes(clusters: Counts) -> Counter[str]:
 
 def held(clusters: Counts, split_of: Mapping[str, str]) -> Counter[tuple[str, str]]:
     """Items by split and class."""
-    found: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for name, own in clusters.items():
-        found.update({(split_of[name], label): count for label, count in own.items()})
-    return found
+        counts.update({(split_of[name], label): count for label, count in own.items()})
+    return counts
 
 
 @given(single, shares)
 def test_shares_are_exact(clusters: Counts, shares: Shares) -> None:
-    found = held(clusters, cut(clusters, shares))
+    result = held(clusters, cut(clusters, shares))
     of_class = sizes(clusters)
     if min(of_class.values(), default=0) < 1 / min(share for _, share in shares):
         return  # a class of few items has more than its share, so that it is in every split
     for name, share in shares[:-1]:
-        total = sum(found[name, label] for label in of_class)
+        total = sum(result[name, label] for label in of_class)
         assert abs(total - share * of_class.total()) <= 0.5 + 1e-6
         for label, size in of_class.items():
-            assert abs(found[name, label] - share * size) < 1 + 1e-6
+            assert abs(result[name, label] - share * size) < 1 + 1e-6
 
 
 @pytest.mark.parametrize("size", [7, 10, 13])
@@ -96,10 +96,10 @@ def test_a_new_item_moves_few_others(
 
 @given(pure, shares)
 def test_a_class_of_enough_clusters_is_in_every_split(clusters: Counts, shares: Shares) -> None:
-    found = held(clusters, cut(clusters, shares))
+    result = held(clusters, cut(clusters, shares))
     families = Counter(label for own in clusters.values() for label in own)
     for label, count in families.items():
-        splits = {split for split, other in found if other == label}
+        splits = {split for split, other in result if other == label}
         assert "train" in splits
         assert count < len(shares) or splits == {name for name, _ in shares}
 
@@ -113,9 +113,9 @@ def test_no_part_is_empty(clusters: Counts, parts: int) -> None:
 
 @given(single, st.integers(2, 6))
 def test_parts_of_single_items_are_equal(clusters: Counts, parts: int) -> None:
-    found = held(clusters, spread(clusters, {f"{n}": 1 / parts for n in range(parts)}))
+    result = held(clusters, spread(clusters, {f"{n}": 1 / parts for n in range(parts)}))
     for label, size in sizes(clusters).items():
-        own = [found[f"{n}", label] for n in range(parts)]
+        own = [result[f"{n}", label] for n in range(parts)]
         assert sum(own) == size and max(own) - min(own) <= 1
 
 
@@ -126,7 +126,7 @@ def test_patients_of_several_classes_keep_the_shares() -> None:
         }
         for patient in range(60)
     }
-    found, of_class = held(clusters, cut(clusters, UNSPLIT)), sizes(clusters)
+    result, of_class = held(clusters, cut(clusters, UNSPLIT)), sizes(clusters)
     for name, share in UNSPLIT:
         for label, size in of_class.items():
-            assert found[name, label] / size == pytest.approx(share, abs=0.03)
+            assert result[name, label] / size == pytest.approx(share, abs=0.03)

@@ -57,8 +57,8 @@ def as_parquet(path: Path, records: list[dict[str, Any]], **types: Any) -> Path:
 
 def expect(data: Dataset, count: int = COUNT) -> None:
     """The texts and labels of `rows`, whatever they were written in."""
-    found = {item.read().decode(): item.label for item in data.items}
-    assert found == {row["text"]: row["label"] for row in rows(count)}
+    values = {item.read().decode(): item.label for item in data.items}
+    assert values == {row["text"]: row["label"] for row in rows(count)}
     assert data.labels == LABELS
     assert data.kind == "classes"
 
@@ -101,7 +101,7 @@ def test_content_not_the_table_says_the_splits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "schema", "taken", "said"),
+    ("columns", "schema", "answer", "message"),
     [
         ("text,label", Schema(), ("text", "label"), ""),
         ("text,category", Schema(), ("text", "category"), "`text` is the text, `category` the"),
@@ -132,22 +132,24 @@ def test_content_not_the_table_says_the_splits(tmp_path: Path) -> None:
     ],
 )
 def test_columns_are_named_or_guessed_or_asked_for(
-    tmp_path: Path, columns: str, schema: Schema, taken: tuple[str, str] | None, said: str
+    tmp_path: Path, columns: str, schema: Schema, answer: tuple[str, str] | None, message: str
 ) -> None:
     names = columns.split(",")
     records = [{name: f"{name} {n % 2}" for name in names} for n in range(COUNT)]
     for n, record in enumerate(records):
-        if taken:
-            record[taken[0]] = f"content {n}"
+        if answer:
+            record[answer[0]] = f"content {n}"
     path = as_csv(tmp_path / "a.csv", records)
-    if taken is None:
-        with pytest.raises(DataError, match=said):
+    if answer is None:
+        with pytest.raises(DataError, match=message):
             load(path, Text(), schema)
         return
     data = load(path, Text(), schema)
     assert data.items[0].read() == b"content 0"
-    assert data.labels == (f"{taken[1]} 0", f"{taken[1]} 1")
-    assert [sentence[: len(said)] for sentence in data.report.remarks] == ([said] if said else [])
+    assert data.labels == (f"{answer[1]} 0", f"{answer[1]} 1")
+    assert [sentence[: len(message)] for sentence in data.report.remarks] == (
+        [message] if message else []
+    )
     assert all(sentence in str(data.report) for sentence in data.report.remarks)
 
 
@@ -273,7 +275,7 @@ def test_a_folder_with_a_table_a_split(tmp_path: Path) -> None:
 
 
 def test_hugging_face_parquet_with_names_of_classes(tmp_path: Path) -> None:
-    told = json.dumps({"info": {"features": {"label": {"names": LABELS, "_type": "ClassLabel"}}}})
+    text = json.dumps({"info": {"features": {"label": {"names": LABELS, "_type": "ClassLabel"}}}})
     (tmp_path / "data").mkdir()
     for place, name in enumerate(("train-00000-of-00001", "test-00000-of-00001")):
         own = rows(20, 20 * place)
@@ -281,7 +283,7 @@ def test_hugging_face_parquet_with_names_of_classes(tmp_path: Path) -> None:
             "text": [r["text"] for r in own],
             "label": [LABELS.index(r["label"]) for r in own],
         }
-        table = pa.table(columns).replace_schema_metadata({"huggingface": told})
+        table = pa.table(columns).replace_schema_metadata({"huggingface": text})
         pq.write_table(table, tmp_path / "data" / f"{name}.parquet")
     (tmp_path / "README.md").write_text("# Films")
     expect(load(tmp_path, Text()))

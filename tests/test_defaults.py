@@ -128,7 +128,7 @@ def test_a_task_learns_scale_and_weights_from_its_training_targets() -> None:
     }
     assert catalog.targets("label sets").task_settings(np.zeros((2, 3)), 3, weigh=True) == {}
     classes = np.array([0] * 90 + [1] * 10)
-    found = catalog.targets("classes").task_settings(classes, 2, weigh=True)
-    assert found["weights"] == defaults.class_weights((90, 10))
-    assert found["smoothing"] == defaults.smoothing(100)
+    settings = catalog.targets("classes").task_settings(classes, 2, weigh=True)
+    assert settings["weights"] == defaults.class_weights((90, 10))
+    assert settings["smoothing"] == defaults.smoothing(100)
     assert catalog.targets("classes").task_settings(classes, 2, weigh=False)["weights"] is None

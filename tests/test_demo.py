@@ -55,21 +55,21 @@ def shown(tmp_path: Path, *name: str) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_pretrained_encoder_helps_with_docstrings_offline(tmp_path: Path) -> None:
     pytest.importorskip(packaged.KNOWN["all-minilm-l6-v2"].package.replace("-", "_"))
-    found = shown(tmp_path)
-    arms, least = found["arms"], found["arms"]["naive"]["value"]
+    result = shown(tmp_path)
+    arms, least = result["arms"], result["arms"]["naive"]["value"]
     assert least == pytest.approx(1 / len(docstrings.SUBPACKAGES))
     assert arms["features"]["value"] > 0.6 > least
-    taught = not found["doubt"]  # on a crowded machine the budget is too short for scratch
-    assert found["verdict"] == ("helps" if taught else "unknown")
-    assert found["backbone"] == docstrings.ENCODER
-    assert Path(found["out"]).is_relative_to(tmp_path / "made")
+    taught = not result["doubt"]  # on a crowded machine the budget is too short for scratch
+    assert result["verdict"] == ("helps" if taught else "unknown")
+    assert result["backbone"] == docstrings.ENCODER
+    assert Path(result["out"]).is_relative_to(tmp_path / "made")
 
 
 @pytest.mark.slow
 def test_digits_show_what_a_transfer_is_worth_offline(tmp_path: Path) -> None:
-    found = shown(tmp_path, "digits")
-    demand_worth(found)
-    assert Path(found["transfer"]["out"]).is_relative_to(tmp_path / "made")
+    result = shown(tmp_path, "digits")
+    demand_worth(result)
+    assert Path(result["transfer"]["out"]).is_relative_to(tmp_path / "made")
 
 
 def test_digits_trained_at_one_rate_show_as_much(
@@ -89,35 +89,35 @@ def test_digits_trained_at_one_rate_show_as_much(
     demand_worth(demo.digits(out=tmp_path).to_json())
 
 
-def demand_worth(found: dict[str, Any]) -> None:
+def demand_worth(actual: dict[str, Any]) -> None:
     """A source that learned, and a transfer whose verdict its gain says."""
-    source, transfer = found["source"], found["transfer"]
+    source, transfer = actual["source"], actual["transfer"]
     assert source["over_naive"]["low"] > 0.5
     arms = transfer["arms"]
     assert arms.keys() == {"naive", "features", "scratch", "chosen", "colour-and-edges"}
     assert arms["naive"]["value"] < 0.25 < arms["features"]["value"]
     assert arms["chosen"]["validation"] >= arms["features"]["validation"]
     gain = transfer["gain"]
-    said = "helps" if gain["low"] > 0 else "hurts" if gain["high"] < 0 else "no evidence"
-    assert transfer["verdict"] == said  # which of them depends on the machine and its threads
+    message = "helps" if gain["low"] > 0 else "hurts" if gain["high"] < 0 else "no evidence"
+    assert transfer["verdict"] == message  # which of them depends on the machine and its threads
     assert transfer["backbone"].startswith("checkpoint:")
     assert (Path(transfer["out"]) / "headstart.json").exists()
 
 
 def test_only_the_labels_promised_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[list[Path]] = []
+    calls: list[list[Path]] = []
 
     class Enough(Exception):
         """The data are written; training them again would show nothing new."""
 
     def look(data: Path, *_: object, **__: object) -> None:
-        seen.append(sorted(data.parent.rglob("*.png")))
+        calls.append(sorted(data.parent.rglob("*.png")))
         raise Enough
 
     monkeypatch.setattr("headstart.demo.handwriting.pretrain", look)
     with pytest.raises(Enough):
         demo.digits(out=tmp_path)
-    (files,) = seen
+    (files,) = calls
     digits = {path.relative_to(tmp_path).parts[0]: set[str]() for path in files}
     for path in files:
         digits[path.relative_to(tmp_path).parts[0]].add(path.parent.name)
@@ -136,7 +136,7 @@ def test_docstrings_don_t_name_what_they_are_to_tell(tmp_path: Path) -> None:
     for split, count in docstrings.COUNTS.items():
         counts = Counter(row["label"] for row in rows[split])
         assert counts == dict.fromkeys(docstrings.SUBPACKAGES, count)
-    texts = [row["text"] for found in rows.values() for row in found]
+    texts = [row["text"] for result in rows.values() for row in result]
     assert len(set(texts)) == len(texts)
     for text in texts:
         assert "scipy" not in text.lower()

@@ -39,18 +39,18 @@ def test_numbers_are_those_of_the_modality_and_computed_once(
         for mine, own in zip(numbers(items), plain, strict=True):
             assert list(mine) == list(own)
             assert all(np.array_equal(mine[name], own[name]) for name in own)
-    real, seen = Image.statistics, list[bytes]()
+    real, entries = Image.statistics, list[bytes]()
 
     def count(self: Image, raw: bytes) -> dict[str, np.ndarray]:
-        seen.append(raw)
+        entries.append(raw)
         return real(self, raw)
 
     monkeypatch.setattr(Image, "statistics", count)
     numbers(items)
-    assert len(seen) == 1  # the first, to see what there is
+    assert len(entries) == 1  # the first, to see what there is
     monkeypatch.setattr(known, "versions", lambda: {"headstart": "0"})
     numbers(items)
-    assert len(seen) == 1 + len(items)
+    assert len(entries) == 1 + len(items)
 
 
 def test_texts_are_not_stored(own_cache: Path, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_texts_are_not_stored(own_cache: Path, tmp_path: Path) -> None:
     rows = [f"some words {n},{'ab'[n % 2]}" for n in range(12)]
     table.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     modality = catalog.modality("text")
-    found = list(load_data(table, modality).items)
-    assert "some words" in described(Reader(modality, {}), found)[0]
+    entries = list(load_data(table, modality).items)
+    assert "some words" in described(Reader(modality, {}), entries)[0]
     assert not (own_cache / "features").exists()
 
 

@@ -155,7 +155,7 @@ def test_views_move_boxes_with_pictures() -> None:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     targets = np.array([[[96, 48, 1, 0, 0], [0.125, 0.125, 0.375, 0.25, 0]]], np.float32)
-    seen = set()
+    names = set()
     for seed in range(12):
         motion = modality.motion(preprocess, np.random.default_rng(seed))
         view = modality.decode(buffer.getvalue(), preprocess, np.random.default_rng(seed))
@@ -164,8 +164,8 @@ def test_views_move_boxes_with_pictures() -> None:
         own = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert np.abs(moved - own).max() <= 1.5, (file, motion)
         assert motion is not None
-        seen.add((motion.mirrored, motion.scale == 1.0))
-    assert len(seen) > 1
+        names.add((motion.mirrored, motion.scale == 1.0))
+    assert len(names) > 1
     assert Detection().moved(targets, [None]).tolist() == targets.tolist()
     twice = Detection().moved(targets, [Motion(True, 1.0)])
     again = Detection().moved(twice, [Motion(True, 1.0)])
@@ -192,8 +192,8 @@ def test_boxes_are_asked_for_at_some_steps_wide_before_training() -> None:
     level = Level(8, dict.fromkeys(roles, "map0"), dict.fromkeys(roles, 16))
     head = DetectionHead([level], 1)
     with torch.inference_mode():
-        said, _ = head.raw({"map0": torch.zeros(1, 16, 4, 4)})
-    sides = said[..., 2:4] - said[..., :2]
+        raw, _ = head.raw({"map0": torch.zeros(1, 16, 4, 4)})
+    sides = raw[..., 2:4] - raw[..., :2]
     torch.testing.assert_close(sides, torch.full_like(sides, 32.0))
 
 
@@ -239,11 +239,11 @@ def test_answers_are_in_pixels_of_the_picture(fitted: Any, tmp_path: Path) -> No
 def test_boxes_are_drawn_and_written_as_coco(fitted: Any, tmp_path: Path) -> None:
     _, model, data = fitted
     run = CliRunner().invoke
-    out, drawn = tmp_path / "found.json", tmp_path / "drawn"
+    out, folder = tmp_path / "found.json", tmp_path / "drawn"
     files = [str(data / f"{number}.png") for number in (1, 2)]
-    ended = run(app, ["predict", str(model), *files, "--draw", str(drawn), "-o", str(out)])
+    ended = run(app, ["predict", str(model), *files, "--draw", str(folder), "-o", str(out)])
     assert ended.exit_code == 0, ended.output
-    assert sorted(each.name for each in drawn.iterdir()) == ["1.jpg", "2.jpg"]
+    assert sorted(each.name for each in folder.iterdir()) == ["1.jpg", "2.jpg"]
     document = json.loads(out.read_text())
     assert [each["width"] for each in document["images"]] == [64, 64]
     assert {"images", "categories", "annotations"} == document.keys()
@@ -260,19 +260,19 @@ def test_it_is_judged_on_other_data(fitted: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--explain"], "can't be explained"),
         (["--abstain"], ""),
     ],
 )
 def test_what_has_no_meaning_for_boxes_is_refused(
-    fitted: Any, arguments: list[str], said: str
+    fitted: Any, arguments: list[str], message: str
 ) -> None:
     _, model, data = fitted
     ended = CliRunner().invoke(app, ["predict", str(model), str(data / "1.png"), *arguments])
     assert ended.exit_code != 0 and "Traceback" not in ended.output
-    assert said in " ".join(ended.output.split())
+    assert message in " ".join(ended.output.split())
 
 
 def test_any_network_with_maps_is_a_trunk() -> None:

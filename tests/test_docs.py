@@ -75,8 +75,8 @@ def test_python_and_commands_on_a_page_exist(page: Path) -> None:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "hs":
                 assert node.attr in headstart.__all__
-    said = re.findall(r"^headstart ([a-z-]+)", page.read_text(encoding="utf-8"), re.M)
-    assert set(said) <= commands()
+    matches = re.findall(r"^headstart ([a-z-]+)", page.read_text(encoding="utf-8"), re.M)
+    assert set(matches) <= commands()
 
 
 def test_the_parts_shown_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:

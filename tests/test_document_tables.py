@@ -31,13 +31,13 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_row_that_is_not_true_is_seen(page: Path, tmp_path: Path) -> None:
-    said = outcome(ONE, tmp_path / "data", read)
+    message = outcome(ONE, tmp_path / "data", read)
     with pytest.raises(AssertionError, match="WRITE_TABLES"):
-        check_row(page, "forms", ONE, said)
+        check_row(page, "forms", ONE, message)
     with pytest.raises(AssertionError, match="WRITE_TABLES"):
         check_names(page, "forms", [ONE, TWO])
     with pytest.raises(AssertionError, match="no table"):
-        check_row(page, "others", ONE, said)
+        check_row(page, "others", ONE, message)
 
 
 def test_an_outcome_that_is_not_expected_is_seen(tmp_path: Path) -> None:
@@ -50,12 +50,12 @@ def test_what_was_written_is_true(
 ) -> None:
     forms = {form: outcome(form, tmp_path / form.name / "data", read) for form in (TWO, ONE)}
     monkeypatch.setattr(document_tables, "WRITES", True)
-    for form, said in forms.items():
-        check_row(page, "forms", form, said)
+    for form, message in forms.items():
+        check_row(page, "forms", form, message)
     check_names(page, "forms", [*forms])
     monkeypatch.setattr(document_tables, "WRITES", False)
-    for form, said in forms.items():
-        check_row(page, "forms", form, said)
+    for form, message in forms.items():
+        check_row(page, "forms", form, message)
     check_names(page, "forms", [*forms])
     two = r"| two | refused: data has no file \| no folder. |"
     rows = f"{two}\n| one | read: 1 file |\n"

@@ -43,8 +43,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "file.bin").write_bytes(CONTENT)
-    with serving(folder) as found:
-        yield found
+    with serving(folder) as address:
+        yield address
 
 
 # --- files ---
@@ -63,7 +63,7 @@ def test_a_break_is_made_good_at_once(served: Served, tmp_path: Path) -> None:
     served.breaks["file.bin"] = [1000, 70_000, 0]
     fetch(f"{served}/file.bin", tmp_path / "file.bin", sha256=SHA256)
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
-    assert [asked for _, asked in served.asked] == [
+    assert [request for _, request in served.asked] == [
         "",
         "bytes=1000-",
         "bytes=71000-",
@@ -109,7 +109,7 @@ def test_a_process_killed_again_and_again_loses_nothing(served: Served, tmp_path
         assert not path.exists()
     kibibytes = int(output_of(f"{code}; print(peak())", *arguments))
     assert path.read_bytes() == content and not part.exists()
-    starts = [int(asked.removeprefix("bytes=").rstrip("-") or 0) for _, asked in served.asked]
+    starts = [int(request.removeprefix("bytes=").rstrip("-") or 0) for _, request in served.asked]
     assert starts == sizes, "each process went on where the killed one was"
     assert kibibytes < 2 << 20
 
@@ -174,12 +174,12 @@ def test_redirects_are_followed_over_http_alone(served: Served, tmp_path: Path) 
 
 
 def test_encryption_is_kept() -> None:
-    asked = Request("https://a/b")
+    request = Request("https://a/b")
     more = (io.BytesIO(), 302, "Found", Message())
-    followed = fetching._Redirects().redirect_request(asked, *more, "https://c/d")
+    followed = fetching._Redirects().redirect_request(request, *more, "https://c/d")
     assert followed is not None and followed.full_url == "https://c/d"
     with pytest.raises(fetching._Fault, match="leads on to http://a/b"):
-        fetching._Redirects().redirect_request(asked, *more, "http://a/b")
+        fetching._Redirects().redirect_request(request, *more, "http://a/b")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a/b", "/etc/passwd", "data:,a", ""])
@@ -199,9 +199,9 @@ def test_offline_opens_no_socket(
 
 def test_nobody_there_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connected(monkeypatch)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
         with pytest.raises(WeightsError, match=f"127.0.0.1:{port}/a .*URLError.*try again"):
             fetch(f"http://127.0.0.1:{port}/a", tmp_path / "a")
 
@@ -217,9 +217,9 @@ def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_progress_is_told_in_megabytes(served: Served, tmp_path: Path) -> None:
     (served.folder / "large").write_bytes(bytes(2_500_000))
-    told = Recording()
-    fetch(f"{served}/large", tmp_path / "large", progress=told)
-    assert (told.steps, told.said) == (2, [])
+    progress = Recording()
+    fetch(f"{served}/large", tmp_path / "large", progress=progress)
+    assert (progress.steps, progress.said) == (2, [])
 
 
 FETCH = """
@@ -391,9 +391,13 @@ def test_a_folder_is_fetched_recorded_and_compared(served: Served, tmp_path: Pat
         opened.comment = b"c0ffee"
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     folder = tmp_path / "kept" / "a"
-    kept = fetch_folder(f"{served}/a.zip", folder, sha256=digest[:10])
-    assert (kept.sha256, kept.comment, kept.url) == (digest, "c0ffee", f"{served}/a.zip")
-    assert kept == recorded(folder) == fetch_folder(f"{served}/gone", folder)
+    tree = fetch_folder(f"{served}/a.zip", folder, sha256=digest[:10])
+    assert (tree.sha256, tree.comment, tree.url) == (
+        digest,
+        "c0ffee",
+        f"{served}/a.zip",
+    )
+    assert tree == recorded(folder) == fetch_folder(f"{served}/gone", folder)
     assert sorted(os.listdir(folder.parent)) == ["a", "a.headstart.json"]
     with pytest.raises(WeightsError, match=f"came out of .* sha256 {digest}, not beef"):
         fetch_folder(f"{served}/a.zip", folder, sha256="beef")
@@ -405,8 +409,8 @@ def test_a_folder_is_fetched_recorded_and_compared(served: Served, tmp_path: Pat
 def test_a_folder_that_another_program_made_is_taken(served: Served, tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "a").write_text("1")
-    kept = fetch_folder(f"{served}/a.zip", tmp_path / "kept")
-    assert kept.sha256 == "" and recorded(tmp_path / "kept") == kept
+    folder = fetch_folder(f"{served}/a.zip", tmp_path / "kept")
+    assert folder.sha256 == "" and recorded(tmp_path / "kept") == folder
     with pytest.raises(WeightsError, match="an unknown sha256, not beef"):
         fetch_folder(f"{served}/a.zip", tmp_path / "kept", sha256="beef")
     (tmp_path / "kept" / "a").write_text("2")

@@ -34,11 +34,11 @@ def work(tmp_path: Path) -> Path:
 
 
 def test_familiarity_is_measured_beside_other_scores(work: Path, tmp_path: Path) -> None:
-    found = scope.run(tmp_path / "none", work / "drift", ["sst2"], 1)
-    assert {row["strange"] for row in found["scope"]} == {"trec", "banking77"}
-    assert all(0 <= row[score][0] <= 1 for row in found["scope"] for score in scope.SCORES)
-    assert [row["labels"] for row in found["coverage"]] == [20, 50, 100, 200, 500, 1000]
-    assert all(row["held"] > 0.87 for row in found["coverage"])
+    outputs = scope.run(tmp_path / "none", work / "drift", ["sst2"], 1)
+    assert {row["strange"] for row in outputs["scope"]} == {"trec", "banking77"}
+    assert all(0 <= row[score][0] <= 1 for row in outputs["scope"] for score in scope.SCORES)
+    assert [row["labels"] for row in outputs["coverage"]] == [20, 50, 100, 200, 500, 1000]
+    assert all(row["held"] > 0.87 for row in outputs["coverage"])
     assert sets.features("sst2", tmp_path / "none", work / "drift")[0].shape == (2500, 8)
 
 

@@ -34,5 +34,5 @@ def test_a_foreign_byte_is_named_with_its_place(
 ) -> None:
     with pytest.raises(NotTextError) as caught:
         decoded(raw)
-    found = caught.value
-    assert (found.byte, found.offset, found.line, found.encoding) == (byte, offset, line, encoding)
+    value = caught.value
+    assert (value.byte, value.offset, value.line, value.encoding) == (byte, offset, line, encoding)

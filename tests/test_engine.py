@@ -54,15 +54,15 @@ def test_engines_agree_with_torch(network: str, boundary: int | None) -> None:
     for name in ENGINES:
         engine = built(name, stages, batches[1])
         assert (engine.name, engine.precision) == (name, name.split()[1])
-        for found in ([engine.run(batch) for batch in batches], list(engine.stream(batches))):
-            for mine, plain in zip(found, expected, strict=True):
+        for result in ([engine.run(batch) for batch in batches], list(engine.stream(batches))):
+            for mine, plain in zip(result, expected, strict=True):
                 assert mine.dtype == np.float32
                 assert mine.flags.c_contiguous
                 assert (
                     error(mine, plain) <= TOLERANCE[engine.precision] / 4
                 )  # deeper ones differ more
             if engine.precision == "bf16":
-                assert error(found[0], expected[0]) > 1e-5  # it did compute in bf16
+                assert error(result[0], expected[0]) > 1e-5  # it did compute in bf16
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -81,27 +81,27 @@ def test_results_are_the_callers_own(name: str) -> None:
     engine = built(name, prefix("convnet", 1), pixels(4))
     stream = engine.stream([pixels(4, 1), pixels(4, 2), pixels(4, 3)])
     first = next(stream)
-    kept = first.copy()
+    copy = first.copy()
     assert len(list(stream)) == 2
     engine.run(pixels(4, 4))
-    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(first, copy)
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_stream_reads_no_further_ahead_than_it_has_streams(name: str) -> None:
-    drawn = 0
+    batch_count = 0
 
     def batches() -> Iterator[Tensor]:
-        nonlocal drawn
+        nonlocal batch_count
         for seed in range(8):
-            drawn += 1
+            batch_count += 1
             yield pixels(2, seed)
 
     engine = built(name, prefix("convnet", 1), pixels(2))
     stream = engine.stream(batches())
-    for taken in range(1, 6):
+    for count in range(1, 6):
         next(stream)
-        assert drawn <= taken + STREAMS
+        assert batch_count <= count + STREAMS
     del stream
     assert engine.run(pixels(2)).shape[0] == 2  # nothing is left in flight
 
@@ -159,8 +159,8 @@ def test_a_damaged_file_is_converted_anew(own_cache: Path) -> None:
     for damaged in (path, path.with_suffix(".xml")):
         whole = damaged.read_bytes()
         damaged.write_bytes(whole[: len(whole) // 2])
-        found = built("openvino fp32", stages, sample).run(sample)
-        np.testing.assert_array_equal(found, expected)
+        outputs = built("openvino fp32", stages, sample).run(sample)
+        np.testing.assert_array_equal(outputs, expected)
         assert len(damaged.read_bytes()) > len(whole) * 0.9
 
 
@@ -186,8 +186,8 @@ def test_the_longest_unused_networks_go_first(
 def test_where_nothing_can_be_written_it_runs_all_the_same(own_cache: Path) -> None:
     own_cache.write_text("a file where the folder should be")
     stages, sample = prefix("convnet", 1), pixels(4)
-    found = built("openvino fp32", stages, sample).run(sample)
-    np.testing.assert_allclose(found, TorchEngine(stages, CPU).run(sample), rtol=1e-4, atol=1e-5)
+    outputs = built("openvino fp32", stages, sample).run(sample)
+    np.testing.assert_allclose(outputs, TorchEngine(stages, CPU).run(sample), rtol=1e-4, atol=1e-5)
 
 
 @final
@@ -231,8 +231,8 @@ print(json.dumps([opened, [name for name in sys.modules if name.startswith("open
 
 def test_an_error_is_relative_to_each_item_and_never_hides_nonsense() -> None:
     expected = np.array([[3.0, 4.0], [300.0, 400.0]], np.float32)
-    found = expected + np.array([[0.5, 0.0], [0.0, 5.0]], np.float32)
-    assert error(found, expected) == pytest.approx(0.1)
+    result = expected + np.array([[0.5, 0.0], [0.0, 5.0]], np.float32)
+    assert error(result, expected) == pytest.approx(0.1)
     assert error(expected[:1], expected) == np.inf
     assert error(np.full_like(expected, np.nan), expected) == np.inf
     assert error(expected, np.full_like(expected, np.nan)) == np.inf

@@ -37,10 +37,10 @@ KEY = {"weights": "sha256:1", "architecture": "seeded:convnet", "boundary": 4}
 needs_bf16 = pytest.mark.skipif(not BF16, reason="this CPU has no bf16 products")
 
 
-def chosen(told: tiny.Recording, stages: nn.Module | None = None, **wish: Any) -> Engine:
+def chosen(progress: tiny.Recording, stages: nn.Module | None = None, **wish: Any) -> Engine:
     """The engine for a whole seeded network, unless other stages are given."""
     stages, key = stages or prefix("convnet"), wish.pop("key", KEY)
-    return fastest(stages, wish.pop("sample", pixels(8)), CPU, key=key, progress=told, **wish)
+    return fastest(stages, wish.pop("sample", pixels(8)), CPU, key=key, progress=progress, **wish)
 
 
 @final
@@ -72,12 +72,12 @@ def _itself(engine: Engine) -> Engine:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_choice_agrees_with_torch_and_is_told(network: str) -> None:
-    told, stages = tiny.Recording(), prefix(network)
-    engine = chosen(told, stages)
+    progress, stages = tiny.Recording(), prefix(network)
+    engine = chosen(progress, stages)
     plain = TorchEngine(stages, CPU).run(pixels(8))
     assert error(engine.run(pixels(8)), plain) < 0.05
-    assert told.warned == []
-    assert engine.name in told.said[-1]
+    assert progress.warned == []
+    assert engine.name in progress.said[-1]
 
 
 def test_a_remembered_choice_is_not_measured_again(
@@ -93,9 +93,9 @@ def test_a_remembered_choice_is_not_measured_again(
         for entry in content.values():
             entry["engine"] = name
         (own_cache / "engines.json").write_text(json.dumps(content))
-        told = tiny.Recording()
-        assert chosen(told, key={**KEY, "weights": "sha256:2"}).name == name
-        assert told.said == []
+        progress = tiny.Recording()
+        assert chosen(progress, key={**KEY, "weights": "sha256:2"}).name == name
+        assert progress.said == []
     chosen(tiny.Recording(), key={**KEY, "boundary": 3}, stages=prefix("convnet", 3))
     assert len(json.loads((own_cache / "engines.json").read_text())) == 2
 
@@ -106,10 +106,10 @@ def test_the_winner_of_all_precisions_wins_in_its_own(own_cache: Path) -> None:
     chosen(tiny.Recording(), precision="auto", key={**KEY, "precision": "auto"})
     (entry,) = json.loads((own_cache / "engines.json").read_text())
     (own_cache / "engines.json").write_text(json.dumps({entry: content}))
-    told = tiny.Recording()
-    narrowed = chosen(told, precision="bf16", key={**KEY, "precision": "bf16"})
-    assert (narrowed.name, told.said) == ("torch bf16", [])
-    assert chosen(told, precision="fp32").precision == "fp32"
+    progress = tiny.Recording()
+    narrowed = chosen(progress, precision="bf16", key={**KEY, "precision": "bf16"})
+    assert (narrowed.name, progress.said) == ("torch bf16", [])
+    assert chosen(progress, precision="fp32").precision == "fp32"
     assert len(json.loads((own_cache / "engines.json").read_text())) == 2  # fp32 was measured
 
 
@@ -118,8 +118,8 @@ def test_a_damaged_memory_starts_anew(own_cache: Path, content: str) -> None:
     own_cache.mkdir()
     (own_cache / "engines.json").write_text(content)
     name = chosen(tiny.Recording(), precision="fp32").name
-    found = json.loads((own_cache / "engines.json").read_text())
-    assert name in [entry["engine"] for entry in found.values() if isinstance(entry, dict)]
+    record = json.loads((own_cache / "engines.json").read_text())
+    assert name in [entry["engine"] for entry in record.values() if isinstance(entry, dict)]
 
 
 def test_a_memory_that_cannot_be_written_is_done_without(own_cache: Path) -> None:
@@ -133,11 +133,11 @@ def test_few_items_are_no_measure(own_cache: Path) -> None:
     assert not (own_cache / "engines.json").exists()
 
 
-@pytest.mark.parametrize("wanted", ["torch", "openvino"])
+@pytest.mark.parametrize("expected", ["torch", "openvino"])
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
-def test_a_wish_is_kept(wanted: str, precision: str) -> None:
-    engine = chosen(tiny.Recording(), engine=wanted, precision=precision)
-    assert engine.name == f"{wanted} {precision}"
+def test_a_wish_is_kept(expected: str, precision: str) -> None:
+    engine = chosen(tiny.Recording(), engine=expected, precision=precision)
+    assert engine.name == f"{expected} {precision}"
 
 
 @pytest.mark.parametrize(
@@ -166,12 +166,12 @@ def test_openvino_is_for_cpus() -> None:
 
 def test_without_openvino_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    told = tiny.Recording()
-    assert chosen(told).name.startswith("torch")
-    assert "torch alone: OpenVINO can't be imported" in told.said[0]
+    progress = tiny.Recording()
+    assert chosen(progress).name.startswith("torch")
+    assert "torch alone: OpenVINO can't be imported" in progress.said[0]
     assert chosen(tiny.Recording(), precision="fp32").name == "torch fp32"
     with pytest.raises(HeadstartError, match="Install openvino, or give engine auto"):
-        chosen(told, engine="openvino")
+        chosen(progress, engine="openvino")
 
 
 @final
@@ -186,11 +186,11 @@ class Moody(nn.Module):
 
 
 def test_what_openvino_cannot_convert_runs_on_torch() -> None:
-    told, stages = tiny.Recording(), nn.Sequential(Moody(), *prefix("convnet"))
-    assert chosen(told, stages).name.startswith("torch")
-    assert "Engine openvino fp32 is left out" in " ".join(told.said)
+    progress, stages = tiny.Recording(), nn.Sequential(Moody(), *prefix("convnet"))
+    assert chosen(progress, stages).name.startswith("torch")
+    assert "Engine openvino fp32 is left out" in " ".join(progress.said)
     with pytest.raises(HeadstartError, match="engine openvino, precision auto"):
-        chosen(told, stages, engine="openvino")
+        chosen(progress, stages, engine="openvino")
 
 
 @final
@@ -213,14 +213,14 @@ class Cancelling(nn.Module):
 
 @needs_bf16
 def test_bf16_that_is_off_gives_way_with_a_warning() -> None:
-    told = tiny.Recording()
+    progress = tiny.Recording()
     torch.manual_seed(0)
     stages = nn.Sequential(Cancelling())
-    assert chosen(told, stages).precision == "fp32"
-    assert told.warned
-    assert all("bf16 is off by" in sentence for sentence in told.warned)
+    assert chosen(progress, stages).precision == "fp32"
+    assert progress.warned
+    assert all("bf16 is off by" in sentence for sentence in progress.warned)
     with pytest.raises(HeadstartError, match=r"precision bf16.*is off by"):
-        chosen(told, stages, precision="bf16")
+        chosen(progress, stages, precision="bf16")
 
 
 @needs_bf16
@@ -229,11 +229,14 @@ def test_a_remembered_engine_is_checked_again() -> None:
     assert chosen(tiny.Recording(), first, engine="torch").name.startswith("torch")
     path = memory.file()
     path.write_text(path.read_text().replace('"torch fp32",', '"torch bf16",'))
-    told = tiny.Recording()
+    progress = tiny.Recording()
     torch.manual_seed(0)
     other = {**KEY, "weights": "sha256:2"}
-    assert chosen(told, nn.Sequential(Cancelling()), engine="torch", key=other).name == "torch fp32"
-    assert len(told.warned) == 1
+    assert (
+        chosen(progress, nn.Sequential(Cancelling()), engine="torch", key=other).name
+        == "torch fp32"
+    )
+    assert len(progress.warned) == 1
 
 
 def refuse(*_: object) -> Trial:
@@ -246,9 +249,9 @@ def test_what_agreed_is_not_compared_again(precision: str, monkeypatch: pytest.M
     first = chosen(tiny.Recording(), engine="openvino", precision=precision)
     answers = first.run(pixels(8))
     monkeypatch.setattr(Trial, "of", refuse)
-    told = tiny.Recording()
-    again = chosen(told, engine="openvino", precision=precision)
-    assert (again.name, told.said) == (first.name, [])
+    progress = tiny.Recording()
+    again = chosen(progress, engine="openvino", precision=precision)
+    assert (again.name, progress.said) == (first.name, [])
     assert error(again.run(pixels(8)), answers) == 0
 
 
@@ -259,18 +262,18 @@ def test_an_agreement_ends_with_what_it_was_on(
     plain = TorchEngine(prefix("convnet"), CPU).run(pixels(8))
 
     def compared(**more: Any) -> bool:
-        seen: list[Trial] = []
+        calls: list[Trial] = []
         with monkeypatch.context() as patch:
             real = Trial.of
 
             def of(*parts: Any) -> Trial:
-                seen.append(real(*parts))
-                return seen[-1]
+                calls.append(real(*parts))
+                return calls[-1]
 
             patch.setattr(Trial, "of", of)
             engine = chosen(tiny.Recording(), **wish, **more)
         assert error(engine.run(pixels(8)), plain) < 1e-3
-        return bool(seen)
+        return bool(calls)
 
     assert compared()
     assert not compared()
@@ -313,19 +316,19 @@ def test_few_items_run_on_plain_torch(own_cache: Path) -> None:
 
 
 def test_an_engine_that_is_off_or_breaks_is_passed_over() -> None:
-    told = tiny.Recording()
+    progress = tiny.Recording()
     plain = Fake("torch fp32")
-    trial = Trial.of(plain, job(torch.ones(12, 3)), told)
+    trial = Trial.of(plain, job(torch.ones(12, 3)), progress)
 
     def broken() -> Engine:
         raise EngineError("its hinge is loose")
 
     good = Fake("good bf16", 1.03)
     engines = [Fake("wild bf16", np.inf), Fake("off fp32", 1.03), good]
-    found = list(trial.agreeing([Candidate("broken fp32", broken), *options(engines)]))
-    assert found == [good]
-    assert told.said == ["Engine broken fp32 is left out: its hinge is loose."]
-    assert [sentence.split(" from ")[0] for sentence in told.warned] == [
+    items = list(trial.agreeing([Candidate("broken fp32", broken), *options(engines)]))
+    assert items == [good]
+    assert progress.said == ["Engine broken fp32 is left out: its hinge is loose."]
+    assert [sentence.split(" from ")[0] for sentence in progress.warned] == [
         "Engine wild bf16 is off beyond measure",
         "Engine off fp32 is off by 3.00%",
     ]

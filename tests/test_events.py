@@ -99,8 +99,8 @@ def test_a_recording_that_cannot_be_read_stops_no_other(
     events = hs.load(model).events(tmp_path, hop=0.5)
     errors = {Path(event.path).name: event.error for event in events.failed}
     assert "can't be read as sound" in errors["a.wav"] and "no samples" in errors["c.wav"]
-    named = {Path(event.path).name for event in events if not event.error}
-    assert "b.flac" in named
+    names = {Path(event.path).name for event in events if not event.error}
+    assert "b.flac" in names
     assert {event.end for event in events if event.path.endswith("d.wav")} <= {0.1}
 
 

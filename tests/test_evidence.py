@@ -39,12 +39,12 @@ def some(value: float, count: int) -> np.ndarray:
 @few
 @given(scores=hits, seed=st.integers(-3, 3))
 def test_an_interval_holds_its_value_inside_the_scale(scores: np.ndarray, seed: int) -> None:
-    found = bootstrap(scores, seed)
-    assert 0 <= found.low <= found.value <= found.high <= 1
-    assert found.low < found.high
-    assert found.value == scores.mean()
-    assert found == bootstrap(scores, seed)
-    assert found == bootstrap(scores.copy(), seed)
+    interval = bootstrap(scores, seed)
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
+    assert interval.low < interval.high
+    assert interval.value == scores.mean()
+    assert interval == bootstrap(scores, seed)
+    assert interval == bootstrap(scores.copy(), seed)
 
 
 @few
@@ -70,26 +70,28 @@ def test_a_gain_turns_its_sign_with_the_order(arms: tuple[np.ndarray, np.ndarray
 def test_equal_scores_are_widened_by_the_rule_of_three(
     value: float, count: int, expected: tuple[float, float]
 ) -> None:
-    found = bootstrap(np.full(count, value))
-    assert (found.low, found.high) == pytest.approx(expected)
-    assert found.value == value
+    interval = bootstrap(np.full(count, value))
+    assert (interval.low, interval.high) == pytest.approx(expected)
+    assert interval.value == value
 
 
 def test_arms_that_agree_everywhere_differ_little() -> None:
     right = some(0.5, 30)
-    found = paired(right, right)
-    assert (found.low, found.value, found.high) == pytest.approx((-0.0866, 0.0, 0.0866), abs=1e-4)
-    assert verdict(found) == "no evidence"
+    interval = paired(right, right)
+    assert (interval.low, interval.value, interval.high) == pytest.approx(
+        (-0.0866, 0.0, 0.0866), abs=1e-4
+    )
+    assert verdict(interval) == "no evidence"
 
 
 def test_paired_proportions_have_the_interval_of_bonett_and_price() -> None:
     better, other = some(0.6, 20), some(0.2, 20)
     better[0] = 0.0  # 9 items for the one arm, 1 for the other
-    found = paired(better, other)
+    interval = paired(better, other)
     up, down = 9 / 22, 2 / 22
     half = 1.959964 * ((up + down - (up - down) ** 2) / 22) ** 0.5
-    assert found.value == pytest.approx(7 / 20)
-    assert (found.low, found.high) == pytest.approx((up - down - half, up - down + half))
+    assert interval.value == pytest.approx(7 / 20)
+    assert (interval.low, interval.high) == pytest.approx((up - down - half, up - down + half))
 
 
 def test_other_scores_are_paired_by_the_bootstrap() -> None:
@@ -101,23 +103,25 @@ def test_other_scores_are_paired_by_the_bootstrap() -> None:
 @pytest.mark.parametrize(("for_one", "for_other"), [(0.1, 0.1), (0.2, 0.1), (0.35, 0.05)])
 def test_an_interval_covers_what_it_says(count: int, for_one: float, for_other: float) -> None:
     chances = (for_one, for_other, 1 - for_one - for_other)
-    drawn = np.random.default_rng(count).multinomial(count, chances, 400)
+    counts = np.random.default_rng(count).multinomial(count, chances, 400)
     covered = claimed = 0
-    for more, less, _ in drawn:
+    for more, less, _ in counts:
         better = (np.arange(count) < more).astype(np.float64)
         other = ((np.arange(count) >= more) & (np.arange(count) < more + less)).astype(np.float64)
-        found = paired(better, other)
-        covered += found.low <= for_one - for_other <= found.high
-        claimed += verdict(found) != "no evidence"
+        interval = paired(better, other)
+        covered += interval.low <= for_one - for_other <= interval.high
+        claimed += verdict(interval) != "no evidence"
     assert covered >= 0.925 * 400
     assert for_one != for_other or claimed <= 0.06 * 400
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "no evidence"), (3, "no evidence"), (4, "helps")])
-def test_all_against_none_needs_more_than_three_items(count: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "message"), [(1, "no evidence"), (3, "no evidence"), (4, "helps")]
+)
+def test_all_against_none_needs_more_than_three_items(count: int, message: str) -> None:
     all_right, none = np.ones(count), np.zeros(count)
-    assert verdict(paired(all_right, none)) == said
-    assert verdict(paired(none, all_right)) == said.replace("helps", "hurts")
+    assert verdict(paired(all_right, none)) == message
+    assert verdict(paired(none, all_right)) == message.replace("helps", "hurts")
 
 
 @few
@@ -128,21 +132,21 @@ def test_more_items_narrow_the_interval(count: int) -> None:
 
 
 def test_an_interval_is_as_wide_as_theory_says() -> None:
-    found = bootstrap(some(0.8, 400))
+    interval = bootstrap(some(0.8, 400))
     expected = 1.96 * (0.8 * 0.2 / 400) ** 0.5
-    assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.06)
+    assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.06)
 
 
 def test_pairing_narrows_the_gain_of_arms_that_err_alike() -> None:
     better, other = some(0.85, 200), some(0.80, 200)
-    found = paired(better, other)
-    assert found.low > 0
+    interval = paired(better, other)
+    assert interval.low > 0
     single = bootstrap(better)
-    assert found.high - found.low < single.high - single.low
+    assert interval.high - interval.low < single.high - single.low
 
 
 @pytest.mark.parametrize(
-    ("gain", "said"),
+    ("gain", "message"),
     [
         (None, "unknown"),
         (Interval(0.2, 0.1, 0.3), "helps"),
@@ -152,8 +156,8 @@ def test_pairing_narrows_the_gain_of_arms_that_err_alike() -> None:
         (Interval(0.0, -0.2, 0.2), "no evidence"),
     ],
 )
-def test_verdicts(gain: Interval | None, said: str) -> None:
-    assert verdict(gain) == said
+def test_verdicts(gain: Interval | None, message: str) -> None:
+    assert verdict(gain) == message
 
 
 @pytest.mark.parametrize(("count", "accuracy"), [(20, 0.9), (100, 0.8)])
@@ -168,11 +172,11 @@ def test_where_there_is_no_difference_few_verdicts_claim_one(count: int, accurac
 
 def test_a_large_difference_is_nearly_always_seen() -> None:
     rng = np.random.default_rng(1)
-    seen = 0
+    visited = 0
     for repeat in range(50):
         better, other = rng.random(150) < 0.95, rng.random(150) < 0.7
-        seen += verdict(paired(better.astype(float), other.astype(float), repeat)) == "helps"
-    assert seen == 50
+        visited += verdict(paired(better.astype(float), other.astype(float), repeat)) == "helps"
+    assert visited == 50
 
 
 def arm(strategy: str, selection_key: tuple[float, float] = (0.5, -1.0), right: float = 0.5) -> Arm:
@@ -182,15 +186,15 @@ def arm(strategy: str, selection_key: tuple[float, float] = (0.5, -1.0), right: 
 merits = st.tuples(st.integers(0, 4).map(lambda hit: hit / 4), st.floats(-9, 0))
 
 
-@given(found=st.lists(merits, min_size=1, max_size=5))
-def test_the_chosen_arm_is_never_below_a_simpler_one(found: list[tuple[float, float]]) -> None:
+@given(actual=st.lists(merits, min_size=1, max_size=5))
+def test_the_chosen_arm_is_never_below_a_simpler_one(actual: list[tuple[float, float]]) -> None:
     arms = {
-        f"arm{position}": arm("any", selection_key) for position, selection_key in enumerate(found)
+        f"arm{position}": arm("any", selection_key) for position, selection_key in enumerate(actual)
     }
-    chosen, (*simpler, asked) = choose(arms), list(arms)
-    assert arms[chosen].selection_key[0] == max(selection_key[0] for selection_key in found)
-    if any(arms[name].selection_key[0] == arms[asked].selection_key[0] for name in simpler):
-        assert chosen != asked  # a tie goes to the simpler one
+    chosen, (*simpler, request) = choose(arms), list(arms)
+    assert arms[chosen].selection_key[0] == max(selection_key[0] for selection_key in actual)
+    if any(arms[name].selection_key[0] == arms[request].selection_key[0] for name in simpler):
+        assert chosen != request  # a tie goes to the simpler one
 
 
 @pytest.mark.parametrize(("wins", "chosen"), [(1, "asked"), (12, "scratch")])
@@ -210,38 +214,42 @@ def test_the_choice_does_not_look_at_held_out_scores() -> None:
 
 
 def evidence(**arms: Arm) -> Evidence:
-    found = {"naive": arm("naive", right=0.2), "features": arm("feature-extraction"), **arms}
-    return Evidence("accuracy", found, "seeded:convnet", {"items": 80, "skipped": 0})
+    values = {"naive": arm("naive", right=0.2), "features": arm("feature-extraction"), **arms}
+    return Evidence("accuracy", values, "seeded:convnet", {"items": 80, "skipped": 0})
 
 
 def test_the_record_has_the_promised_names() -> None:
-    made = evidence(scratch=arm("scratch", right=0.4), chosen=arm("lp-ft", right=0.9))
-    told = json.loads(json.dumps(made.to_json()))
+    record = evidence(scratch=arm("scratch", right=0.4), chosen=arm("lp-ft", right=0.9))
+    content = json.loads(json.dumps(record.to_json()))
     promised = {"metric", "arms", "gain", "verdict", "strategy", "backbone", "data"}
-    assert promised <= told.keys()
-    assert told["arms"].keys() == {"naive", "scratch", "features", "chosen"}
-    for found in told["arms"].values():
-        assert {"value", "low", "high", "seconds"} <= found.keys()
-        assert found["low"] <= found["value"] <= found["high"]
-    assert told["gain"].keys() == {"value", "low", "high", "trainings", "assumed"}
-    assert told["gain"]["value"] == pytest.approx(0.5)
-    assert (told["metric"], told["verdict"], told["strategy"]) == ("accuracy", "helps", "lp-ft")
-    assert told["data"] == {"items": 80, "skipped": 0}
-    assert "dropped" not in told
+    assert promised <= content.keys()
+    assert content["arms"].keys() == {"naive", "scratch", "features", "chosen"}
+    for result in content["arms"].values():
+        assert {"value", "low", "high", "seconds"} <= result.keys()
+        assert result["low"] <= result["value"] <= result["high"]
+    assert content["gain"].keys() == {"value", "low", "high", "trainings", "assumed"}
+    assert content["gain"]["value"] == pytest.approx(0.5)
+    assert (content["metric"], content["verdict"], content["strategy"]) == (
+        "accuracy",
+        "helps",
+        "lp-ft",
+    )
+    assert content["data"] == {"items": 80, "skipped": 0}
+    assert "dropped" not in content
 
 
 def test_without_a_scratch_arm_the_gain_is_unknown() -> None:
-    told = evidence(chosen=arm("lp-ft", right=1.0)).to_json()
-    assert (told["gain"], told["verdict"]) == (None, "unknown")
-    assert "scratch" not in told["arms"]
+    record = evidence(chosen=arm("lp-ft", right=1.0)).to_json()
+    assert (record["gain"], record["verdict"]) == (None, "unknown")
+    assert "scratch" not in record["arms"]
 
 
 def test_when_scratch_is_handed_over_the_gain_is_of_the_transfer_that_lost() -> None:
     scratch = arm("scratch", right=0.9)
-    made = evidence(scratch=scratch, chosen=scratch)
-    made.dropped = arm("lp-ft", right=0.3)
-    told = made.to_json()
-    assert (told["verdict"], told["gain"]["value"]) == ("hurts", pytest.approx(-0.6))
-    assert told["dropped"]["strategy"] == "lp-ft"
-    made.dropped = None
-    assert made.to_json()["gain"]["value"] == pytest.approx(-0.4)
+    record = evidence(scratch=scratch, chosen=scratch)
+    record.dropped = arm("lp-ft", right=0.3)
+    entry = record.to_json()
+    assert (entry["verdict"], entry["gain"]["value"]) == ("hurts", pytest.approx(-0.6))
+    assert entry["dropped"]["strategy"] == "lp-ft"
+    record.dropped = None
+    assert record.to_json()["gain"]["value"] == pytest.approx(-0.4)

@@ -105,20 +105,20 @@ def marked(tmp_path: Path) -> Path:
 
 def picture(predictor: Predictor, path: Path) -> PictureExplanation:
     """The one explanation of one picture."""
-    (found,) = explain(predictor, [path])
-    assert isinstance(found, PictureExplanation)
-    assert found.heat.shape == (SIZE, SIZE) and found.picture.shape == (SIZE, SIZE, 3)
-    assert found.heat.min() >= 0 and found.heat.max() in (0, 1)
-    return found
+    (result,) = explain(predictor, [path])
+    assert isinstance(result, PictureExplanation)
+    assert result.heat.shape == (SIZE, SIZE) and result.picture.shape == (SIZE, SIZE, 3)
+    assert result.heat.min() >= 0 and result.heat.max() in (0, 1)
+    return result
 
 
 def test_grad_cam_finds_the_marked_corner(marked: Path) -> None:
     predictor = sees({"redness": Redness(), "pool": Pool()}, [[0.0, 0.1], [9.0, 0.0]])
-    found = picture(predictor, marked)
-    assert found.label == "marked"
-    assert found.method == "Grad-CAM on 8 x 8 cells of the stage redness."
-    assert found.heat[:10, :10].sum() > 0.95 * found.heat.sum()
-    assert found.heat[4, 4] == 1
+    image = picture(predictor, marked)
+    assert image.label == "marked"
+    assert image.method == "Grad-CAM on 8 x 8 cells of the stage redness."
+    assert image.heat[:10, :10].sum() > 0.95 * image.heat.sum()
+    assert image.heat[4, 4] == 1
 
 
 def test_grad_cam_shows_nothing_where_nothing_speaks_for_the_label(tmp_path: Path) -> None:
@@ -131,27 +131,27 @@ def test_grad_cam_shows_nothing_where_nothing_speaks_for_the_label(tmp_path: Pat
 def test_occlusion_finds_the_corner_that_a_network_without_maps_looks_at(tmp_path: Path) -> None:
     path = tmp_path / "white.png"
     Image.new("RGB", (SIZE, SIZE), "white").save(path)
-    found = picture(sees({"corner": Corner()}, [[0.0, 0.0], [1.0, 0.0]]), path)
-    assert found.method.startswith("Occlusion by patches of 4 x 4 pixels, as no stage")
-    assert found.heat[-8:, -8:].min() > 0.2
-    assert found.heat[:-12].max() == found.heat[:, :-12].max() == 0
+    image = picture(sees({"corner": Corner()}, [[0.0, 0.0], [1.0, 0.0]]), path)
+    assert image.method.startswith("Occlusion by patches of 4 x 4 pixels, as no stage")
+    assert image.heat[-8:, -8:].min() > 0.2
+    assert image.heat[:-12].max() == image.heat[:, :-12].max() == 0
 
 
 def test_a_map_with_channels_last_is_not_taken_for_one(marked: Path) -> None:
     stages = {"redness": Redness(), "turned": Last(), "pool": First()}
-    found = picture(sees(stages, [[0.0, 0.1], [9.0, 0.0]]), marked)
-    assert "stage redness" in found.method
+    image = picture(sees(stages, [[0.0, 0.1], [9.0, 0.0]]), marked)
+    assert "stage redness" in image.method
     stages = {"both": nn.Sequential(Redness(), Last()), "pool": First()}
-    found = picture(sees(stages, [[0.0, 0.1], [9.0, 0.0]]), marked)
-    assert found.method.startswith("Occlusion")
-    assert found.heat[:12, :12].sum() > 0.95 * found.heat.sum()
+    image = picture(sees(stages, [[0.0, 0.1], [9.0, 0.0]]), marked)
+    assert image.method.startswith("Occlusion")
+    assert image.heat[:12, :12].sum() > 0.95 * image.heat.sum()
 
 
 def test_a_network_without_gradients_is_explained_by_occlusion(marked: Path) -> None:
     stages = {"redness": Redness(), "pool": Pool(cut=True)}
-    found = picture(sees(stages, [[0.0, 0.1], [9.0, 0.0]]), marked)
-    assert found.method.startswith("Occlusion") and "no gradient comes back" in found.method
-    assert found.heat[:12, :12].sum() > 0.95 * found.heat.sum()
+    image = picture(sees(stages, [[0.0, 0.1], [9.0, 0.0]]), marked)
+    assert image.method.startswith("Occlusion") and "no gradient comes back" in image.method
+    assert image.heat[:12, :12].sum() > 0.95 * image.heat.sum()
 
 
 def test_the_first_number_is_explained(marked: Path) -> None:
@@ -166,18 +166,18 @@ def test_whole_networks_are_explained(name: str, marked: Path) -> None:
     weights = np.random.default_rng(0).normal(size=(2, backbone.feature_dim)).tolist()
     predictor = sees({}, weights)
     predictor.model = Model.of(backbone, head(weights))
-    found = picture(predictor, marked)
-    assert found.method.startswith("Occlusion" if name == "vit" else "Grad-CAM")
+    image = picture(predictor, marked)
+    assert image.method.startswith("Occlusion" if name == "vit" else "Grad-CAM")
 
 
 def test_an_overlay_is_red_where_it_is_hot(marked: Path, tmp_path: Path) -> None:
     predictor = sees({"redness": Redness(), "pool": Pool()}, [[0.0, 0.1], [9.0, 0.0]])
-    found = picture(predictor, marked)
-    found.save(tmp_path / "out.png")
+    image = picture(predictor, marked)
+    image.save(tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as overlay:
-        made = np.asarray(overlay).astype(int)
-    assert made.shape == (224, 224, 3)
-    assert (made[-1, -1] == 120).all() and made[28, 28, 0] - made[28, 28, 2] > 200
+        values = np.asarray(overlay).astype(int)
+    assert values.shape == (224, 224, 3)
+    assert (values[-1, -1] == 120).all() and values[28, 28, 0] - values[28, 28, 2] > 200
 
 
 class Vectors(nn.Module):
@@ -213,24 +213,24 @@ def bag_of_words() -> Predictor:
     return Predictor(model, task, Reader(Text(tokenizer), preprocess), LABELS, _CPU)
 
 
-def text(predictor: Predictor, given: str) -> TextExplanation:
+def text(predictor: Predictor, inputs: str) -> TextExplanation:
     """The one explanation of one text, whose sums come out."""
-    (found,) = explain(predictor, [given])
-    assert isinstance(found, TextExplanation) and found.path == given
-    total = sum(piece.weight for piece in found.pieces)
-    assert total == pytest.approx(found.difference + found.delta, abs=1e-5)
-    return found
+    (result,) = explain(predictor, [inputs])
+    assert isinstance(result, TextExplanation) and result.path == inputs
+    total = sum(piece.weight for piece in result.pieces)
+    assert total == pytest.approx(result.difference + result.delta, abs=1e-5)
+    return result
 
 
 def test_a_bag_of_words_is_explained_by_its_word() -> None:
-    found = text(bag_of_words(), "a film with wonderful actors and dreadful music")
-    assert found.label == "marked"
-    weights = {word.text: word.weight for word in found.words}
+    explanation = text(bag_of_words(), "a film with wonderful actors and dreadful music")
+    assert explanation.label == "marked"
+    weights = {word.text: word.weight for word in explanation.words}
     assert list(weights) == "a film with wonderful actors and dreadful music".split()
     assert weights.pop("wonderful") == pytest.approx(4 / 8, abs=1e-5)
     assert weights.pop("dreadful") == pytest.approx(-1 / 8, abs=1e-5)
     assert max(map(abs, weights.values())) < 1e-6
-    assert abs(found.delta) < 1e-5 and found.steps == 32
+    assert abs(explanation.delta) < 1e-5 and explanation.steps == 32
 
 
 def deep(name: str) -> tuple[Predictor, Backbone]:
@@ -247,12 +247,12 @@ def deep(name: str) -> tuple[Predictor, Backbone]:
 @pytest.mark.parametrize("given_text", ["plain words", "été à Paris, 3 times", "x"])
 def test_integrated_gradients_are_complete(name: str, given_text: str) -> None:
     predictor, _ = deep(name)
-    found = text(predictor, given_text)
+    explanation = text(predictor, given_text)
     outputs = predictor.outputs(predictor.find([given_text])[1])[0]
-    assert found.output.value == pytest.approx(outputs.max(), abs=1e-5)
-    assert abs(found.delta) <= 0.01 * abs(found.difference)
-    assert [word.text for word in found.words] == given_text.split()
-    assert len(found.pieces) == len(given_text.encode())
+    assert explanation.output.value == pytest.approx(outputs.max(), abs=1e-5)
+    assert abs(explanation.delta) <= 0.01 * abs(explanation.difference)
+    assert [word.text for word in explanation.words] == given_text.split()
+    assert len(explanation.pieces) == len(given_text.encode())
 
 
 def test_special_tokens_of_an_encoder_weigh_nothing(tmp_path: Path) -> None:
@@ -264,12 +264,12 @@ def test_special_tokens_of_an_encoder_weigh_nothing(tmp_path: Path) -> None:
     weights = np.random.default_rng(0).normal(size=(2, backbone.feature_dim)).tolist()
     model = Model.of(backbone, head(weights))
     reader, task = Reader(modality, backbone.preprocess), catalog.task("text-classification")
-    found = text(Predictor(model, task, reader, LABELS, _CPU), "w5 w6 w7")
-    names = [piece.text for piece in found.pieces]
+    explanation = text(Predictor(model, task, reader, LABELS, _CPU), "w5 w6 w7")
+    names = [piece.text for piece in explanation.pieces]
     assert names == ["[CLS]", "w5", "w6", "w7", "[SEP]"]
-    assert [found.pieces[place].weight for place in (0, -1)] == [0, 0]
-    assert [word.text for word in found.words] == ["w5", "w6", "w7"]
-    assert abs(found.delta) <= 0.01 * abs(found.difference) or found.steps == 512
+    assert [explanation.pieces[place].weight for place in (0, -1)] == [0, 0]
+    assert [word.text for word in explanation.words] == ["w5", "w6", "w7"]
+    assert abs(explanation.delta) <= 0.01 * abs(explanation.difference) or explanation.steps == 512
 
 
 BYTES = deep("bag")[0].reader.modality
@@ -281,8 +281,8 @@ def test_pieces_joined_are_the_words_as_they_are_written(given_text: str) -> Non
     words: dict[int, str] = {}
     for piece, number in BYTES.pieces(plain.encode("utf-8", "ignore")):
         words[number] = words.get(number, "") + piece
-    kept = plain.encode("utf-8", "ignore").decode()
-    assert [word.strip() for word in words.values() if word.strip()] == kept.split()
+    item = plain.encode("utf-8", "ignore").decode()
+    assert [word.strip() for word in words.values() if word.strip()] == item.split()
     pair = BYTES.pieces(b"one two\x1eone")
     assert len({number for _, number in pair}) == 3
     assert "".join(piece for piece, _ in pair) == "one twoone"
@@ -311,12 +311,12 @@ def test_predict_writes_heat_maps_beside_the_pictures_or_in_a_folder(
         shutil.copy(source, path)
     done = run("predict", fitted.folder, one, "--explain", "--json")
     assert done.exit_code == 0, done.stderr
-    (said,) = json.loads(done.stdout)["predictions"]
-    assert said["overlay"] == str(tmp_path / "one" / "a.png.explained.png")
-    with Image.open(said["overlay"]) as overlay:
+    (message,) = json.loads(done.stdout)["predictions"]
+    assert message["overlay"] == str(tmp_path / "one" / "a.png.explained.png")
+    with Image.open(message["overlay"]) as overlay:
         assert overlay.size == (224, 224)
-    why = said["explanation"]
-    assert np.array(why["heat"]).shape == (16, 16) and why["label"] == said["label"]
+    why = message["explanation"]
+    assert np.array(why["heat"]).shape == (16, 16) and why["label"] == message["label"]
     assert why["method"].startswith("Grad-CAM on")
 
     done = run("predict", fitted.folder, one, other, "--explain", "--out", tmp_path / "maps")
@@ -355,5 +355,5 @@ def test_without_captum_the_extra_is_named(marked: Path, monkeypatch: pytest.Mon
     predictor = sees({"redness": Redness(), "pool": Pool()}, [[0.0, 0.1], [9.0, 0.0]])
     with pytest.raises(ModuleNotFoundError) as raised:
         explain(predictor, [marked])
-    code, told = answers.failure(raised.value)
-    assert code == answers.USERS and "pip install 'headstart[explain]'" in told
+    code, message = answers.failure(raised.value)
+    assert code == answers.USERS and "pip install 'headstart[explain]'" in message

@@ -38,15 +38,15 @@ def mistaken(fitted: Fitted) -> tuple[Predictor, tuple[Item, ...], dict[str, Any
 
 def test_the_first_mistakes_are_explained_on_the_page(mistaken: Any, tmp_path: Path) -> None:
     predictor, items, record = mistaken
-    told = tiny.Recording()
-    found = explanations(predictor, items, record, told)
+    progress = tiny.Recording()
+    result = explanations(predictor, items, record, progress)
     names = [row["id"] for row in record["items"]["mistakes"]]
-    assert list(found) == [explained(name) for name in names[:COUNT]]
-    assert all(value.startswith("data:image/jpeg;base64,") for value in found.values())
-    assert told.said == []
-    page = write_page(tmp_path, record, found).read_text(encoding="utf-8")
+    assert list(result) == [explained(name) for name in names[:COUNT]]
+    assert all(value.startswith("data:image/jpeg;base64,") for value in result.values())
+    assert progress.said == []
+    page = write_page(tmp_path, record, result).read_text(encoding="utf-8")
     assert page.count("Why the model says so") == COUNT
-    assert explanations(predictor, items, {}, told) == {}
+    assert explanations(predictor, items, {}, progress) == {}
 
 
 def test_a_pooled_map_is_explained_without_torch_as_grad_cam_does(fitted: Fitted) -> None:
@@ -73,6 +73,6 @@ def test_without_captum_the_page_does_without(
     predictor, items, record = mistaken
     predictor.model  # noqa: B018  # answers through torch from now on
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    told = tiny.Recording()
-    assert explanations(predictor, items, record, told) == {}
-    assert any("without an explanation" in each for each in told.said)
+    progress = tiny.Recording()
+    assert explanations(predictor, items, record, progress) == {}
+    assert any("without an explanation" in each for each in progress.said)

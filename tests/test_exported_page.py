@@ -78,10 +78,10 @@ def opened(page_folder: Path, tmp_path: Path, browser: Any) -> Iterator[tuple[Pa
 def pictures(folder: Path) -> list[Path]:
     """Of many kinds: wide, high, tiny, turned by EXIF, grey, with transparency."""
     folder.mkdir()
-    drawn = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
 
     def picture(width: int, height: int, channels: int = 3) -> Image.Image:
-        coarse = drawn.integers(0, 256, (6, 6, channels), dtype=np.uint8)
+        coarse = rng.integers(0, 256, (6, 6, channels), dtype=np.uint8)
         rows = Image.fromarray(coarse if channels > 1 else coarse[:, :, 0])
         return rows.resize((width, height), Image.Resampling.BICUBIC)
 
@@ -104,8 +104,8 @@ def test_a_browser_answers_raw_files_as_predict_does(
     place, page, go = opened
     for name in RUNTIME:
         shutil.copy(runtime / name, place)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     go()
@@ -115,11 +115,11 @@ def test_a_browser_answers_raw_files_as_predict_does(
     broken.write_bytes(b"no picture")
     page.set_input_files("#files", [str(each) for each in [*files, broken]])
     page.wait_for_function("() => document.getElementById('state').textContent.endsWith('7.')")
-    read = """() => Object.fromEntries([...document.querySelectorAll('article')].map(
+    content = """() => Object.fromEntries([...document.querySelectorAll('article')].map(
         (each) => [each.querySelector('h2').textContent, Object.fromEntries(
             [...each.querySelectorAll('dt')].map(
                 (name) => [name.textContent, Number(name.nextSibling.dataset.value)]))]))"""
-    answers = page.evaluate(read)
+    answers = page.evaluate(content)
     assert answers.pop("broken.jpg") == {}
     assert page.locator("article [role=alert]").count() == 1
     assert "can't read it as a picture" in page.locator("article [role=alert]").inner_text()
@@ -131,7 +131,7 @@ def test_a_browser_answers_raw_files_as_predict_does(
         first = max(own, key=lambda label: own[label])
         assert next(iter(answers[name])) == first
     assert not problems and all(
-        url.startswith(("http://127.0.0.1:", "blob:", "data:")) for url in asked
+        url.startswith(("http://127.0.0.1:", "blob:", "data:")) for url in requests
     )
 
 
@@ -157,14 +157,14 @@ def test_a_page_without_its_runtime_says_which_files_it_takes(
     opened: tuple[Path, Any, Any],
 ) -> None:
     _, page, go = opened
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
     go()
     page.wait_for_function("() => document.getElementById('error').textContent")
     sentence = page.text_content("#error")
     assert all(name in sentence for name in RUNTIME) and "npm pack onnxruntime-web" in sentence
     assert page.is_disabled("#files")
-    assert all(url.startswith(("http://127.0.0.1:", "data:")) for url in asked)
+    assert all(url.startswith(("http://127.0.0.1:", "data:")) for url in requests)
 
 
 @pytest.mark.parametrize(

@@ -110,19 +110,19 @@ def test_a_file_finds_the_boxes_that_the_model_finds(
 
         graph = onnx.load(tmp_path / "out" / "model.onnx")
         assert "NonMaxSuppression" in {node.op_type for node in graph.graph.node}
-        held = {each.key: each.value for each in graph.metadata_props}
-        assert json.loads(held["headstart"])["labels"] == ["blue", "red"]
+        entries = {each.key: each.value for each in graph.metadata_props}
+        assert json.loads(entries["headstart"])["labels"] == ["blue", "red"]
 
 
 @pytest.mark.parametrize(
-    ("form", "int8", "said"),
+    ("form", "int8", "message"),
     [("sklearn", False, "no estimator for boxes"), ("onnx", True, "behind suppression")],
 )
 def test_forms_that_hold_no_boxes_are_refused(
-    form: str, int8: bool, said: str, fitted: tuple[Path, Path], tmp_path: Path
+    form: str, int8: bool, message: str, fitted: tuple[Path, Path], tmp_path: Path
 ) -> None:
     model, data = fitted
-    with pytest.raises(HeadstartError, match=said):
+    with pytest.raises(HeadstartError, match=message):
         hs.export(model, form, tmp_path / "out", int8=int8, check=data)
     assert not (tmp_path / "out").exists()
 

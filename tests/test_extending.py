@@ -50,8 +50,8 @@ class Installed:
 
     def headstart(self, *commands: Sequence[str | Path]) -> list[str]:
         """What each of some commands prints, one after the other in one fresh process."""
-        told = self._run("-c", COMMANDS, json.dumps([list(map(str, each)) for each in commands]))
-        texts: list[str] = json.loads(told)
+        record = self._run("-c", COMMANDS, json.dumps([list(map(str, each)) for each in commands]))
+        texts: list[str] = json.loads(record)
         return texts
 
     def _run(self, *arguments: str) -> str:
@@ -84,15 +84,15 @@ def install(site: Path) -> Installed:
         module, _, name = value.removeprefix("my_package.").partition(":")
         (example,) = (each for each in examples if f"\nclass {name}(" in each)
         (package / f"{module}.py").write_text(example, encoding="utf-8")
-    told = site / "my_package-1.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1\n")
+    metadata = site / "my_package-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1\n")
     lines = [
         line
         for group, points in groups.items()
         for line in (f"[{group}]", *(f"{name} = {value}" for name, value in points.items()))
     ]
-    (told / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Installed(site)
 
 
@@ -188,8 +188,8 @@ def test_a_strategy_and_a_hub_work_by_name(ran: Ran) -> None:
 
 
 def test_a_metric_works_by_name(ran: Ran) -> None:
-    told = ran.texts["metric"]
-    assert "chosen and judged by concordance" in told and "r2 " in told
+    metric = ran.texts["metric"]
+    assert "chosen and judged by concordance" in metric and "r2 " in metric
     assert ran.texts["metric again"].startswith("concordance 0.")
 
 

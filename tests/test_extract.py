@@ -31,13 +31,13 @@ def written(data: Path, out: Path, **chosen: Any) -> dict[str, np.ndarray]:
         data, REFERENCE, out, settings=hs.Settings(device="cpu", engine="torch", **chosen)
     )
     if out.suffix == ".npz":
-        with np.load(out) as found:
-            return dict(found)
+        with np.load(out) as loaded_backbone:
+            return dict(loaded_backbone)
     if out.suffix == ".npy":
         beside = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
         return {"features": np.load(out)} | {name: np.array(v) for name, v in beside.items()}
-    read = pyarrow.csv.read_csv if out.suffix == ".csv" else pyarrow.parquet.read_table
-    table = read(out)
+    content = pyarrow.csv.read_csv if out.suffix == ".csv" else pyarrow.parquet.read_table
+    table = content(out)
     assert table.column_names[:4] == ["id", "split", "label", "f0"]
     features = [table[f"f{n}"].to_numpy() for n in range(len(table.column_names) - 3)]
     names = {"ids": "id", "splits": "split", "labels": "label"}
@@ -50,34 +50,34 @@ def test_every_layout_holds_the_same(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "_CHUNK_BYTES", 1000)  # some items at a time
-    found = {kind: written(pictures, tmp_path / f"out/a.{kind}") for kind in ("parquet", "csv")}
-    found |= {kind: written(pictures, tmp_path / f"out/a.{kind}") for kind in ("npy", "npz")}
+    values = {kind: written(pictures, tmp_path / f"out/a.{kind}") for kind in ("parquet", "csv")}
+    values |= {kind: written(pictures, tmp_path / f"out/a.{kind}") for kind in ("npy", "npz")}
     items = load(pictures, catalog.modality("image")).items
-    for kind, made in found.items():
-        assert made["ids"].tolist() == [item.id for item in items], kind
-        assert made["labels"].tolist() == [item.label for item in items], kind
-        assert made["splits"].tolist() == [item.split for item in items], kind
-        same = made["features"].astype(np.float32)  # what CSV writes comes back to the last bit
-        np.testing.assert_array_equal(same, found["npz"]["features"], kind)
+    for kind, result in values.items():
+        assert result["ids"].tolist() == [item.id for item in items], kind
+        assert result["labels"].tolist() == [item.label for item in items], kind
+        assert result["splits"].tolist() == [item.split for item in items], kind
+        same = result["features"].astype(np.float32)  # what CSV writes comes back to the last bit
+        np.testing.assert_array_equal(same, values["npz"]["features"], kind)
         if kind != "csv":
-            assert made["features"].dtype == np.float32
-    left = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert left == ["a.csv", "a.json", "a.npy", "a.npz", "a.parquet"]
+            assert result["features"].dtype == np.float32
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["a.csv", "a.json", "a.npy", "a.npz", "a.parquet"]
 
 
 def test_features_are_those_of_the_network(pictures: Path, tmp_path: Path) -> None:
     import torch
 
-    found = written(pictures, tmp_path / "a.npz")
+    content = written(pictures, tmp_path / "a.npz")
     backbone, modality = catalog.load_backbone(REFERENCE), catalog.modality("image")
     items = [
-        modality.decode((pictures / i).read_bytes(), backbone.preprocess) for i in found["ids"]
+        modality.decode((pictures / i).read_bytes(), backbone.preprocess) for i in content["ids"]
     ]
     inputs = modality.collate(items, backbone.preprocess)
     with torch.inference_mode():
         for stage in backbone.prefix():
             inputs = stage.eval()(inputs)
-    np.testing.assert_allclose(found["features"], inputs.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(content["features"], inputs.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_one_number_is_written_as_one(pictures: Path, tmp_path: Path) -> None:
@@ -85,19 +85,19 @@ def test_one_number_is_written_as_one(pictures: Path, tmp_path: Path) -> None:
     lines = [f"ants/{file.name},{place + 0.25}" for place, file in enumerate(files)]
     (pictures / "list.csv").write_text("\n".join(["path,label", *lines]))
     for kind in ("parquet", "csv", "npz"):
-        found = written(pictures / "list.csv", tmp_path / f"a.{kind}")
-        assert found["labels"].dtype == np.float64
-        assert sorted(found["labels"]) == [place + 0.25 for place in range(40)]
+        content = written(pictures / "list.csv", tmp_path / f"a.{kind}")
+        assert content["labels"].dtype == np.float64
+        assert sorted(content["labels"]) == [place + 0.25 for place in range(40)]
 
 
 def test_pictures_without_labels_are_taken(pictures: Path, tmp_path: Path) -> None:
     (pictures / "ants" / "broken.png").write_bytes(b"no picture")
-    found = written(pictures / "ants", tmp_path / "a.parquet")
-    assert found["ids"].tolist() == [f"{number:03}.png" for number in range(40)]
-    assert set(found["labels"]) == set(found["splits"]) == {""}
+    content = written(pictures / "ants", tmp_path / "a.parquet")
+    assert content["ids"].tolist() == [f"{number:03}.png" for number in range(40)]
+    assert set(content["labels"]) == set(content["splits"]) == {""}
     whole = written(pictures, tmp_path / "b.npz")
-    wanted = whole["features"][whole["labels"] == "ants"]
-    np.testing.assert_array_equal(found["features"], wanted)
+    features = whole["features"][whole["labels"] == "ants"]
+    np.testing.assert_array_equal(content["features"], features)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -111,10 +111,10 @@ def test_a_manifest_without_labels_is_taken(pictures: Path, tmp_path: Path, suff
         pyarrow.csv.write_csv(table, file)
     else:
         pyarrow.parquet.write_table(table, file)
-    found = written(file, tmp_path / "a.npz")
-    assert found["ids"].tolist() == columns["path"]
-    assert found["splits"].tolist() == columns["split"]
-    assert set(found["labels"]) == {""}
+    content = written(file, tmp_path / "a.npz")
+    assert content["ids"].tolist() == columns["path"]
+    assert content["splits"].tolist() == columns["split"]
+    assert set(content["labels"]) == {""}
     with pytest.raises(DataError):
         hs.fit(file, REFERENCE, tmp_path / "model")
 
@@ -134,11 +134,11 @@ def test_another_suffix_is_one_sentence(name: str, tmp_path: Path) -> None:
         hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / name)
 
 
-@pytest.mark.parametrize(("there", "asked"), [("a.csv", "a.csv"), ("a.json", "a.npy")])
-def test_nothing_is_written_over(there: str, asked: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("there", "request"), [("a.csv", "a.csv"), ("a.json", "a.npy")])
+def test_nothing_is_written_over(there: str, request: str, tmp_path: Path) -> None:
     (tmp_path / there).write_text("mine")
     with pytest.raises(HeadstartError, match=f"{there} already exists. Name a new file"):
-        hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / asked)
+        hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / request)
     assert (tmp_path / there).read_text() == "mine"
 
 
@@ -167,9 +167,9 @@ def test_the_command_says_what_it_wrote(pictures: Path, tmp_path: Path) -> None:
         app, ["export-features", str(pictures), "-b", REFERENCE, "-o", str(out), "--json"]
     )
     assert run.exit_code == 0, run.output
-    told = json.loads(run.stdout)
-    assert (told["path"], told["items"], told["dimensions"]) == (str(out), 80, 32)
-    assert sum(told["splits"].values()) == 80
+    record = json.loads(run.stdout)
+    assert (record["path"], record["items"], record["dimensions"]) == (str(out), 80, 32)
+    assert sum(record["splits"].values()) == 80
     again = CliRunner().invoke(
         app, ["export-features", str(pictures), "-b", REFERENCE, "-o", str(out)]
     )
@@ -196,7 +196,7 @@ def test_r_reads_what_was_written(pictures: Path, tmp_path: Path) -> None:
     reader = shutil.which("Rscript")
     if reader is None:
         pytest.skip("needs R, whose Rscript is not on this machine")
-    found = written(pictures, tmp_path / "a.csv")["features"]
+    features = written(pictures, tmp_path / "a.csv")["features"]
     (tmp_path / "read.R").write_text(READ)
     done = subprocess.run(
         [reader, "--vanilla", str(tmp_path / "read.R"), str(tmp_path / "a.csv")],
@@ -205,5 +205,5 @@ def test_r_reads_what_was_written(pictures: Path, tmp_path: Path) -> None:
         check=True,
     )
     items, width, labels, total = done.stdout.split()
-    assert (int(items), int(width), int(labels)) == (*found.shape, 2)
-    assert float(total) == pytest.approx(float(found.astype(np.float64).sum()), rel=1e-6)
+    assert (int(items), int(width), int(labels)) == (*features.shape, 2)
+    assert float(total) == pytest.approx(float(features.astype(np.float64).sum()), rel=1e-6)

@@ -64,13 +64,13 @@ def test_a_threshold_holds_its_share_of_items_left_out_in_turn(count: int, seed:
     if count < fewest():
         assert limits == [None] * (count + 1)
     else:
-        held = [s <= limit for s, limit in zip(scores, limits, strict=True) if limit is not None]
-        assert np.mean(held) >= 0.9 - 1e-12
+        entries = [s <= limit for s, limit in zip(scores, limits, strict=True) if limit is not None]
+        assert np.mean(entries) >= 0.9 - 1e-12
 
 
 @pytest.mark.parametrize("labels", [20, 50, 200, 1000])
 def test_sets_hold_the_truth_in_nine_of_ten_resamples(labels: int) -> None:
-    held = []
+    entries = []
     for seed in range(200 if labels < 100 else 40):
         rng = np.random.default_rng(seed)
         outputs = rng.normal(size=(labels + 300, 3)) * 1.5
@@ -78,9 +78,9 @@ def test_sets_hold_the_truth_in_nine_of_ten_resamples(labels: int) -> None:
         targets = (chances < rng.random((len(chances), 1))).sum(axis=1)
         sets = Sets.of(shares(outputs[:labels]), targets[:labels])
         assert sets is not None
-        found = sets.around(shares(outputs[labels:]), ("a", "b", "c"))
-        held += ["abc"[t] in f["set"] for t, f in zip(targets[labels:], found, strict=True)]
-    assert 0.885 < np.mean(held) < (0.96 if labels < 100 else 0.92)
+        result = sets.around(shares(outputs[labels:]), ("a", "b", "c"))
+        entries += ["abc"[t] in f["set"] for t, f in zip(targets[labels:], result, strict=True)]
+    assert 0.885 < np.mean(entries) < (0.96 if labels < 100 else 0.92)
 
 
 def test_ranges_hold_numbers_and_too_few_items_promise_nothing() -> None:
@@ -152,8 +152,8 @@ def test_label_sets_have_a_familiarity_and_no_set() -> None:
     marks = np.eye(3, dtype=np.float32)[targets]
     chances = 1 / (1 + np.exp(-outputs))
     limits = Limits(Reference.of(features, outputs, marks), chances, "abc", Encoding.MARKS)
-    (found,) = limits.of(features[:1], outputs[:1], outputs[:1])
-    assert list(found) == ["familiarity"]
+    (result,) = limits.of(features[:1], outputs[:1], outputs[:1])
+    assert list(result) == ["familiarity"]
 
 
 def test_a_saved_model_says_how_familiar_its_inputs_are(fitted: Fitted, tmp_path: Path) -> None:
@@ -163,12 +163,12 @@ def test_a_saved_model_says_how_familiar_its_inputs_are(fitted: Fitted, tmp_path
 
         Image.new("RGB", (64, 64), (0, 255, 0)).save(path)
     model = hs.load(fitted.folder)
-    known = model.predict(sorted((fitted.pictures / "ants").iterdir()))
+    predictions = model.predict(sorted((fitted.pictures / "ants").iterdir()))
     reference = model.reference
     assert reference is not None and len(reference) > 9
-    values = [each.familiarity for each in known]
+    values = [each.familiarity for each in predictions]
     assert all(value is not None and 0 < value <= 1 for value in values)
-    assert {"ants"} <= set(known[0].limits["set"]) | {"ants"}
+    assert {"ants"} <= set(predictions[0].limits["set"]) | {"ants"}
     new = model.predict(strange)
     assert np.median([each.familiarity or 0 for each in new]) < np.median([v or 0 for v in values])
     refused = model.predict(strange, abstain=True)
@@ -177,8 +177,10 @@ def test_a_saved_model_says_how_familiar_its_inputs_are(fitted: Fitted, tmp_path
         assert other.abstained is unlike
         if unlike:
             assert other.label == "unlike anything seen" and other.probability is None
-    told = json.loads(run("predict", fitted.folder, strange, "--json", "--abstain").stdout)
-    assert [row["abstained"] for row in told["predictions"]] == [each.abstained for each in refused]
+    record = json.loads(run("predict", fitted.folder, strange, "--json", "--abstain").stdout)
+    assert [row["abstained"] for row in record["predictions"]] == [
+        each.abstained for each in refused
+    ]
     shown = run("predict", fitted.folder, strange).stdout
     assert "familiarity" in shown and "truth in 90 %" in shown
     done = run("predict", fitted.folder, strange, "--abstain", "--explain")

@@ -53,12 +53,12 @@ def test_a_family_goes_the_whole_way(
 
     data = write_pictures(tmp_path / "pictures", {"ants": 20, "bees": 20})
     settings = hs.Settings(scratch=False, evidence="none", epochs=1, device="cpu")
-    made = hs.fit(data, reference, tmp_path / "model", strategy="last-stages", settings=settings)
-    found = made.to_json()
-    arms = {arm["strategy"] for arm in (found, found.get("dropped", found))}
+    result = hs.fit(data, reference, tmp_path / "model", strategy="last-stages", settings=settings)
+    record = result.to_json()
+    arms = {arm["strategy"] for arm in (record, record.get("dropped", record))}
     assert "last-stages" in arms
-    assert found["checks"]["equal in a fresh process"]
-    assert any("frozen" in name and passed for name, passed in found["checks"].items())
+    assert record["checks"]["equal in a fresh process"]
+    assert any("frozen" in name and passed for name, passed in record["checks"].items())
     again = hs.load(tmp_path / "model")
     (answer,) = again.predict([next((data / "ants").iterdir())])
     assert answer.label in ("ants", "bees")
@@ -66,7 +66,7 @@ def test_a_family_goes_the_whole_way(
     numbers = sum(p.numel() for stage in backbone.prefix() for p in stage.parameters())
     row = (family, reference, f"{numbers / 1e6:.1f}M", len(backbone.stages), backbone.feature_dim)
     with capsys.disabled():
-        print("\n| " + " | ".join(map(str, (*row, found["arms"]["chosen"]["steps"]))) + " |")
+        print("\n| " + " | ".join(map(str, (*row, record["arms"]["chosen"]["steps"]))) + " |")
 
 
 def forward(stages: Any, batch: torch.Tensor) -> torch.Tensor:

@@ -62,16 +62,16 @@ def serves_only_the_truth(root: Path, numbers: Sequence[int]) -> set[int]:
 def test_what_was_appended_is_read_back(appended: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore({"a": 1}, SHAPE, Path(folder))
-        known: set[int] = set()
+        names: set[int] = set()
         for numbers in appended:
             positions = store.missing(digests(numbers))
-            wanted = [numbers[position] for position in positions]
-            assert wanted == list(dict.fromkeys(n for n in numbers if n not in known))
-            if wanted:
-                fill(store, wanted)
-            known |= set(numbers)
+            expected = [numbers[position] for position in positions]
+            assert expected == list(dict.fromkeys(n for n in numbers if n not in names))
+            if expected:
+                fill(store, expected)
+            names |= set(numbers)
             np.testing.assert_array_equal(store.rows(digests(numbers)).all(), rows(numbers))
-        assert serves_only_the_truth(Path(folder), range(31)) == set(range(31)) - known
+        assert serves_only_the_truth(Path(folder), range(31)) == set(range(31)) - names
 
 
 @settings(max_examples=30, deadline=None)
@@ -100,9 +100,9 @@ def test_any_two_digests_are_told_apart(names: list[list[int]]) -> None:
 def test_values_come_back_to_the_bit(tmp_path: Path) -> None:
     odd = np.array([[np.nan, np.inf, -np.inf], [-0.0, 1e-45, 3.4e38]], np.float32)
     FeatureStore({}, SHAPE, tmp_path).append([digest(0)], odd[None])
-    found = FeatureStore({}, SHAPE, tmp_path).rows([digest(0)])
-    assert found.all().tobytes() == odd.tobytes()
-    tensor = found.tensor(np.array([0, 0]))
+    stored_rows = FeatureStore({}, SHAPE, tmp_path).rows([digest(0)])
+    assert stored_rows.all().tobytes() == odd.tobytes()
+    tensor = stored_rows.tensor(np.array([0, 0]))
     assert (tensor.dtype, tensor.shape) == (torch.float32, (2, *SHAPE))
     assert tensor[1].numpy().tobytes() == odd.tobytes()
 
@@ -117,16 +117,16 @@ def test_bf16_is_rounded_as_torch_rounds(tmp_path: Path) -> None:
     store.append(keys, values)
     expected = torch.from_numpy(values).to(torch.bfloat16)
 
-    found = FeatureStore({}, (6,), tmp_path, dtype="bf16").rows(keys)
+    stored_rows = FeatureStore({}, (6,), tmp_path, dtype="bf16").rows(keys)
     order = np.random.default_rng(0).permutation(len(values))
-    tensor = found.tensor(order)
+    tensor = stored_rows.tensor(order)
     assert tensor.dtype == torch.bfloat16
-    wanted = expected[torch.from_numpy(order)]
-    nan = wanted.isnan()
+    target = expected[torch.from_numpy(order)]
+    nan = target.isnan()
     assert torch.equal(tensor.isnan(), nan) and nan.any()
-    assert torch.equal(tensor.view(torch.int16)[~nan], wanted.view(torch.int16)[~nan])
-    assert found[order].dtype == np.float32
-    np.testing.assert_array_equal(found[order], wanted.float().numpy())
+    assert torch.equal(tensor.view(torch.int16)[~nan], target.view(torch.int16)[~nan])
+    assert stored_rows[order].dtype == np.float32
+    np.testing.assert_array_equal(stored_rows[order], target.float().numpy())
     assert (store.folder / "rows.bin").stat().st_size == 2 * values.size
 
 
@@ -146,7 +146,7 @@ def test_the_shape_is_known_to_later_runs(tmp_path: Path) -> None:
     assert FeatureStore.shape_of({"b": 1}, tmp_path) == Shape.alone((6,))
     meta = FeatureStore({"a": 1}, SHAPE, tmp_path).folder / "meta.json"
     text = meta.read_text()
-    damages = [text[:kept] for kept in range(len(text))]
+    damages = [text[:count] for count in range(len(text))]
     damages += [json.dumps({"shape": shape}) for shape in ("ab", 3, None, [2, "3"], [-1, 3], [0.5])]
     for damage in [*damages, "[]", "\x00"]:
         meta.write_text(damage)
@@ -159,10 +159,10 @@ def test_the_shape_is_known_to_later_runs(tmp_path: Path) -> None:
 def test_rows_are_read_in_any_order_and_as_often_as_asked(tmp_path: Path) -> None:
     store = FeatureStore({}, SHAPE, tmp_path)
     fill(store, range(5))
-    found = store.rows(digests([4, 0, 2]))
-    assert len(found) == 3
-    np.testing.assert_array_equal(found[np.array([2, 0, 2])], rows([2, 4, 2]))
-    assert found[np.array([], np.int64)].shape == (0, *SHAPE)
+    stored_rows = store.rows(digests([4, 0, 2]))
+    assert len(stored_rows) == 3
+    np.testing.assert_array_equal(stored_rows[np.array([2, 0, 2])], rows([2, 4, 2]))
+    assert stored_rows[np.array([], np.int64)].shape == (0, *SHAPE)
     assert store.rows([]).all().shape == (0, *SHAPE)
     with pytest.raises(KeyError):
         store.rows([digest(7)])
@@ -171,12 +171,12 @@ def test_rows_are_read_in_any_order_and_as_often_as_asked(tmp_path: Path) -> Non
 def test_rows_are_mapped_not_loaded(tmp_path: Path) -> None:
     store = FeatureStore({}, SHAPE, tmp_path)
     fill(store, range(2))
-    found = store.rows(digests([0, 1]))
-    np.testing.assert_array_equal(found.all(), rows([0, 1]))
+    stored_rows = store.rows(digests([0, 1]))
+    np.testing.assert_array_equal(stored_rows.all(), rows([0, 1]))
     with open(store.folder / "rows.bin", "r+b") as file:
         file.seek(SIZE)
         file.write(row(9).tobytes())
-    np.testing.assert_array_equal(found[np.array([0, 1])], rows([0, 9]))
+    np.testing.assert_array_equal(stored_rows[np.array([0, 1])], rows([0, 9]))
 
 
 def test_a_row_that_is_there_is_not_written_again(tmp_path: Path) -> None:
@@ -253,12 +253,12 @@ def test_two_processes_may_append_at_once(tmp_path: Path) -> None:
         subprocess.Popen([*command, span], stderr=subprocess.PIPE) for span in ("0 60", "100 30 -1")
     ]
     here = FeatureStore({"a": 1}, SHAPE, tmp_path)
-    seen = 0
+    visited = 0
     while any(process.poll() is None for process in running):
         missing = here.missing(digests(range(101)))
         served = sorted(set(range(101)) - set(missing))
-        assert len(served) >= seen
-        seen = len(served)
+        assert len(served) >= visited
+        visited = len(served)
         if served:
             np.testing.assert_array_equal(here.rows(digests(served)).all(), rows(served))
         time.sleep(0.01)

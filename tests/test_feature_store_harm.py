@@ -52,12 +52,12 @@ def test_a_tail_torn_at_any_byte_is_dropped_and_computed_again(tmp_path: Path, n
     whole = FeatureStore({"a": 1}, SHAPE, tmp_path / "whole")
     fill(whole, numbers)
     width = {"rows.bin": SIZE, "index.bin": RECORD.itemsize}[name]
-    for kept in range(3 * width):
-        root = tmp_path / str(kept)
+    for count in range(3 * width):
+        root = tmp_path / str(count)
         shutil.copytree(tmp_path / "whole", root)
-        os.truncate(FeatureStore({"a": 1}, SHAPE, root).folder / name, kept)
+        os.truncate(FeatureStore({"a": 1}, SHAPE, root).folder / name, count)
         missing = serves_only_the_truth(root, numbers)
-        assert missing == set(range(kept // width, 3))
+        assert missing == set(range(count // width, 3))
         fill(FeatureStore({"a": 1}, SHAPE, root), sorted(missing))
         assert serves_only_the_truth(root, numbers) == set()
 
@@ -169,11 +169,11 @@ def test_an_unchanged_store_opens_unread_and_damage_is_found_at_the_first_read(
     store = FeatureStore({"a": 1}, SHAPE, tmp_path)
     damage(store, "rows.bin", 2 * SIZE + 3)
     assert store.missing(digests(range(4))) == []
-    found = store.rows(digests([3, 2, 1]))
-    np.testing.assert_array_equal(found[np.array([0, 2])], rows([3, 1]))
+    stored_rows = store.rows(digests([3, 2, 1]))
+    np.testing.assert_array_equal(stored_rows[np.array([0, 2])], rows([3, 1]))
     for _ in range(2):
         with pytest.raises(HeadstartError, match=rf"^1 stored .* {store.folder} are damaged\. Run"):
-            found[np.array([0, 1, 1])]
+            stored_rows[np.array([0, 1, 1])]
     assert store.missing(digests(range(4))) == [2]
     assert serves_only_the_truth(tmp_path, range(4)) == {2}
     fill(store, [2])
@@ -185,8 +185,8 @@ def test_a_damaged_note_costs_time_not_truth(tmp_path: Path, name: str) -> None:
     fill(FeatureStore({"a": 1}, SHAPE, tmp_path), range(2))
     store = FeatureStore({"a": 1}, SHAPE, tmp_path)
     whole = (store.folder / name).read_bytes()
-    for kept in range(0, len(whole), 5):
-        (store.folder / name).write_bytes(whole[:kept])
+    for count in range(0, len(whole), 5):
+        (store.folder / name).write_bytes(whole[:count])
         assert serves_only_the_truth(tmp_path, range(2)) == set()
     (store.folder / name).unlink()
     damage(store, "rows.bin", 0)
@@ -263,7 +263,7 @@ with store:
 
 
 def test_a_process_killed_while_it_appends_loses_only_its_last_rows(tmp_path: Path) -> None:
-    kept = 0
+    remaining = 0
     for trial in range(4):
         command = [sys.executable, "-c", KILLED, str(tmp_path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -271,13 +271,13 @@ def test_a_process_killed_while_it_appends_loses_only_its_last_rows(tmp_path: Pa
         time.sleep(0.05 + 0.037 * trial)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        numbers = range(kept + 3000)
+        numbers = range(remaining + 3000)
         missing = serves_only_the_truth(tmp_path, numbers)
         served = len(numbers) - len(missing)
         assert missing == set(range(served, len(numbers)))  # in order, without a gap
-        assert served >= kept
-        kept = served
-    assert kept > 20
+        assert served >= remaining
+        remaining = served
+    assert remaining > 20
 
 
 def test_appending_to_a_changed_file_does_not_vouch_for_it(tmp_path: Path) -> None:

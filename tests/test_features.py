@@ -71,8 +71,8 @@ class Counting(nn.Module):
 
 
 def counting_backbone() -> tuple[Backbone, Counting]:
-    counter, found = Counting(), tiny.backbone()
-    return replace(found, stages={"counter": counter, **found.stages}), counter
+    counter, backbone = Counting(), tiny.backbone()
+    return replace(backbone, stages={"counter": counter, **backbone.stages}), counter
 
 
 def test_a_budget_ends_an_extraction_and_keeps_what_is_done(pictures: Path) -> None:
@@ -80,8 +80,8 @@ def test_a_budget_ends_an_extraction_and_keeps_what_is_done(pictures: Path) -> N
     items = load(pictures, modality).items
     backbone, counter = counting_backbone()
     reader, prefix = Reader(modality, backbone.preprocess), Prefix(backbone, 3, CPU)
-    said = f"features of {BATCH} of {len(items)} items were computed; the rest would take about"
-    with pytest.raises(OutOfTimeError, match=said):
+    text = f"features of {BATCH} of {len(items)} items were computed; the rest would take about"
+    with pytest.raises(OutOfTimeError, match=text):
         extract(prefix, items, reader, Silent(), until=Budget(0.0))
     counter.items = 0
     assert extract(prefix, items, reader, Silent()).computed == len(items) - BATCH
@@ -97,19 +97,19 @@ def test_only_what_is_not_stored_yet_is_computed(pictures: Path) -> None:
     backbone, counter = counting_backbone()
     reader, prefix = Reader(modality, backbone.preprocess), Prefix(backbone, 3, CPU)
     assert not is_stored(prefix, items[:1], reader)
-    for asked, computed in ((items[:50], 50), (items[:50], 0), (items, 30), (items[::-1], 0)):
+    for request, computed in ((items[:50], 50), (items[:50], 0), (items, 30), (items[::-1], 0)):
         before, progress = counter.items, tiny.Recording()
-        found = extract(prefix, asked, reader, progress)
-        assert (found.computed, bool(found.engine)) == (computed, computed > 0)
-        assert is_stored(prefix, asked, reader)
+        extraction = extract(prefix, request, reader, progress)
+        assert (extraction.computed, bool(extraction.engine)) == (computed, computed > 0)
+        assert is_stored(prefix, request, reader)
         timed = 8 if computed else 0  # the first few show how long plain torch takes
         assert counter.items - before == computed + timed
         assert progress.steps == computed
-        inputs = next(reader.batches(asked, [np.arange(len(asked))]))
+        inputs = next(reader.batches(request, [np.arange(len(request))]))
         with torch.inference_mode():
             expected = prefix.network().eval()(inputs).numpy()
-        np.testing.assert_allclose(found.features(), expected, rtol=1e-4, atol=1e-5)
-        counter.items -= len(asked)
+        np.testing.assert_allclose(extraction.features(), expected, rtol=1e-4, atol=1e-5)
+        counter.items -= len(request)
 
 
 def test_an_engine_that_is_kept_serves_the_next_extraction(pictures: Path) -> None:
@@ -119,9 +119,9 @@ def test_an_engine_that_is_kept_serves_the_next_extraction(pictures: Path) -> No
     prefix = Prefix(backbone, whole, CPU, engine="torch", precision="fp32", engines=engines)
     items, reader = load(pictures, catalog.modality("image")).items, reader_for(backbone)
     first = extract(prefix, items[:3], reader, Silent())
-    kept = engines["fp32"]
+    fp32 = engines["fp32"]
     more = extract(prefix, items[:5], reader, Silent())
-    assert engines == {"fp32": kept} and (first.computed, more.computed) == (3, 2)
+    assert engines == {"fp32": fp32} and (first.computed, more.computed) == (3, 2)
     alone = extract(replace(prefix, engines=None), items[:5], reader, Silent())
     np.testing.assert_array_equal(alone.features(), more.features())
 
@@ -131,9 +131,9 @@ def test_identical_files_are_computed_once(pictures: Path) -> None:
     items = load(pictures, modality).items[:2]
     backbone, counter = counting_backbone()
     reader = Reader(modality, backbone.preprocess)
-    found = extract(Prefix(backbone, 2, CPU), [*items, *items], reader, Silent())
+    extraction = extract(Prefix(backbone, 2, CPU), [*items, *items], reader, Silent())
     assert counter.items == 2 + 2  # the timing saw both, too
-    np.testing.assert_array_equal(found.features()[:2], found.features()[2:])
+    np.testing.assert_array_equal(extraction.features()[:2], extraction.features()[2:])
 
 
 def test_an_interrupted_extraction_keeps_what_it_had(pictures: Path) -> None:
@@ -150,8 +150,8 @@ def test_an_interrupted_extraction_keeps_what_it_had(pictures: Path) -> None:
         extract(prefix, items, reader, tiny.Recording(stop))
     done = counter.items - 8
     assert 0 < done < len(items)
-    left = extract(prefix, items, reader, Silent()).computed
-    assert left == len(items) - 32  # the first batch was written
+    computed = extract(prefix, items, reader, Silent()).computed
+    assert computed == len(items) - 32  # the first batch was written
 
 
 def test_rows_go_on_in_the_precision_that_holds_most(pictures: Path) -> None:
@@ -162,10 +162,10 @@ def test_rows_go_on_in_the_precision_that_holds_most(pictures: Path) -> None:
         pytest.skip("this machine multiplies in fp32 alone")
     extract(narrow, items[:60], reader, Silent())
     extract(Prefix(backbone, 2, CPU, precision="fp32"), items[:10], reader, Silent())
-    found = extract(Prefix(backbone, 2, CPU), items, reader, Silent())
-    assert (found.computed, found.engine[-4:]) == (len(items) - 60, "bf16")
-    assert isinstance(found.rows, Rows)
-    assert found.rows.tensor(np.arange(2)).dtype == torch.bfloat16
+    extraction = extract(Prefix(backbone, 2, CPU), items, reader, Silent())
+    assert (extraction.computed, extraction.engine[-4:]) == (len(items) - 60, "bf16")
+    assert isinstance(extraction.rows, Rows)
+    assert extraction.rows.tensor(np.arange(2)).dtype == torch.bfloat16
 
 
 def test_an_engine_may_be_forced(pictures: Path) -> None:
@@ -200,8 +200,8 @@ def test_stored_views_augment_a_frozen_front(pictures: Path) -> None:
     assert torch.equal(inputs(View(7, 4)), views[0].rows.inputs(np.arange(5)))
     assert torch.equal(inputs(View(7, 5)), views[1].rows.inputs(np.arange(5)))
     with torch.inference_mode():
-        (seen,) = reader.batches(items, [np.arange(5)], View(7, 1))
-        expected = prefix.network().eval()(seen)
+        (visited,) = reader.batches(items, [np.arange(5)], View(7, 1))
+        expected = prefix.network().eval()(visited)
     torch.testing.assert_close(inputs(View(7, 1)), expected, rtol=1e-4, atol=1e-5)
     assert not torch.equal(inputs(View(7, 0)), inputs(View(7, 1)))
 

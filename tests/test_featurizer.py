@@ -74,9 +74,9 @@ def featurizer(reference: str = REFERENCE, **chosen: Any) -> hs.Featurizer:
 def test_features_are_those_that_extract_writes(pictures: Path, tmp_path: Path) -> None:
     settings = hs.Settings(device="cpu", engine="torch")
     hs.export_features(pictures, REFERENCE, tmp_path / "a.npz", settings=settings)
-    with np.load(tmp_path / "a.npz") as found:
-        made = featurizer().transform([pictures / name for name in found["ids"]])
-        np.testing.assert_array_equal(made, found["features"])
+    with np.load(tmp_path / "a.npz") as loaded_backbone:
+        result = featurizer().transform([pictures / name for name in loaded_backbone["ids"]])
+        np.testing.assert_array_equal(result, loaded_backbone["features"])
 
 
 def test_every_kind_of_picture_gives_the_same(files: list[Path]) -> None:
@@ -100,8 +100,8 @@ def test_every_kind_of_picture_gives_the_same(files: list[Path]) -> None:
         "pictures": pictures,
         "mixed": [files[0], pictures[1], pixels[2], *raw[3:]],
     }
-    for kind, given in kinds.items():
-        np.testing.assert_allclose(model.transform(given), expected, rtol=1e-5, err_msg=kind)
+    for kind, inputs in kinds.items():
+        np.testing.assert_allclose(model.transform(inputs), expected, rtol=1e-5, err_msg=kind)
 
 
 def test_pictures_of_other_modes_are_read_as_their_files_are(tmp_path: Path) -> None:
@@ -122,11 +122,11 @@ def test_pictures_of_other_modes_are_read_as_their_files_are(tmp_path: Path) -> 
 def test_texts_and_files_of_texts(tmp_path: Path) -> None:
     model, texts = featurizer(WORDS), ["a small cat", "a dog that barks at night", "ants"]
     (tmp_path / "a.txt").write_text(texts[1])
-    found = model.transform(texts)
-    assert found.shape[0] == 3
-    np.testing.assert_allclose(model.transform(texts[::-1])[::-1], found, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(model.transform([tmp_path / "a.txt"])[0], found[1])
-    np.testing.assert_array_equal(model.transform(np.array(texts)), found)
+    result = model.transform(texts)
+    assert result.shape[0] == 3
+    np.testing.assert_allclose(model.transform(texts[::-1])[::-1], result, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(model.transform([tmp_path / "a.txt"])[0], result[1])
+    np.testing.assert_array_equal(model.transform(np.array(texts)), result)
     with pytest.raises(DataError, match=r"Item 1 is of type int, which is no text\. Give strings"):
         model.transform(["a", 3])
 
@@ -150,9 +150,9 @@ def test_it_clones_and_pickles_by_reference(files: list[Path]) -> None:
     before = model.transform(files)
     assert clone(model).get_params() == model.get_params()
     assert model.set_params(batch_size=8).batch_size == 8
-    kept = pickle.dumps(model)
-    assert len(kept) < 500
-    again = pickle.loads(kept)
+    content = pickle.dumps(model)
+    assert len(content) < 500
+    again = pickle.loads(content)
     assert vars(again) == vars(model)
     np.testing.assert_array_equal(again.transform(files), before)
     assert model.get_feature_names_out().tolist() == [f"f{n}" for n in range(32)]
@@ -175,7 +175,7 @@ def test_it_stands_before_any_estimator(files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("inputs", "message"),
     [
         (["/nowhere/a.png"], r"Item 0 \(/nowhere/a.png\) can't be used"),
         ([b"no picture"], "Item 0 can't be used"),
@@ -187,9 +187,9 @@ def test_it_stands_before_any_estimator(files: list[Path]) -> None:
         ([None], "of type NoneType"),
     ],
 )
-def test_what_is_no_picture_is_one_sentence(given: Any, message: str) -> None:
+def test_what_is_no_picture_is_one_sentence(inputs: Any, message: str) -> None:
     with pytest.raises(HeadstartError, match=message):
-        featurizer().transform(given)
+        featurizer().transform(inputs)
 
 
 def test_settings_are_looked_at_when_fitted() -> None:
@@ -210,19 +210,19 @@ def test_the_checks_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     tags = hs.Featurizer.__sklearn_tags__
 
     def as_for_tables(self: hs.Featurizer) -> Any:
-        found = tags(self)
-        found.input_tags.two_d_array = True  # or all checks but the first are left out
-        return found
+        result = tags(self)
+        result.input_tags.two_d_array = True  # or all checks but the first are left out
+        return result
 
     monkeypatch.setattr(hs.Featurizer, "__sklearn_tags__", as_for_tables)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        told = check_estimator(
+        outcomes = check_estimator(
             featurizer(), expected_failed_checks=UNLIKE_A_TABLE, on_fail=None, on_skip=None
         )
-    status = {each["check_name"]: each["status"] for each in told}
-    assert [name for name, found in status.items() if found == "failed"] == []
-    passed = {name for name, found in status.items() if found == "passed"}
+    status = {each["check_name"]: each["status"] for each in outcomes}
+    assert [name for name, result in status.items() if result == "failed"] == []
+    passed = {name for name, result in status.items() if result == "passed"}
     assert {
         "check_estimator_cloneable",
         "check_no_attributes_set_in_init",
@@ -235,4 +235,4 @@ def test_the_checks_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
         "check_estimators_fit_returns_self",
         "check_mixin_order",
     } <= passed
-    assert set(UNLIKE_A_TABLE) == {name for name, found in status.items() if found == "xfail"}
+    assert set(UNLIKE_A_TABLE) == {name for name, result in status.items() if result == "xfail"}

@@ -75,8 +75,8 @@ def features(backbone: Backbone) -> Tensor:
         sides = [backbone.preprocess[side] for side in ("channels", "height", "width")]
         batch = torch.randn(2, *sides, generator=random)
     with torch.no_grad():
-        found: Tensor = Model.of(backbone, nn.Identity()).eval()(batch)
-    return found
+        result: Tensor = Model.of(backbone, nn.Identity()).eval()(batch)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_bundle_holds_the_same_backbone(
         small_encoder(Path("encoder"))
         Path("encoder/README.md").write_text("---\nlicense: mit\ndatasets: fish\n---\n")
     torch.manual_seed(5)
-    (made,) = hs.fetch(reference, "bundle").models
+    (result,) = hs.fetch(reference, "bundle").models
     torch.manual_seed(5)
     before = catalog.load_backbone(reference)
     (tmp_path / "elsewhere").mkdir()
@@ -106,12 +106,12 @@ def test_a_bundle_holds_the_same_backbone(
     for source in ("tiny.safetensors", "tiny.vec", "own.py"):
         Path(source).unlink()
     monkeypatch.chdir("elsewhere")
-    after = catalog.load_backbone(f"checkpoint:bundle/{Path(str(made.bundled)).name}")
+    after = catalog.load_backbone(f"checkpoint:bundle/{Path(str(result.bundled)).name}")
     assert torch.equal(features(after), features(before))
     assert after.preprocess == before.preprocess
     for name in ("licence", "trained_on", "weights_hash"):
         assert getattr(after.origin, name) == getattr(before.origin, name)
-    assert made.weights_hash == after.origin.weights_hash
+    assert result.weights_hash == after.origin.weights_hash
     assert after.origin.pretrained
     assert (after.head is None) == (before.head is None)
     if before.head is not None and after.head is not None:
@@ -120,13 +120,13 @@ def test_a_bundle_holds_the_same_backbone(
 
 
 def test_the_bundle_says_what_it_holds_and_can_be_checked(weights: Path) -> None:
-    found = hs.fetch([TINY, "seeded:convnet", "seeded:convnet?seed=1"], bundle="bundle")
-    assert [Path(str(model.bundled)).name for model in found.models] == [
+    fetched_models = hs.fetch([TINY, "seeded:convnet", "seeded:convnet?seed=1"], bundle="bundle")
+    assert [Path(str(model.bundled)).name for model in fetched_models.models] == [
         "timm-test_resnet-tiny-size-32",
         "seeded-convnet",
         "seeded-convnet-seed-1",
     ]
-    assert found.bundle == Path("bundle").absolute()
+    assert fetched_models.bundle == Path("bundle").absolute()
     page = Path("bundle/README.md").read_text()
     assert f"| `timm-test_resnet-tiny-size-32` | `{TINY}` | MIT | Fish |" in page
     assert "headstart fit DATA -b checkpoint:PATH/timm-test_resnet-tiny-size-32 -o OUT" in page
@@ -145,32 +145,32 @@ def test_the_bundle_says_what_it_holds_and_can_be_checked(weights: Path) -> None
 
 @pytest.mark.slow
 def test_a_bundle_can_be_fitted(pictures: Path, tmp_path: Path) -> None:
-    (made,) = hs.fetch("seeded:convnet", tmp_path / "bundle").models
+    (instance,) = hs.fetch("seeded:convnet", tmp_path / "bundle").models
     result = hs.fit(
-        *(pictures, f"checkpoint:{made.bundled}", tmp_path / "model"),
+        *(pictures, f"checkpoint:{instance.bundled}", tmp_path / "model"),
         strategy="feature-extraction", scratch=False, evidence="none",
     )  # fmt: skip
     record = json.loads((result.folder / "headstart.json").read_text())
-    assert record["origin"]["weights_hash"] == made.weights_hash
+    assert record["origin"]["weights_hash"] == instance.weights_hash
     assert record["origin"]["licence"] == "Apache-2.0"
 
 
 def test_one_bad_reference_does_not_stop_the_others(weights: Path) -> None:
     done = run("fetch", "timm:test_resnet", TINY, "timn:x", "nonsense", "glove:*", "--json")
     assert done.exit_code == 2
-    told = json.loads(done.stdout)
-    (model,) = told["models"]
+    record = json.loads(done.stdout)
+    (model,) = record["models"]
     assert (model["reference"], model["licence"]) == (TINY, "MIT")
     assert (model["place"], model["bytes"]) == ("tiny.safetensors", weights.stat().st_size)
     assert model["weights_hash"] == catalog.load_backbone(TINY).origin.weights_hash
-    assert told["bundle"] is model["bundled"] is None
-    assert told["failed"].keys() == {"timm:test_resnet", "timn:x", "nonsense", "glove:*"}
-    assert "are not on this machine" in told["failed"]["timm:test_resnet"]
-    assert told["failed"]["timn:x"] == "Hub 'timn' is not known. Did you mean 'timm'?"
-    assert told["failed"]["glove:*"].startswith("No backbone matches 'glove:*'.")
-    said = run("fetch", TINY, "timn:x", "--offline")
-    assert said.exit_code == 2
-    assert "timn:x failed: Hub 'timn' is not known." in said.stdout
+    assert record["bundle"] is model["bundled"] is None
+    assert record["failed"].keys() == {"timm:test_resnet", "timn:x", "nonsense", "glove:*"}
+    assert "are not on this machine" in record["failed"]["timm:test_resnet"]
+    assert record["failed"]["timn:x"] == "Hub 'timn' is not known. Did you mean 'timm'?"
+    assert record["failed"]["glove:*"].startswith("No backbone matches 'glove:*'.")
+    outputs = run("fetch", TINY, "timn:x", "--offline")
+    assert outputs.exit_code == 2
+    assert "timn:x failed: Hub 'timn' is not known." in outputs.stdout
 
 
 def test_what_is_here_needs_no_connection() -> None:
@@ -183,8 +183,10 @@ def test_what_is_here_needs_no_connection() -> None:
 
 
 def test_a_pattern_means_what_has_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = hs.fetch("timm:mobilenetv2_0*")
-    assert list(found.failed) == ["timm:mobilenetv2_050.lamb_in1k"]  # two others have no weights
+    fetched_models = hs.fetch("timm:mobilenetv2_0*")
+    assert list(fetched_models.failed) == [
+        "timm:mobilenetv2_050.lamb_in1k"
+    ]  # two others have no weights
     failed = hs.fetch("timm:mobilenetv2_075*").failed
     assert failed == {
         "timm:mobilenetv2_075*": "Nothing that matches 'timm:mobilenetv2_075*' has weights. "
@@ -198,15 +200,15 @@ def test_weights_in_the_hubs_cache_are_found(
     folder = tmp_path / "hub" / "models--timm--test_resnet.r160_in1k"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text("a" * 40)
-    kept = folder / "snapshots" / ("a" * 40) / "model.safetensors"
-    kept.parent.mkdir(parents=True)
+    path = folder / "snapshots" / ("a" * 40) / "model.safetensors"
+    path.parent.mkdir(parents=True)
     backbone = catalog.load_backbone("timm:test_resnet?pretrained=false")
     state = Model.of(backbone, nn.Identity()).backbone_state()
     head = nn.Linear(backbone.feature_dim, 1000).state_dict()
-    save(state | {f"fc.{name}": tensor for name, tensor in head.items()}, kept, {})
+    save(state | {f"fc.{name}": tensor for name, tensor in head.items()}, path, {})
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     (model,) = hs.fetch("timm:test_resnet").models
-    assert (model.place, model.bytes) == (str(kept), kept.stat().st_size)
+    assert (model.place, model.bytes) == (str(path), path.stat().st_size)
     (card,) = hs.backbones("timm:test_resnet.*")
     assert card.at_hand
 
@@ -237,9 +239,9 @@ def test_a_head_that_a_folder_cannot_hold_is_left_and_said(tmp_path: Path) -> No
 
 
 def test_the_user_hears_of_each_of_several(weights: Path) -> None:
-    told = Recording()
-    hs.fetch([TINY, "seeded:convnet", TINY], progress=told)
-    assert told.said == [f"1 of 2: {TINY}", "2 of 2: seeded:convnet"]
+    progress = Recording()
+    hs.fetch([TINY, "seeded:convnet", TINY], progress=progress)
+    assert progress.said == [f"1 of 2: {TINY}", "2 of 2: seeded:convnet"]
 
 
 def test_a_header_says_what_it_holds_and_other_files_nothing(weights: Path) -> None:

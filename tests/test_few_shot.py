@@ -51,8 +51,8 @@ def test_the_contrast_is_that_of_the_paper(
     targets: list[int], temperature: float, seed: int
 ) -> None:
     features = np.random.default_rng(seed).normal(size=(len(targets), 5))
-    found = contrast(torch.from_numpy(features), torch.tensor(targets), temperature)
-    assert float(found) == pytest.approx(by_hand(features, targets, temperature), abs=1e-4)
+    result = contrast(torch.from_numpy(features), torch.tensor(targets), temperature)
+    assert float(result) == pytest.approx(by_hand(features, targets, temperature), abs=1e-4)
 
 
 @pytest.mark.parametrize("targets", [[0], [0, 1, 2], [0, 0, 1], [1, 1, 1]])

@@ -31,34 +31,34 @@ TINY = "seeded:convnet"
 
 
 def fitted(data: Path, out: Path, **chosen: Any) -> tuple[Result, dict[str, Any]]:
-    given: dict[str, Any] = {"epochs": 3, "device": "cpu"} | chosen
-    made = hs.fit(data, TINY, out, strategy="lp-ft", settings=hs.Settings(**given))
-    return made, json.loads((made.folder / "evidence.json").read_text())
+    inputs: dict[str, Any] = {"epochs": 3, "device": "cpu"} | chosen
+    result = hs.fit(data, TINY, out, strategy="lp-ft", settings=hs.Settings(**inputs))
+    return result, json.loads((result.folder / "evidence.json").read_text())
 
 
 def test_one_fit_fills_every_part(pictures: Path, tmp_path: Path) -> None:
-    made, found = fitted(pictures, tmp_path / "model")
-    assert found.keys() >= PARTS
-    labels = found["labels"]
+    result, actual = fitted(pictures, tmp_path / "model")
+    assert actual.keys() >= PARTS
+    labels = actual["labels"]
     assert labels["counts"] == [row["items"] for row in labels["transfer"]]
     assert [row["items"] for row in labels["scratch"]] == sorted(
         {count for count in (labels["counts"][-1] // n for n in (4, 2, 1))}
     )
-    assert labels["transfer"][-1]["value"] == found["arms"]["features"]["value"]
-    assert labels["scratch"][-1]["value"] == found["arms"]["scratch"]["value"]
-    assert labels["said"] and found["convergence"]["said"] and found["classes"]["said"]
-    assert {row["corruption"] for row in found["robustness"]} > {"none", "blur"}
-    assert all(row["scratch"] is not None for row in found["robustness"])
+    assert labels["transfer"][-1]["value"] == actual["arms"]["features"]["value"]
+    assert labels["scratch"][-1]["value"] == actual["arms"]["scratch"]["value"]
+    assert labels["said"] and actual["convergence"]["said"] and actual["classes"]["said"]
+    assert {row["corruption"] for row in actual["robustness"]} > {"none", "blur"}
+    assert all(row["scratch"] is not None for row in actual["robustness"])
     lists = ("mistakes", "ambiguous", "suspects")  # which may be empty where all is clear
-    ids = {row["id"] for key in lists for row in found["items"][key]}
-    assert ids <= set(found["items"]["map"]["id"])
-    assert len(found["items"]["map"]["id"]) == 80
-    page = (made.folder / "report.html").read_text(encoding="utf-8")
+    ids = {row["id"] for key in lists for row in actual["items"][key]}
+    assert ids <= set(actual["items"]["map"]["id"])
+    assert len(actual["items"]["map"]["id"]) == 80
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "data:image/jpeg;base64" in page
-    assert json.loads(json.dumps(made.to_json())) == made.to_json()
-    shown = hs.reported(made.folder)
-    assert shown.to_json()["labels"] == found["labels"]
-    assert headline(found) in str(shown) and "report.html" in str(shown)
+    assert json.loads(json.dumps(result.to_json())) == result.to_json()
+    shown = hs.reported(result.folder)
+    assert shown.to_json()["labels"] == actual["labels"]
+    assert headline(actual) in str(shown) and "report.html" in str(shown)
 
 
 def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) -> None:
@@ -69,12 +69,12 @@ def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) 
         )
     (pictures / "all.csv").write_text("\n".join(rows))
     chosen: dict[str, Any] = {"evidence": "quick", "scratch": False}
-    made, found = fitted(pictures / "all.csv", tmp_path / "model", group="hospital", **chosen)
-    groups = found["groups"]
+    result, actual = fitted(pictures / "all.csv", tmp_path / "model", group="hospital", **chosen)
+    groups = actual["groups"]
     assert {row["group"] for row in groups} == {"north", "south"}
-    assert sum(row["items"] for row in groups) == found["held_out"]
+    assert sum(row["items"] for row in groups) == actual["held_out"]
     assert groups[0]["value"] <= groups[1]["value"]
-    assert "The worst group comes first" in (made.folder / "report.html").read_text()
+    assert "The worst group comes first" in (result.folder / "report.html").read_text()
     with pytest.raises(hs.HeadstartError, match=r"no column 'ward'; its columns: .*'hospital'"):
         fitted(pictures / "all.csv", tmp_path / "other", group="ward", **chosen)
     with pytest.raises(hs.HeadstartError, match="groups in 'label', which is the content or the"):
@@ -88,9 +88,9 @@ def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) 
 def test_less_is_measured_where_less_is_asked_for(
     level: str, parts: set[str], pictures: Path, tmp_path: Path
 ) -> None:
-    made, found = fitted(pictures, tmp_path / "model", evidence=level, scratch=False)
-    assert found.keys() & PARTS == parts
-    assert (made.folder / "report.html").exists() == (level != "none")
+    result, actual = fitted(pictures, tmp_path / "model", evidence=level, scratch=False)
+    assert actual.keys() & PARTS == parts
+    assert (result.folder / "report.html").exists() == (level != "none")
 
 
 def test_a_level_must_be_known(pictures: Path, tmp_path: Path) -> None:
@@ -136,18 +136,18 @@ def test_a_scratch_arm_that_learned_nothing_is_no_yardstick(
 
 
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:
-    made, found = fitted(pictures, tmp_path / "model", scratch=False, evidence="quick")
-    scale = found["calibration"]["temperature"]
-    assert found["calibration"]["kept"]
+    result, actual = fitted(pictures, tmp_path / "model", scratch=False, evidence="quick")
+    scale = actual["calibration"]["temperature"]
+    assert actual["calibration"]["kept"]
     dataset = prepare(
         pictures, TINY, None, RunContext.of(hs.Settings(), Silent())
     ).experiment.dataset
     test = dataset.split("test")
-    answers = hs.load(made.folder).predict([str(pictures / item.id) for item in test])
-    plain = calibration.shares(made.evidence.arms["chosen"].outputs["test"] / scale)
-    for answer, wanted in zip(answers, plain, strict=True):
-        told = list(answer.answer["probabilities"].values())
-        assert told == pytest.approx(wanted.tolist(), abs=1e-4)
+    answers = hs.load(result.folder).predict([str(pictures / item.id) for item in test])
+    plain = calibration.shares(result.evidence.arms["chosen"].outputs["test"] / scale)
+    for answer, expected in zip(answers, plain, strict=True):
+        probabilities = list(answer.answer["probabilities"].values())
+        assert probabilities == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 def test_fewer_labels_leave_what_is_held_out_alone(pictures: Path, tmp_path: Path) -> None:
@@ -165,20 +165,20 @@ def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path
     search = strategy_search.run(transfer)
     hurried = replace(search, experiment=replace(transfer.experiment, budget=Budget(0.0)))
     proof = findings.Proof(hurried, {"naive": search.arms[FEATURES]} | search.arms, "lp-ft")
-    found = proof.findings()
-    assert "robustness" not in found
-    assert found["labels"]["scratch"] == []
+    result = proof.findings()
+    assert "robustness" not in result
+    assert result["labels"]["scratch"] == []
 
 
 def test_the_gain_is_taken_over_seeds(pictures: Path, tmp_path: Path) -> None:
-    made, found = fitted(pictures, tmp_path / "model", seeds=3, evidence="none")
-    rows = found["by_seed"]
+    result, actual = fitted(pictures, tmp_path / "model", seeds=3, evidence="none")
+    rows = actual["by_seed"]
     assert len(rows["chosen"]) == len(rows["scratch"]) == 3
-    assert rows["chosen"][0] == pytest.approx(found["arms"]["chosen"]["value"], abs=1e-4)
+    assert rows["chosen"][0] == pytest.approx(actual["arms"]["chosen"]["value"], abs=1e-4)
     gain = np.mean(rows["chosen"]) - np.mean(rows["scratch"])
-    assert found["gain"]["value"] == pytest.approx(gain, abs=1e-4)
-    assert found["gain"]["low"] <= gain <= found["gain"]["high"]
-    assert "The gain is that of 3 trainings each" in str(made)
+    assert actual["gain"]["value"] == pytest.approx(gain, abs=1e-4)
+    assert actual["gain"]["low"] <= gain <= actual["gain"]["high"]
+    assert "The gain is that of 3 trainings each" in str(result)
 
 
 def test_a_source_that_learned_nothing_is_never_said_to_help(tmp_path: Path) -> None:
@@ -189,12 +189,12 @@ def test_a_source_that_learned_nothing_is_never_said_to_help(tmp_path: Path) -> 
     for split in ("train", "test"):
         for place in sorted(pictures.rglob("*.png")):
             label = rng.choice(["one", "other"])
-            kept = shuffled / split / label / f"{place.parent.name}-{place.name}"
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            copy = shuffled / split / label / f"{place.parent.name}-{place.name}"
+            copy.parent.mkdir(parents=True, exist_ok=True)
             if rng.random() < 0.5:
-                kept.write_bytes(place.read_bytes())
+                copy.write_bytes(place.read_bytes())
     settings = hs.Settings(epochs=4, device="cpu", evidence="none")
     hs.pretrain(shuffled, TINY, tmp_path / "source", anyway=True, settings=settings)
     source = f"checkpoint:{tmp_path / 'source'}"
-    made = hs.fit(pictures, source, tmp_path / "model", strategy="lp-ft", settings=settings)
-    assert made.verdict != "helps"
+    result = hs.fit(pictures, source, tmp_path / "model", strategy="lp-ft", settings=settings)
+    assert result.verdict != "helps"

@@ -33,18 +33,18 @@ def test_a_run_that_a_budget_cut_is_repeated_without_one(pictures: Path, tmp_pat
     )
     arm = cut.evidence.dropped or cut.evidence.arms["chosen"]
     assert "ended by the budget" in arm.note
-    made = plan.read(cut.folder)
-    assert made.chosen().budget is None
-    assert len(made.pace) == arm.steps > 0
-    assert list(made.pace) == sorted(made.pace)
+    fit_plan = plan.read(cut.folder)
+    assert fit_plan.chosen().budget is None
+    assert len(fit_plan.pace) == arm.steps > 0
+    assert list(fit_plan.pace) == sorted(fit_plan.pace)
     again = hs.reproduce(cut.folder, tmp_path / "again")
     assert weights(again.folder) == weights(cut.folder)
 
 
 def test_other_data_are_refused(fitted: Fitted, pictures: Path, tmp_path: Path) -> None:
-    made = plan.read(fitted.folder)
+    fit_plan = plan.read(fitted.folder)
     same = load(fitted.pictures, Image())
-    assert made.apply(same).fingerprint == same.fingerprint == made.fingerprint
+    assert fit_plan.apply(same).fingerprint == same.fingerprint == fit_plan.fingerprint
     (pictures / "ants" / "001.png").unlink()
     with pytest.raises(hs.DataError, match="0 items are new and 1 are missing"):
         hs.reproduce(fitted.folder, tmp_path / "again", data=pictures)
@@ -85,10 +85,10 @@ def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_what_was_trained_on(fitted: Fitted, tmp_path: Path) -> None:
-    seen = plan.trained_on(fitted.folder)
+    visited = plan.trained_on(fitted.folder)
     dataset = load(fitted.pictures, Image())
     used = dataset.split("train") + dataset.split("validation")
-    assert seen == frozenset(item.identity for item in used)
+    assert visited == frozenset(item.identity for item in used)
     assert plan.trained_on(tmp_path) is None
 
 

@@ -52,15 +52,15 @@ def test_the_record_holds_the_columns(model: Path) -> None:
 
 def test_other_data_of_these_columns_need_none_named(model: Path, tmp_path: Path) -> None:
     path = reviews(tmp_path / "reviews2.csv", 30, 100)
-    found = hs.evaluate(model, path)
-    named = hs.evaluate(model, path, text=["review"], label="stars")
-    assert found.score == named.score and found.by_label == named.by_label
-    assert found.data["items"] == 30
+    values = hs.evaluate(model, path)
+    value = hs.evaluate(model, path, text=["review"], label="stars")
+    assert values.score == value.score and values.by_label == value.by_label
+    assert values.data["items"] == 30
     other = hs.evaluate(model, path, text=["body"]).to_json()
-    assert other["score"] != found.to_json()["score"]
-    told = hs.report_on(model, path, tmp_path / "page").to_json()
-    assert told["arms"]["chosen"]["value"] == found.to_json()["score"]["value"]
-    assert {row["group"] for row in told["groups"]} == {"E", "W"}
+    assert other["score"] != values.to_json()["score"]
+    record = hs.report_on(model, path, tmp_path / "page").to_json()
+    assert record["arms"]["chosen"]["value"] == values.to_json()["score"]["value"]
+    assert {row["group"] for row in record["groups"]} == {"E", "W"}
     both = hs.compare(model, model, path).to_json()
     assert both["difference"]["value"] == 0
 
@@ -80,18 +80,27 @@ def test_the_commands_know_them_too(model: Path, tmp_path: Path) -> None:
     path = reviews(tmp_path / "reviews2.csv", 30, 100)
     ended = CliRunner().invoke(app, ["evaluate", str(model), str(path), "--json"])
     assert ended.exit_code == 0, ended.output
-    given = ["evaluate", str(model), str(path), "--label", "stars", "--text", "review", "--json"]
-    named = CliRunner().invoke(app, given)
-    assert json.loads(ended.stdout)["by_label"] == json.loads(named.stdout)["by_label"]
+    arguments = [
+        "evaluate",
+        str(model),
+        str(path),
+        "--label",
+        "stars",
+        "--text",
+        "review",
+        "--json",
+    ]
+    names = CliRunner().invoke(app, arguments)
+    assert json.loads(ended.stdout)["by_label"] == json.loads(names.stdout)["by_label"]
 
 
 def test_several_labels_are_named_one_by_one(tmp_path: Path) -> None:
     rows = [f"text {n},{n % 2},{n % 3 // 2},x" for n in range(60)]
     (tmp_path / "a.csv").write_text("\n".join(["text,red,round,other", *rows]))
     out = tmp_path / "model"
-    given = ["fit", str(tmp_path / "a.csv"), "-b", ENCODER, "-o", str(out), "--no-scratch"]
-    given += ["-s", "feature-extraction", "--evidence", "none", "--json"]
-    ended = CliRunner().invoke(app, [*given, "--label", "red", "--label", "round"])
+    arguments = ["fit", str(tmp_path / "a.csv"), "-b", ENCODER, "-o", str(out), "--no-scratch"]
+    arguments += ["-s", "feature-extraction", "--evidence", "none", "--json"]
+    ended = CliRunner().invoke(app, [*arguments, "--label", "red", "--label", "round"])
     assert ended.exit_code == 0, ended.output
     assert read(out).labels == ("red", "round")
     assert read(out).task == "text-multi-label"
@@ -104,7 +113,7 @@ def test_a_model_of_numbers_is_evaluated(tmp_path: Path) -> None:
     rows = [f"text {n},{n / 4},{n}" for n in range(60)]
     (tmp_path / "a.csv").write_text("\n".join(["text,low,high", *rows]))
     settings = hs.Settings(label="low,high", scratch=False, evidence="none")
-    given = (tmp_path / "a.csv", ENCODER, tmp_path / "model")
-    hs.fit(*given, strategy="feature-extraction", settings=settings)
-    found = hs.evaluate(tmp_path / "model", tmp_path / "a.csv")
-    assert (found.metric, found.by_label, found.data["items"]) == ("r2", {}, 60)
+    inputs = (tmp_path / "a.csv", ENCODER, tmp_path / "model")
+    hs.fit(*inputs, strategy="feature-extraction", settings=settings)
+    values = hs.evaluate(tmp_path / "model", tmp_path / "a.csv")
+    assert (values.metric, values.by_label, values.data["items"]) == ("r2", {}, 60)

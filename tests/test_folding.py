@@ -36,12 +36,12 @@ def fit(data: Path, out: Path, strategy: str | None = None, **chosen: Any) -> Re
 
 
 def saved(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "evidence.json").read_text())
-    return found
+    record: dict[str, Any] = json.loads((folder / "evidence.json").read_text())
+    return record
 
 
 @pytest.mark.parametrize(
-    ("items", "held_out", "named", "expected"),
+    ("items", "held_out", "explicit", "expected"),
     [
         (299, 45, False, "cv"),
         (300, 45, False, "holdout"),
@@ -51,11 +51,11 @@ def saved(folder: Path) -> dict[str, Any]:
     ],
 )
 def test_few_items_are_judged_by_folds_unless_the_user_names_the_test(
-    items: int, held_out: int, named: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+    items: int, held_out: int, explicit: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(defaults, "FOLDED", 300)
     monkeypatch.setattr(defaults, "LEAST_HELD_OUT", 30)
-    assert defaults.judge(items, held_out, named) == expected
+    assert defaults.judge(items, held_out, explicit) == expected
 
 
 @pytest.fixture(scope="module")
@@ -72,32 +72,32 @@ def features_alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Resu
 def test_features_are_judged_on_every_item_and_fitted_to_all(
     features_alone: tuple[Path, Result],
 ) -> None:
-    pictures, made = features_alone
-    found = made.evidence
-    told, count = saved(made.folder), len(list(pictures.rglob("*.png")))
-    assert told["judge"] == {"by": "folds", "items": count, "folds": 5, "repeats": 4}
-    assert told["held_out"] == count
-    assert found.arms["features"].rows.shape == (4, count)
-    assert "Judged by 4 × 5 folds of all" in str(made)
-    plan = json.loads((made.folder / "plan.json").read_text())
+    pictures, result = features_alone
+    record = result.evidence
+    ratio, count = saved(result.folder), len(list(pictures.rglob("*.png")))
+    assert ratio["judge"] == {"by": "folds", "items": count, "folds": 5, "repeats": 4}
+    assert ratio["held_out"] == count
+    assert record.arms["features"].rows.shape == (4, count)
+    assert "Judged by 4 × 5 folds of all" in str(result)
+    plan = json.loads((result.folder / "plan.json").read_text())
     assert plan["splits"]["test"] == []
     assert len(plan["splits"]["train"]) + len(plan["splits"]["validation"]) == count
-    best = hs.load(made.folder).predict(sorted(pictures.rglob("*.png"))[:3])
+    best = hs.load(result.folder).predict(sorted(pictures.rglob("*.png"))[:3])
     assert len(best) == 3
 
 
 def test_scratch_is_trained_in_each_fold_and_the_gain_shows_their_luck(
     pictures: Path, tmp_path: Path
 ) -> None:
-    found = fit(pictures, tmp_path / "model", "last-stages").evidence
+    record = fit(pictures, tmp_path / "model", "last-stages").evidence
     count = len(list(pictures.rglob("*.png")))
     for name in ("scratch", "chosen", "naive"):
-        assert found.arms[name].rows.shape[1] == count
-    told = saved(tmp_path / "model")
-    assert (told["gain"]["trainings"], told["gain"]["assumed"]) == (5, 0.0)
-    assert "In the first fold: Scratch: rates" in told["protocol"]
-    assert told["calibration"] is not None
-    assert sum(row["items"] for row in told["classes"]["rows"]) == count
+        assert record.arms[name].rows.shape[1] == count
+    ratio = saved(tmp_path / "model")
+    assert (ratio["gain"]["trainings"], ratio["gain"]["assumed"]) == (5, 0.0)
+    assert "In the first fold: Scratch: rates" in ratio["protocol"]
+    assert ratio["calibration"] is not None
+    assert sum(row["items"] for row in ratio["classes"]["rows"]) == count
 
 
 def test_folds_give_the_same_model_and_evidence_again(pictures: Path, tmp_path: Path) -> None:
@@ -120,12 +120,12 @@ def test_a_saved_model_is_proved_by_folds_later(
 
 
 def test_several_strategies_are_compared_on_the_folds(pictures: Path, tmp_path: Path) -> None:
-    found = fit(pictures, tmp_path / "model", "auto", scratch=False, budget=300.0).evidence
-    assert {"feature-extraction", "last-stages", "lp-ft"} <= found.searched.keys()
+    record = fit(pictures, tmp_path / "model", "auto", scratch=False, budget=300.0).evidence
+    assert {"feature-extraction", "last-stages", "lp-ft"} <= record.searched.keys()
     light = fit(pictures, tmp_path / "light", "auto", scratch=False).evidence
     assert light.searched.keys() == {"feature-extraction", "last-stages"}
     count = len(list(pictures.rglob("*.png")))
-    assert all(len(arm.checked) == count for arm in found.searched.values())
+    assert all(len(arm.checked) == count for arm in record.searched.values())
 
 
 def test_a_budget_that_has_no_time_for_folds_still_makes_a_model(
@@ -133,10 +133,10 @@ def test_a_budget_that_has_no_time_for_folds_still_makes_a_model(
 ) -> None:
     progress = Recording()
     settings = hs.Settings(**QUICK | {"budget": 8.0})
-    made = hs.fit(
+    result = hs.fit(
         pictures, TINY, tmp_path / "model", strategy="lp-ft", settings=settings, progress=progress
     )
-    assert (made.folder / "model.safetensors").exists()
+    assert (result.folder / "model.safetensors").exists()
 
 
 def arm(name: str, scores: Sequence[float]) -> Arm:

@@ -40,16 +40,16 @@ def stages(files: Path) -> nn.Sequential:
 @pytest.fixture
 def stage(stages: nn.Sequential) -> Graph:
     """A copy that a test may change."""
-    found = deepcopy(stages[0])
-    assert isinstance(found, Graph)
-    return found
+    result = deepcopy(stages[0])
+    assert isinstance(result, Graph)
+    return result
 
 
 class Scale(nn.Module):
     """A stage before the graph."""
 
-    def forward(self, given: Tensor) -> Tensor:
-        return given * 2
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs * 2
 
 
 def test_it_computes_what_the_file_says(stage: Graph) -> None:
@@ -61,8 +61,8 @@ def test_it_computes_what_the_file_says(stage: Graph) -> None:
 def test_it_has_one_buffer_and_nothing_to_train(stage: Graph) -> None:
     assert list(stage.parameters()) == []
     assert {name: t.dtype for name, t in stage.state_dict().items()} == {"constants": torch.uint8}
-    given = pictures().requires_grad_()
-    assert not stage(given).requires_grad
+    inputs = pictures().requires_grad_()
+    assert not stage(inputs).requires_grad
 
 
 def test_a_copy_is_its_own(stage: Graph) -> None:
@@ -87,8 +87,8 @@ def test_it_follows_new_constants(stage: Graph, files: Path, tmp_path: Path) -> 
 def test_threads_may_share_it(stage: Graph) -> None:
     batches = [pictures(items) for items in (1, 2, 3, 4)] * 4
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(stage, batches))
-    for batch, values in zip(batches, found, strict=True):
+        entries = list(pool.map(stage, batches))
+    for batch, values in zip(batches, entries, strict=True):
         assert torch.allclose(values, expected(batch), atol=1e-5)
 
 
@@ -110,14 +110,14 @@ def test_engines_take_it_as_it_is(stages: nn.Sequential, precision: str, own_cac
 def test_a_graph_for_one_picture_runs_one_by_one(tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"graph:{single(tmp_path / 'one.onnx')}")
     network = nn.Sequential(*backbone.prefix())
-    found = network(pictures())
-    assert torch.allclose(found[:, :6], expected(pictures()), atol=1e-5)
-    assert found[:, 6:].tolist() == [[1.0, 2.0]] * 3
+    model = network(pictures())
+    assert torch.allclose(model[:, :6], expected(pictures()), atol=1e-5)
+    assert model[:, 6:].tolist() == [[1.0, 2.0]] * 3
     with pytest.raises(EngineError, match="takes one item at a time"):
         OpenVinoEngine(network, pictures(), "fp32", None)
-    told = tiny.Recording()
-    assert fastest(network, pictures(8), CPU, key=None, progress=told).name.startswith("torch")
-    assert "takes one item at a time" in " ".join(told.said)
+    progress = tiny.Recording()
+    assert fastest(network, pictures(8), CPU, key=None, progress=progress).name.startswith("torch")
+    assert "takes one item at a time" in " ".join(progress.said)
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:

@@ -42,9 +42,9 @@ def write(
     width = 6
     nodes = [*nodes, node("Gemm", "features head_w head_b", "logits", transB=1)]
     constants = [*constants, tensor("head_w", drawn(4, width)), tensor("head_b", drawn(4))]
-    given = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, shape)
+    value_info = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, shape)
     answer = helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "network", [given], [answer], constants)
+    graph = helper.make_graph(nodes, "network", [value_info], [answer], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)])
     model.ir_version = 10
     data = f"{path.name}.data"
@@ -112,13 +112,13 @@ def own(name: str, seed: int = 0, *shape: int) -> Tensor:
 
 
 def after_cnn(pictures: Tensor) -> Tensor:
-    made = functional.conv2d(pictures, own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
-    return made.relu().mean((2, 3))
+    maps = functional.conv2d(pictures, own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
+    return maps.relu().mean((2, 3))
 
 
 def after_transformer(pictures: Tensor) -> Tensor:
-    made = functional.conv2d(pictures, own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
-    tokens = made.flatten(2).transpose(1, 2)
+    maps = functional.conv2d(pictures, own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
+    tokens = maps.flatten(2).transpose(1, 2)
     normed = functional.layer_norm(tokens, (6,), own("g", 0, 6) + 1, own("s", 1, 6))
     heads = [
         (normed @ own("", number, 6, 6)).view(len(normed), -1, 2, 3).transpose(1, 2)
@@ -141,9 +141,9 @@ def pictures(items: int = 3) -> Tensor:
     return torch.rand(items, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
 
 
-def close(found: Tensor, wanted: Tensor) -> bool:
+def close(actual: Tensor, expected: Tensor) -> bool:
     """Equal within a share of 1e-4."""
-    return bool((found - wanted).norm() <= 1e-4 * wanted.norm())
+    return bool((actual - expected).norm() <= 1e-4 * expected.norm())
 
 
 def moves(backbone: Backbone) -> bool:
@@ -156,12 +156,12 @@ def moves(backbone: Backbone) -> bool:
 @unheld
 @pytest.mark.parametrize("name", NETWORKS)
 def test_exported_networks_are_trained(name: str, tmp_path: Path) -> None:
-    make, wanted, version, batch = NETWORKS[name]
+    make, expected, version, batch = NETWORKS[name]
     path = write(tmp_path / "net.onnx", make(), version, (batch, 3, SIDE, SIDE))
     assert (tmp_path / "net.onnx.data").is_file()
     frozen, trained = load(path), load(path, trainable="true")
     for backbone in (frozen, trained):
-        assert close(features(backbone, pictures()), wanted(pictures()))
+        assert close(features(backbone, pictures()), expected(pictures()))
         assert isinstance(backbone.head, nn.Linear)
         assert torch.equal(backbone.head.weight, own("", 0, 4, 6))
     assert moves(trained)
@@ -182,14 +182,14 @@ ACTIVATIONS: Sequence[tuple[str, int, dict[str, Any], Callable[[Tensor], Tensor]
 ]
 
 
-@pytest.mark.parametrize(("kind", "version", "settings", "wanted"), ACTIVATIONS)
+@pytest.mark.parametrize(("kind", "version", "settings", "expected"), ACTIVATIONS)
 def test_operations_of_later_sets(
-    kind: str, version: int, settings: Any, wanted: Any, tmp_path: Path
+    kind: str, version: int, settings: Any, expected: Any, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "net.onnx", acted(kind, version, **settings), version)
-    made = functional.conv2d(pictures(), own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
-    found = features(load(path, trainable="true"), pictures())
-    assert close(found, wanted(made).mean((2, 3)))
+    maps = functional.conv2d(pictures(), own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
+    rows = features(load(path, trainable="true"), pictures())
+    assert close(rows, expected(maps).mean((2, 3)))
 
 
 def test_parts_are_cut_out_without_a_warning(tmp_path: Path) -> None:
@@ -200,9 +200,9 @@ def test_parts_are_cut_out_without_a_warning(tmp_path: Path) -> None:
     rest = pooled()
     rest[0] = node("ReduceMean", "on over", "mean", keepdims=1)
     path = write(tmp_path / "net.onnx", ([*nodes, cut, *rest], constants))
-    made = functional.conv2d(pictures(), own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
-    found = features(load(path, trainable="true"), pictures())
-    assert close(found, made.mean((2, 3)).flip(1))
+    maps = functional.conv2d(pictures(), own("w", 0, 6, 3, 2, 2), own("b", 0, 6), stride=2)
+    rows = features(load(path, trainable="true"), pictures())
+    assert close(rows, maps.mean((2, 3)).flip(1))
 
 
 def test_what_is_new_and_not_known_is_refused_with_advice_that_works(tmp_path: Path) -> None:
@@ -231,12 +231,12 @@ def test_whole_numbers_and_half_precision_are_trained(tmp_path: Path) -> None:
     model = onnx.load(str(path))
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
     onnx.save(model, str(path))
-    given = pictures().mul(255).round().div(255)
+    inputs = pictures().mul(255).round().div(255)
     for options in ({}, {"trainable": "true"}):
         backbone = load(path, **options)
         assert (backbone.preprocess["mean"], backbone.preprocess["std"]) == ([0.0] * 3, [1.0] * 3)
-        found = features(backbone, given)
-        assert (found - after_cnn(given)).norm() <= 1e-2 * after_cnn(given).norm()
+        rows = features(backbone, inputs)
+        assert (rows - after_cnn(inputs)).norm() <= 1e-2 * after_cnn(inputs).norm()
 
 
 def test_the_input_of_pictures_may_be_one_of_two(tmp_path: Path) -> None:
@@ -248,8 +248,8 @@ def test_the_input_of_pictures_may_be_one_of_two(tmp_path: Path) -> None:
     model.graph.output[0].name = "answer"
     onnx.save(model, str(path))
     for options in ({}, {"trainable": "true"}):
-        found = features(load(path, output="features", **options), pictures())
-        assert close(found, after_cnn(pictures()))
+        rows = features(load(path, output="features", **options), pictures())
+        assert close(rows, after_cnn(pictures()))
 
 
 def quantised(path: Path) -> Path:
@@ -257,7 +257,7 @@ def quantised(path: Path) -> Path:
 
     def pair(name: str, scale: float, zero: Any, source: str) -> tuple[list[Any], list[Any]]:
         entries = f"{name}_s {name}_z"
-        made = [
+        instances = [
             tensor(f"{name}_s", np.array(scale, "float32")),
             tensor(f"{name}_z", np.array(zero)),
         ]
@@ -265,7 +265,7 @@ def quantised(path: Path) -> Path:
             node("QuantizeLinear", f"{source} {entries}", f"{name}_q"),
             node("DequantizeLinear", f"{name}_q {entries}", f"{name}_d"),
         ]
-        return nodes, made
+        return nodes, instances
 
     def kept(name: str, values: np.ndarray) -> tuple[list[Any], list[Any]]:
         scale = np.float32(np.abs(values).max() / 127)
@@ -288,9 +288,9 @@ def quantised(path: Path) -> Path:
     ]
     constants = [each for part in (first, weight, middle, matrix, last) for each in part[1]]
     constants += [whole("axes", 2, 3), tensor("head_b", drawn(4))]
-    given = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])
+    value_info = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])
     answer = helper.make_tensor_value_info("l_d", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "network", [given], [answer], constants)
+    graph = helper.make_graph(nodes, "network", [value_info], [answer], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     model.ir_version = 10
     path.write_bytes(model.SerializeToString())
@@ -303,12 +303,12 @@ def test_a_quantised_network_is_frozen_features_with_its_head(tmp_path: Path) ->
     path = quantised(tmp_path / "net.onnx")
     backbone = load(path)
     reference: Any = ReferenceEvaluator(str(path))
-    (wanted,) = reference.run(None, {"pictures": pictures().numpy()})
+    (expected,) = reference.run(None, {"pictures": pictures().numpy()})
     assert backbone.feature_dim == 6
     assert backbone.head is not None
     with torch.no_grad():
-        found = backbone.head(features(backbone, pictures())).numpy()
-    assert np.abs(found - wanted).max() <= 0.03  # the answers' own steps are 0.02
+        values = backbone.head(features(backbone, pictures())).numpy()
+    assert np.abs(values - expected).max() <= 0.03  # the answers' own steps are 0.02
     with pytest.raises(HeadstartError, match=r"can't be trained \(it is quantised\)\. Leave"):
         load(path, trainable="true")
 
@@ -321,10 +321,10 @@ def test_torch_itself_exports_it(batch: str, tmp_path: Path) -> None:
     ).eval()
     path = tmp_path / "net.onnx"
     shapes: Any = ({0: "batch"},) if batch == "any" else None
-    given = pictures(2 if shapes else 1)
+    images = pictures(2 if shapes else 1)
     classifier = nn.Sequential(*network, nn.Linear(6, 4)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own parts
-        torch.onnx.export(classifier, (given,), path, dynamic_shapes=shapes)
+        torch.onnx.export(classifier, (images,), path, dynamic_shapes=shapes)
     with torch.no_grad():
         assert close(features(load(path, trainable="true"), pictures()), network(pictures()))

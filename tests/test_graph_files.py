@@ -46,8 +46,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_last_matrix_is_the_head(here: Path) -> None:
     backbone = load(classifier(here / "tiny.onnx"))
-    found = features(backbone, pictures())
-    assert torch.allclose(found, expected(pictures()), atol=1e-5)
+    rows = features(backbone, pictures())
+    assert torch.allclose(rows, expected(pictures()), atol=1e-5)
     assert backbone.origin.reference == "graph:" + str(here / "tiny.onnx") + "?output=features"
     assert not backbone.differentiable
     assert isinstance(backbone.head, nn.Linear)
@@ -68,10 +68,10 @@ def test_without_a_head_the_answer_is_the_features(here: Path) -> None:
     assert backbone.head is None
     own = weights()
     logits = expected(pictures()) @ torch.from_numpy(own["m"]).T + torch.from_numpy(own["c"])
-    found = features(backbone, pictures())
-    assert torch.allclose(found, logits.softmax(1), atol=1e-5)
+    rows = features(backbone, pictures())
+    assert torch.allclose(rows, logits.softmax(1), atol=1e-5)
     trained = load(here / "tiny.onnx", head="false", trainable="true")
-    assert torch.allclose(features(trained, pictures()), found, atol=1e-5)
+    assert torch.allclose(features(trained, pictures()), rows, atol=1e-5)
 
 
 def test_what_is_not_plain_is_asked_for(here: Path) -> None:
@@ -98,13 +98,11 @@ def test_a_last_convolution_over_positions_is_a_head(here: Path) -> None:
         kernel = weights()["m"][:, :, None, None]
         path = here / f"{between}.onnx"
         backbone = load(write(path, nodes, [*constants("ab"), tensor("k", kernel)], ["n", 3, 8, 8]))
-        found = features(backbone, pictures())
-        assert torch.allclose(found, expected(pictures()), atol=1e-5)
+        rows = features(backbone, pictures())
+        assert torch.allclose(rows, expected(pictures()), atol=1e-5)
         assert (backbone.head is not None) == head
         if backbone.head is not None:
-            assert torch.allclose(
-                backbone.head(found), found @ torch.from_numpy(kernel[..., 0, 0].T)
-            )
+            assert torch.allclose(backbone.head(rows), rows @ torch.from_numpy(kernel[..., 0, 0].T))
 
 
 def test_scales_and_shifts_behind_the_matrix_belong_to_the_head(here: Path) -> None:
@@ -150,8 +148,8 @@ def test_whole_numbers_are_fed_as_such(here: Path) -> None:
     onnx.save(model, path)
     backbone = load(path, output="map")
     assert (backbone.preprocess["mean"], backbone.preprocess["std"]) == ([0.0] * 3, [1.0] * 3)
-    given = (pictures() * 255).round() / 255
-    assert torch.allclose(features(backbone, given), expected(given * 255), rtol=1e-4)
+    inputs = (pictures() * 255).round() / 255
+    assert torch.allclose(features(backbone, inputs), expected(inputs * 255), rtol=1e-4)
     with pytest.raises(HeadstartError, match="in whole numbers, which mean= and std="):
         load(path, output="map", mean="0.5")
 
@@ -166,8 +164,8 @@ def test_the_size_comes_from_the_graph(here: Path) -> None:
         (load(free, size="12", mean="0", std="0.00392", crop="0.875"), 12),
     ):
         assert (backbone.preprocess["height"], backbone.preprocess["width"]) == (side, side)
-        found = features(backbone, pictures(2, side))
-        assert torch.allclose(found, expected(pictures(2, side)), atol=1e-4)
+        rows = features(backbone, pictures(2, side))
+        assert torch.allclose(rows, expected(pictures(2, side)), atol=1e-4)
     assert backbone.preprocess["std"] == [0.00392] * 3
     with pytest.raises(HeadstartError, match="says channels=1, but the graph takes 3"):
         load(fixed, channels="1")
@@ -191,8 +189,8 @@ def test_openvino_files_are_read(here: Path) -> None:
     openvino = graph.library()
     model = openvino.Core().read_model(classifier(here / "tiny.onnx"))
     openvino.save_model(model, here / "tiny.xml", compress_to_fp16=False)
-    found = features(load("tiny.xml"), pictures())
-    assert torch.allclose(found, expected(pictures()), atol=1e-5)
+    rows = features(load("tiny.xml"), pictures())
+    assert torch.allclose(rows, expected(pictures()), atol=1e-5)
 
 
 # --- what is kept ---

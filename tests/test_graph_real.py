@@ -57,8 +57,8 @@ def decoded(backbone: Backbone, photos: list[Path]) -> torch.Tensor:
     """Photos as the backbone is fed."""
     modality = catalog.modality("image")
     items = [modality.decode(photo.read_bytes(), backbone.preprocess) for photo in photos]
-    found: torch.Tensor = modality.collate(items, backbone.preprocess)
-    return found
+    result: torch.Tensor = modality.collate(items, backbone.preprocess)
+    return result
 
 
 @pytest.mark.slow
@@ -76,9 +76,9 @@ def test_a_macaw_is_a_macaw(shared_data: Path, name: str) -> None:
 @pytest.mark.slow
 def test_a_tensor_by_name_has_the_same_values(shared_data: Path) -> None:
     own = network(shared_data, SMALL)
-    named = network(shared_data, SMALL, output=NETWORKS[SMALL])
-    given = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(features(named, given), features(own, given))
+    model = network(shared_data, SMALL, output=NETWORKS[SMALL])
+    values = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(features(model, values), features(own, values))
     with pytest.raises(HeadstartError, match=NETWORKS[SMALL]):
         network(shared_data, SMALL, output="nothing")
 
@@ -87,9 +87,9 @@ def test_a_tensor_by_name_has_the_same_values(shared_data: Path) -> None:
 def test_random_weights_shuffle_whole_numbers_too(shared_data: Path) -> None:
     torch.manual_seed(0)
     own, bare = network(shared_data, SMALL), network(shared_data, SMALL, pretrained="false")
-    given = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    assert not torch.allclose(features(bare, given), features(own, given), rtol=0.1)
-    assert features(bare, given).isfinite().all()
+    values = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    assert not torch.allclose(features(bare, values), features(own, values), rtol=0.1)
+    assert features(bare, values).isfinite().all()
     changed = own.stages["graph"].get_buffer("constants") != bare.stages["graph"].get_buffer(
         "constants"
     )
@@ -102,13 +102,13 @@ def test_features_are_those_of_the_same_network_in_torch(shared_data: Path) -> N
     quantised = network(shared_data, "mobilenet_v2_1.0_224_quant")
     weights = shared_data / "weights" / "mobilenetv2_100.imagenet.safetensors"
     real = catalog.load_backbone(f"timm:mobilenetv2_100@{weights}?pad_type=same")
-    given = decoded(quantised, photos)
-    found, plain = features(quantised, given), features(real, (given - 0.5) / 0.5)
-    assert torch.cosine_similarity(found, plain).min() >= 0.99
+    inputs = decoded(quantised, photos)
+    rows, plain = features(quantised, inputs), features(real, (inputs - 0.5) / 0.5)
+    assert torch.cosine_similarity(rows, plain).min() >= 0.99
     stages = torch.nn.Sequential(*quantised.prefix())
     for precision in available():
-        engine = OpenVinoEngine(stages, given, precision, None)
-        assert error(engine.run(given), found.numpy()) <= TOLERANCE[precision]
+        engine = OpenVinoEngine(stages, inputs, precision, None)
+        assert error(engine.run(inputs), rows.numpy()) <= TOLERANCE[precision]
 
 
 @pytest.mark.slow
@@ -132,27 +132,27 @@ def tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = [python, "-m", "pip", "install", "-q", "tensorflow-cpu"]
     if subprocess.run(install, capture_output=True, timeout=1800).returncode:
         pytest.skip(f"needs pip to install tensorflow-cpu for Python {sys.version_info[:2]}")
-    made = subprocess.run(
+    outputs = subprocess.run(
         [python, "-c", TENSORFLOW], cwd=folder, capture_output=True, text=True, timeout=600
     )
-    assert made.returncode == 0, made.stderr
+    assert outputs.returncode == 0, outputs.stderr
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.network
 def test_a_saved_model_answers_as_tensorflow_says(tensorflow: Path) -> None:
-    told = np.load(tensorflow / "answers.npz")
-    given = torch.from_numpy(told["pictures"]).permute(0, 3, 1, 2).contiguous()
+    loaded_backbone = np.load(tensorflow / "answers.npz")
+    inputs = torch.from_numpy(loaded_backbone["pictures"]).permute(0, 3, 1, 2).contiguous()
     backbone = load(tensorflow / "saved")
     assert backbone.preprocess["height"] == 32
     assert backbone.preprocess["mean"] == [0.5, 0.5, 0.5]
     assert "/pool" in backbone.origin.reference
-    found = features(backbone, given)
-    assert np.allclose(found.numpy(), told["features"], atol=1e-5)
+    rows = features(backbone, inputs)
+    assert np.allclose(rows.numpy(), loaded_backbone["features"], atol=1e-5)
     assert isinstance(backbone.head, torch.nn.Linear)
-    answers = backbone.head(found).softmax(1).detach().numpy()
-    assert np.allclose(answers, told["answers"], atol=1e-5)
-    assert (answers.argmax(1) == told["answers"].argmax(1)).all()
+    answers = backbone.head(rows).softmax(1).detach().numpy()
+    assert np.allclose(answers, loaded_backbone["answers"], atol=1e-5)
+    assert (answers.argmax(1) == loaded_backbone["answers"].argmax(1)).all()
     with pytest.raises(HeadstartError, match="OpenVINO can't run: FractionalMaxPool"):
         load(tensorflow / "odd")

@@ -111,6 +111,6 @@ def test_cards_name_graph_files_alone(here: Path) -> None:
     (here / "saved").mkdir()
     (here / "saved" / "saved_model.pb").touch()
     (here / "other").mkdir()
-    found = [card.reference for card in catalog.hub("graph").cards("*")]
-    assert found == ["graph:a.onnx", "graph:b.tflite", "graph:c.xml", "graph:saved"]
+    results = [card.reference for card in catalog.hub("graph").cards("*")]
+    assert results == ["graph:a.onnx", "graph:b.tflite", "graph:c.xml", "graph:saved"]
     assert [card.reference for card in catalog.hub("graph").cards("a*")] == ["graph:a.onnx"]

@@ -55,19 +55,19 @@ def heard(reference: str, samples: np.ndarray) -> tuple[Any, torch.Tensor]:
 def test_a_graph_of_samples_hears_without_a_word(shape: list[int], tmp_path: Path) -> None:
     path = written(tmp_path / "net.xml", shape, 8_000)
     samples = chirps(0)[:20_000]
-    backbone, found = heard(f"graph:{path}", samples)
+    backbone, result = heard(f"graph:{path}", samples)
     assert backbone.modality == "audio" and backbone.preprocess["window"] == 8_000
     assert backbone.preprocess["rate"] == 16_000
     weights = np.random.default_rng(0).normal(size=(8_000, FEATURES)).astype(np.float32)
     windows = [samples[start : start + 8_000] for start in (0, 8_000, 12_000)]
     expected = np.mean([np.maximum(window @ weights, 0) for window in windows], axis=0)
-    np.testing.assert_allclose(found[0].numpy(), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(result[0].numpy(), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_graph_of_a_spectrogram_is_told_by_its_front_end(tmp_path: Path) -> None:
     path = written(tmp_path / "net.xml", [-1, 49, 10, 1], 490)
-    backbone, found = heard(f"graph:{path}?frontend=mlperf-tiny", chirps(1))
-    assert backbone.preprocess["window"] == 48 * 320 + 480 and found.shape == (1, FEATURES)
+    backbone, result = heard(f"graph:{path}?frontend=mlperf-tiny", chirps(1))
+    assert backbone.preprocess["window"] == 48 * 320 + 480 and result.shape == (1, FEATURES)
     with pytest.raises(HeadstartError, match="no spectrogram of 64 bands"):
         catalog.load_backbone(f"graph:{path}?frontend=yamnet")
     with pytest.raises(HeadstartError, match="not known"):
@@ -87,11 +87,11 @@ def test_a_graph_behind_another_is_one_with_it(tmp_path: Path) -> None:
     openvino.save_model(front, tmp_path / "front.xml", compress_to_fp16=False)
     path = written(tmp_path / "net.xml", [1, 20], 20)
     samples = chirps(2)[:2_000]
-    backbone, found = heard(f"graph:{path}?frontend=front.xml&scale=2", samples)
+    backbone, result = heard(f"graph:{path}?frontend=front.xml&scale=2", samples)
     assert backbone.preprocess["window"] == 2_000
     weights = np.random.default_rng(0).normal(size=(20, FEATURES)).astype(np.float32)
     expected = np.maximum((2 * samples).reshape(20, 100).mean(axis=1) @ weights, 0)
-    np.testing.assert_allclose(found[0].numpy(), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(result[0].numpy(), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_faint_sound_is_heard_alike_beside_a_loud_one(tmp_path: Path) -> None:
@@ -123,14 +123,14 @@ def test_a_faint_sound_is_heard_alike_beside_a_loud_one(tmp_path: Path) -> None:
 def test_it_is_saved_and_opened_again(front: str, tmp_path: Path) -> None:
     shape, numbers = ([-1, 49, 10, 1], 490) if front else ([-1, 8_000], 8_000)
     reference = f"graph:{written(tmp_path / 'net.xml', shape, numbers)}{front}"
-    backbone, found = heard(reference, chirps(3))
+    backbone, result = heard(reference, chirps(3))
     artifact(tmp_path / "saved", backbone)
     again = catalog.load_backbone(Reference("checkpoint", str(tmp_path / "saved")))
     assert again.preprocess == backbone.preprocess and again.modality == "audio"
     with torch.no_grad():
         own, other = (Model.of(b, nn.Identity()).eval()(example(b)) for b in (backbone, again))
     torch.testing.assert_close(own, other)
-    assert found.isfinite().all()
+    assert result.isfinite().all()
 
 
 @pytest.mark.slow
@@ -153,8 +153,8 @@ def test_real_ones_hear(shared_data: Path) -> None:
         item = modality.decode(clip, backbone.preprocess)
         with torch.no_grad():
             network = Model.of(backbone, nn.Identity()).eval()
-            found = network(modality.collate([item], backbone.preprocess))
-        assert found.shape == (1, width) and found.isfinite().all() and found.std() > 0
+            model = network(modality.collate([item], backbone.preprocess))
+        assert model.shape == (1, width) and model.isfinite().all() and model.std() > 0
         assert len(backbone.layers) >= 8
     middle = f"graph:{audio}/yamnet.tflite?layer=yamnet_frames/layer9/depthwise_conv/relu/Relu"
     assert catalog.load_backbone(middle).feature_dim == 512

@@ -54,8 +54,8 @@ def test_a_random_one_resizes_as_the_file_does(tmp_path: Path, seed: int) -> Non
     """By how much maps grow is a constant of the file, like weights, and none of them."""
     grow = onnx.helper.make_node("Resize", ["map", "", "scales"], ["larger"])
     scales = tensor("scales", np.array([1, 1, 2, 2], np.float32))
-    given = [*constants("ab"), scales]
-    path = write(tmp_path / "grow.onnx", [*body(), grow], given, ["n", 3, 12, 12])
+    arguments = [*constants("ab"), scales]
+    path = write(tmp_path / "grow.onnx", [*body(), grow], arguments, ["n", 3, 12, 12])
     torch.manual_seed(seed)
     backbone = load(path, trainable="true", output="larger", pretrained="false")
     assert features(backbone, pictures(2, 12)).shape == (2, 6)
@@ -68,8 +68,8 @@ def test_any_tensor_and_any_order_of_axes(tmp_path: Path) -> None:
     rest[0] = node("Conv", "turned a", "first", strides=[2, 2])
     path = write(tmp_path / "last.onnx", [turn, *rest, back], constants("ab"), ["n", 12, 12, 3])
     backbone = load(path, trainable="true", output="last")
-    given = pictures(2, 12)
-    assert torch.allclose(features(backbone, given), expected(given), atol=1e-5)
+    images = pictures(2, 12)
+    assert torch.allclose(features(backbone, images), expected(images), atol=1e-5)
 
 
 def test_matrices_of_no_layer_are_trained_and_shuffled(tmp_path: Path) -> None:
@@ -85,15 +85,15 @@ def test_matrices_of_no_layer_are_trained_and_shuffled(tmp_path: Path) -> None:
     more = [tensor("t", square), tensor("g", weights()["c"]), tensor("h", square.T @ square)]
     path = write(tmp_path / "mixed.onnx", nodes, [*constants("ab"), *more], ["n", 3, 8, 8])
     backbone = load(path, trainable="true", output="features")
-    named = {n: t for stage in backbone.prefix() for n, t in stage.named_parameters()}
-    (name,) = [n for n, t in named.items() if t.shape == (6, 4)]
-    assert torch.equal(named[name], torch.from_numpy(square))
+    by_name = {n: t for stage in backbone.prefix() for n, t in stage.named_parameters()}
+    (name,) = [n for n, t in by_name.items() if t.shape == (6, 4)]
+    assert torch.equal(by_name[name], torch.from_numpy(square))
     features(backbone, pictures()).shape  # noqa: B018
     torch.manual_seed(0)
     bare = load(path, trainable="true", output="features", pretrained="false")
     other = {n: t for stage in bare.prefix() for n, t in stage.named_parameters()}[name]
-    assert not torch.equal(other, named[name])
-    assert torch.equal(other.flatten().sort().values, named[name].flatten().sort().values)
+    assert not torch.equal(other, by_name[name])
+    assert torch.equal(other.flatten().sort().values, by_name[name].flatten().sort().values)
 
 
 def test_it_is_rebuilt_from_its_own_file(path: Path, tmp_path: Path) -> None:
@@ -157,6 +157,6 @@ def test_names_of_nodes_are_never_run(path: Path, monkeypatch: pytest.MonkeyPatc
     for number, each in enumerate(hostile.graph.node):  # torch.fx writes names into its code
         each.name = f'forward"), open("ran", "w"), str("{number}'
     onnx.save(hostile, str(path))
-    found = features(load(path, trainable="true"), pictures())
-    assert torch.allclose(found, expected(pictures()), atol=1e-5)
+    rows = features(load(path, trainable="true"), pictures())
+    assert torch.allclose(rows, expected(pictures()), atol=1e-5)
     assert not Path("ran").exists()

@@ -51,7 +51,7 @@ def test_trees_answer_as_the_library_that_grew_them() -> None:
 
     features, targets = rows(300)
     features = features.round(1)  # so that many lie on a threshold
-    made = list(
+    head = list(
         catalog.head("gradient-boosting").candidates(training(features, targets, "classes", 2))
     )
     theirs = HistGradientBoostingClassifier(
@@ -63,7 +63,7 @@ def test_trees_answer_as_the_library_that_grew_them() -> None:
         random_state=0,
     ).fit(features, targets)
     others = rows(500, seed=1)[0].round(1)
-    outputs = answers(made[-1], others)
+    outputs = answers(head[-1], others)
     np.testing.assert_allclose(
         outputs[:, 1] - outputs[:, 0], theirs.decision_function(others), atol=1e-4
     )
@@ -76,8 +76,8 @@ def test_trees_of_xgboost_answer_as_it_does() -> None:
     features, targets = rows(300)
     features = features.round(1)
     many = targets + (features[:, 2] > 0.5)
-    for wanted, labels in ((targets, 2), (many, 3)):
-        made = list(ours.XGBoost().candidates(training(features, wanted, "classes", labels)))[-1]
+    for expected, labels in ((targets, 2), (many, 3)):
+        head = list(ours.XGBoost().candidates(training(features, expected, "classes", labels)))[-1]
         settings = {
             "objective": "binary:logistic" if labels == 2 else "multi:softprob",
             "base_score": 0.5 if labels == 2 else 0.0,
@@ -87,34 +87,34 @@ def test_trees_of_xgboost_answer_as_it_does() -> None:
             "subsample": 0.8,
             "seed": 0,
         } | ({"num_class": 3} if labels == 3 else {})
-        booster = xgboost.train(settings, xgboost.DMatrix(features, wanted), 100)
+        booster = xgboost.train(settings, xgboost.DMatrix(features, expected), 100)
         others = rows(500, seed=1)[0].round(1)
         theirs = booster.predict(xgboost.DMatrix(others), output_margin=True)
-        outputs = answers(made, others)
-        found = outputs[:, 1] - outputs[:, 0] if labels == 2 else outputs
-        np.testing.assert_allclose(found, theirs, atol=1e-4)
+        outputs = answers(head, others)
+        result = outputs[:, 1] - outputs[:, 0] if labels == 2 else outputs
+        np.testing.assert_allclose(result, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["gradient-boosting", "knn"])
 def test_an_engine_for_the_cpu_runs_them_for_any_batch(name: str, own_cache: Path) -> None:
     features, targets = rows(60)
-    made = list(catalog.head(name).candidates(training(features, targets, "classes", 2)))[-1]
+    head = list(catalog.head(name).candidates(training(features, targets, "classes", 2)))[-1]
     sample, cpu = torch.from_numpy(features[:16]), torch.device("cpu")
     engine = fastest(
-        made, sample, cpu, engine="openvino", precision="fp32", key=None, progress=Silent()
+        head, sample, cpu, engine="openvino", precision="fp32", key=None, progress=Silent()
     )
     for count in (1, 16, 60):
-        given = torch.from_numpy(features[:count])
-        np.testing.assert_allclose(engine.run(given), made(given).numpy(), rtol=1e-3, atol=1e-4)
+        inputs = torch.from_numpy(features[:count])
+        np.testing.assert_allclose(engine.run(inputs), head(inputs).numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_what_is_not_linear_needs_a_head_that_is_not() -> None:
     features, targets = rows(200)
-    given, (others, truth) = training(features, targets, "classes", 2), rows(200, seed=1)
+    training_set, (others, truth) = training(features, targets, "classes", 2), rows(200, seed=1)
     right = {}
     for name in ("ridge", "knn", "gradient-boosting"):
-        made = list(catalog.head(name).candidates(given))
-        right[name] = max((answers(each, others).argmax(1) == truth).mean() for each in made)
+        items = list(catalog.head(name).candidates(training_set))
+        right[name] = max((answers(each, others).argmax(1) == truth).mean() for each in items)
     assert right["ridge"] < 0.65 < min(right["knn"], right["gradient-boosting"])
 
 
@@ -129,9 +129,9 @@ def test_a_run_with_another_head_says_what_it_was_worth(pictures: Path, tmp_path
     entries = record.read(out)
     assert entries["head"]["name"] == "knn"
     assert entries["strategy"] == "feature-extraction?head=knn"
-    left = weights.read(out / "model.safetensors").state
+    state = weights.read(out / "model.safetensors").state
     assert (
-        left.keys()
+        state.keys()
         == Model.of(tiny.backbone("seeded:convnet"), nn.Identity()).backbone_state().keys()
     )
     assert hs.evaluate(out, pictures).score.value > 0.9
@@ -157,9 +157,9 @@ def test_every_head_goes_the_whole_way(
     settings = replace(QUICK, head=name, delimiter=";" if kind == "label-sets" else None)
     out = tmp_path / "model"
     result = hs.fit(pictures / "list.csv", "seeded:convnet", out, settings=settings)
-    asked = result.evidence.dropped or result.evidence.arms["chosen"]
-    assert asked.strategy == f"feature-extraction?head={name}"
-    assert asked.scores.mean() > result.evidence.arms["naive"].scores.mean()
+    request = result.evidence.dropped or result.evidence.arms["chosen"]
+    assert request.strategy == f"feature-extraction?head={name}"
+    assert request.scores.mean() > result.evidence.arms["naive"].scores.mean()
     assert hs.reproduce(out, tmp_path / "again").evidence.strategy == result.evidence.strategy
     one, other = (
         weights.read(path / "model.safetensors").state for path in (out, tmp_path / "again")
@@ -173,8 +173,8 @@ def saved(fitted: Fitted, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(fitted.folder, tmp_path / "saved"))
     backbone = catalog.load_backbone(f"checkpoint:{fitted.folder}")
     features, targets = rows(60, backbone.feature_dim)
-    given = training(features, targets, "classes", 2)
-    head = next(iter(catalog.head("gradient-boosting").candidates(given)))
+    training_set = training(features, targets, "classes", 2)
+    head = next(iter(catalog.head("gradient-boosting").candidates(training_set)))
     boosted = replace(artifact.read(fitted.folder), head={"name": "gradient-boosting"})
     model = Model.of(backbone, head)
     artifact.save(folder, model, backbone, boosted, artifact.read_evidence(fitted.folder))
@@ -248,9 +248,9 @@ def test_a_forged_head_runs_nothing(
 
 def test_the_head_belongs_to_frozen_features() -> None:
     knn = Settings(head="knn")
-    wanted = "feature-extraction?head=knn"
-    for strategy in (None, "feature-extraction", wanted):
-        assert str(StrategySpec.of(strategy, knn)) == wanted
+    expected = "feature-extraction?head=knn"
+    for strategy in (None, "feature-extraction", expected):
+        assert str(StrategySpec.of(strategy, knn)) == expected
     assert str(StrategySpec.of("lp-ft", Settings())) == "lp-ft"
     for strategy in (
         "lp-ft",
@@ -260,7 +260,7 @@ def test_the_head_belongs_to_frozen_features() -> None:
     ):
         with pytest.raises(HeadstartError, match=r"The head knn is fitted on frozen features"):
             StrategySpec.of(strategy, knn)
-    names = ("lp-ft", "feature-extraction", "feature-extraction?head=trained", wanted)
+    names = ("lp-ft", "feature-extraction", "feature-extraction?head=trained", expected)
     assert [StrategySpec.of(name).head for name in names] == [None, None, None, "knn"]
 
 

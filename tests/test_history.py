@@ -44,8 +44,8 @@ def test_a_repeated_run_replaces_the_same_backbone_on_the_same_data() -> None:
     history.remember([past(), past(backbone="timm:b"), past(data="e"), past(task="other")])
     again = past(score=0.9, when=5.0)
     history.remember([again])
-    found = list(history.recall())
-    assert found == [past(backbone="timm:b"), past(data="e"), past(task="other"), again]
+    items = list(history.recall())
+    assert items == [past(backbone="timm:b"), past(data="e"), past(task="other"), again]
 
 
 def test_only_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

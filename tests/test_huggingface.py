@@ -51,10 +51,10 @@ def test_stages_equal_transformers_own_network(kind: str, own: bool, tmp_path: P
     for size in ((3, 13), (2, 31), (1, 3)):
         batch = texts(fed["pad"], *size, types=fed["types"])
         with torch.no_grad():
-            found = model(batch)
-        wanted = reference(network, batch, own)
-        assert found.shape == wanted.shape
-        assert torch.allclose(found, wanted, atol=1e-5), (found - wanted).abs().max()
+            result = model(batch)
+        expected = reference(network, batch, own)
+        assert result.shape == expected.shape
+        assert torch.allclose(result, expected, atol=1e-5), (result - expected).abs().max()
     assert features(backbone, batch).shape[1] == backbone.feature_dim
 
 
@@ -69,11 +69,11 @@ def test_tensors_keep_their_names_and_stand_in_one_stage(
     names = [name for state in stages for name in state]
     assert len(names) == len(set(names))
     theirs = network.state_dict()
-    left = set(theirs) - set(names)
+    remaining = set(theirs) - set(names)
     if own:
-        assert left == {f"{backbone.head_name}.weight", f"{backbone.head_name}.bias"}
+        assert remaining == {f"{backbone.head_name}.weight", f"{backbone.head_name}.bias"}
     else:
-        assert {name.partition(".")[0] for name in left} <= {"pooler"}
+        assert {name.partition(".")[0] for name in remaining} <= {"pooler"}
     for state in stages:
         for name, tensor in state.items():
             assert torch.equal(tensor, theirs[name]), name
@@ -115,7 +115,7 @@ def test_every_tensor_is_trained(kind: str, own: bool, tmp_path: Path) -> None:
 def test_stages_run_in_low_precision(kind: str, tmp_path: Path) -> None:
     backbone = load(small_encoder(tmp_path, kind), own=False)
     batch = texts(backbone.preprocess["pad"])
-    wanted = features(backbone, batch)
+    expected = features(backbone, batch)
     model = Model.of(backbone, nn.Identity()).eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         cast = model(batch)
@@ -123,8 +123,8 @@ def test_stages_run_in_low_precision(kind: str, tmp_path: Path) -> None:
     with torch.inference_mode():
         low = rounded(batch)
     assert low.dtype == torch.bfloat16
-    for found in (cast.float(), low.float()):
-        assert torch.cosine_similarity(found, wanted).min() > 0.999
+    for result in (cast.float(), low.float()):
+        assert torch.cosine_similarity(result, expected).min() > 0.999
 
 
 def test_rotated_positions_keep_their_precision_in_bf16(tmp_path: Path) -> None:
@@ -132,11 +132,11 @@ def test_rotated_positions_keep_their_precision_in_bf16(tmp_path: Path) -> None:
     network = encoder("modernbert", max_position_embeddings=2000)
     backbone = load(save_encoder(tmp_path, network), own=False)
     batch = texts(items=1, length=1000)
-    wanted = features(backbone, batch)
+    expected = features(backbone, batch)
     for part in backbone.prefix():
         part.to(torch.bfloat16)
-    found = features(backbone, batch)
-    assert torch.cosine_similarity(found.float(), wanted).min() > 0.999
+    rows = features(backbone, batch)
+    assert torch.cosine_similarity(rows.float(), expected).min() > 0.999
 
 
 @EVERY
@@ -147,8 +147,8 @@ def test_openvino_agrees_on_texts_of_any_length(kind: str, tmp_path: Path) -> No
     engine = OpenVinoEngine(network, texts(fed["pad"], types=fed["types"]), "fp32", None)
     for size in ((4, 9), (2, 31)):
         batch = texts(fed["pad"], *size, types=fed["types"])
-        wanted = features(backbone, batch).numpy()
-        np.testing.assert_allclose(engine.run(batch), wanted, atol=1e-3)
+        expected = features(backbone, batch).numpy()
+        np.testing.assert_allclose(engine.run(batch), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert", "mpnet", "deberta-v2 convolution"])
@@ -189,9 +189,9 @@ def test_random_weights_follow_the_seed_and_loaded_ones_leave_it_alone(tmp_path:
     hashes = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        found = catalog.load_backbone(f"hf:{tmp_path}?pretrained=false").origin
-        assert not found.pretrained
-        hashes.append(found.weights_hash)
+        origin = catalog.load_backbone(f"hf:{tmp_path}?pretrained=false").origin
+        assert not origin.pretrained
+        hashes.append(origin.weights_hash)
     assert hashes[0] == hashes[1] != hashes[2]
     before = torch.get_rng_state()
     load(tmp_path, own=False)

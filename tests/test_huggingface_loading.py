@@ -66,16 +66,16 @@ def test_sentence_encoders_keep_their_pooling(
     batch = texts()
     with torch.no_grad():
         hidden = encoder("bert")(batch["input_ids"], batch["mask"]).last_hidden_state
-    found = features(backbone, batch)
-    for row, states, mask in zip(found, hidden, batch["mask"], strict=True):
+    rows = features(backbone, batch)
+    for row, states, mask in zip(rows, hidden, batch["mask"], strict=True):
         count = mask.sum()
-        wanted = torch.cat([POOLS[way](states[:count], count.float()) for way in ways])
-        assert torch.allclose(row, wanted / wanted.norm(), atol=1e-5)
+        expected = torch.cat([POOLS[way](states[:count], count.float()) for way in ways])
+        assert torch.allclose(row, expected / expected.norm(), atol=1e-5)
     assert backbone.feature_dim == 32 * len(ways)
     assert backbone.preprocess["max_length"] == 20
-    kept = {"modules.json", "1_Pooling/config.json", "sentence_bert_config.json"}
-    assert kept <= set(backbone.files)
-    assert all(backbone.files[name] == (folder / name).read_bytes() for name in kept)
+    files = {"modules.json", "1_Pooling/config.json", "sentence_bert_config.json"}
+    assert files <= set(backbone.files)
+    assert all(backbone.files[name] == (folder / name).read_bytes() for name in files)
 
 
 def test_asking_for_a_pooling_overrules_the_folders(tmp_path: Path) -> None:
@@ -110,23 +110,23 @@ def test_own_pooling_is_the_default_where_it_was_trained(
     folder = small_encoder(tmp_path, kind, classifier)
     backbone = catalog.load_backbone(f"hf:{folder}")
     assert backbone.architecture.options["pooling"] == ("own" if own else "mean")
-    named = catalog.load_backbone(f"hf:{folder}?pooling={'own' if own else 'mean'}")
-    assert named.origin.weights_hash == backbone.origin.weights_hash
+    network = catalog.load_backbone(f"hf:{folder}?pooling={'own' if own else 'mean'}")
+    assert network.origin.weights_hash == backbone.origin.weights_hash
     batch = texts(backbone.preprocess["pad"])
-    assert torch.equal(features(named, batch), features(backbone, batch))
+    assert torch.equal(features(network, batch), features(backbone, batch))
 
 
 def test_own_pooling_that_was_never_trained_begins_at_random(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path, "distilbert")
-    found = []
+    results = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         backbone = catalog.load_backbone(f"hf:{folder}?pooling=own")
         state = backbone.pool.state_dict()
-        found.append(state["pre_classifier.weight"])
+        results.append(state["pre_classifier.weight"])
         assert state["pre_classifier.weight"].std() > 0
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
     torch.testing.assert_close(
         backbone.stages["embeddings"].state_dict()["distilbert.embeddings.word_embeddings.weight"],
         encoder("distilbert").embeddings.word_embeddings.weight.detach(),
@@ -162,21 +162,21 @@ def test_checkpoints_of_all_ages_load(
     change: Callable[[dict[str, Tensor]], dict[str, Tensor]], tmp_path: Path
 ) -> None:
     folder = small_encoder(tmp_path)
-    wanted = catalog.load_backbone(f"hf:{folder}")
+    expected = catalog.load_backbone(f"hf:{folder}")
     rewrite(folder, change)
-    found = catalog.load_backbone(f"hf:{folder}")
-    assert found.architecture == wanted.architecture
+    backbone = catalog.load_backbone(f"hf:{folder}")
+    assert backbone.architecture == expected.architecture
     batch = texts()
-    assert torch.allclose(features(found, batch), features(wanted, batch), atol=1e-2)
-    assert (found.origin.weights_hash == wanted.origin.weights_hash) == (change is old)
+    assert torch.allclose(features(backbone, batch), features(expected, batch), atol=1e-2)
+    assert (backbone.origin.weights_hash == expected.origin.weights_hash) == (change is old)
 
 
 def test_tensors_that_transformers_leaves_out_are_left_out(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path, "deberta-v2")
-    wanted = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
+    expected = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
     table = {"embeddings.position_embeddings.weight": torch.ones(64, 32)}
     rewrite(folder, lambda state: state | table)
-    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == wanted
+    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == expected
     rewrite(folder, lambda state: state | {"encoder.layer.2.scale": torch.ones(1)})
     with pytest.raises(WeightsError, match=r"left over: encoder\.layer\.2\.scale"):
         catalog.load_backbone(f"hf:{folder}")
@@ -184,7 +184,7 @@ def test_tensors_that_transformers_leaves_out_are_left_out(tmp_path: Path) -> No
 
 def test_weights_in_half_precision_or_in_several_files_load(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path)
-    wanted = features(catalog.load_backbone(f"hf:{folder}"), texts())
+    expected = features(catalog.load_backbone(f"hf:{folder}"), texts())
     state = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     names = sorted(state)
@@ -192,9 +192,9 @@ def test_weights_in_half_precision_or_in_several_files_load(tmp_path: Path) -> N
     for file in set(places.values()):
         save_file({n: state[n].bfloat16() for n in names if places[n] == file}, folder / file)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
-    found = features(catalog.load_backbone(f"hf:{folder}"), texts())
-    assert found.dtype == torch.float32
-    assert torch.cosine_similarity(found, wanted).min() > 0.999
+    rows = features(catalog.load_backbone(f"hf:{folder}"), texts())
+    assert rows.dtype == torch.float32
+    assert torch.cosine_similarity(rows, expected).min() > 0.999
     (folder / places[names[-1]]).unlink()
     with pytest.raises(WeightsError, match=r"names model-2-of-2\.safetensors, which is missing"):
         catalog.load_backbone(f"hf:{folder}")
@@ -202,12 +202,12 @@ def test_weights_in_half_precision_or_in_several_files_load(tmp_path: Path) -> N
 
 def test_a_bin_of_tensors_loads_and_one_of_code_is_refused(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path)
-    wanted = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
+    expected = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
     state = load_file(folder / "model.safetensors")
     torch.save(state, folder / "pytorch_model.bin")
     torch.save({"model": nn.Linear(1, 1)}, folder / "code.bin")
     (folder / "model.safetensors").unlink()
-    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == wanted
+    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == expected
     shutil.copy(folder / "code.bin", folder / "pytorch_model.bin")
     with pytest.raises(WeightsError, match=r"pytorch_model\.bin wants to run code"):
         catalog.load_backbone(f"hf:{folder}")
@@ -215,11 +215,11 @@ def test_a_bin_of_tensors_loads_and_one_of_code_is_refused(tmp_path: Path) -> No
 
 def test_code_in_the_folder_is_never_run(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path)
-    wanted = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
+    expected = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: ...\n")
     where = {"AutoModel": "evil.Evil", "AutoConfig": "evil.Evil", "AutoTokenizer": "evil.Evil"}
     edit(folder / "config.json", auto_map=where)
-    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == wanted
+    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == expected
     assert not (tmp_path / "ran").exists()
     assert "auto_map" not in catalog.load_backbone(f"hf:{folder}").native
 
@@ -234,9 +234,9 @@ def test_a_classifiers_head_comes_with_it(kind: str, tmp_path: Path) -> None:
     assert catalog.load_backbone(f"hf:{folder}?pooling=mean").head is None
     batch = texts(backbone.preprocess["pad"])
     with torch.no_grad():
-        wanted = network(batch["input_ids"], batch["mask"]).logits
-        found = Model.of(backbone, backbone.head).eval()(batch)
-    assert torch.allclose(found, wanted, atol=1e-5)
+        logits = network(batch["input_ids"], batch["mask"]).logits
+        result = Model.of(backbone, backbone.head).eval()(batch)
+    assert torch.allclose(result, logits, atol=1e-5)
 
 
 def test_a_named_file_must_fit_but_for_its_head(tmp_path: Path) -> None:
@@ -245,11 +245,11 @@ def test_a_named_file_must_fit_but_for_its_head(tmp_path: Path) -> None:
     state = Model.of(backbone, nn.Identity()).backbone_state()
     file = tmp_path / "mine.safetensors"
     save_file({**state, "head.weight": torch.ones(4, 32), "head.bias": torch.ones(4)}, file)
-    found = catalog.load_backbone(f"hf:{folder}@{file}?pooling=mean&pretrained=false")
-    assert isinstance(found.head, nn.Linear)
-    assert found.head.out_features == 4
-    assert found.origin.weights_hash == backbone.origin.weights_hash
-    assert (found.origin.pretrained, found.origin.reference.count("@")) == (True, 1)
+    network = catalog.load_backbone(f"hf:{folder}@{file}?pooling=mean&pretrained=false")
+    assert isinstance(network.head, nn.Linear)
+    assert network.head.out_features == 4
+    assert network.origin.weights_hash == backbone.origin.weights_hash
+    assert (network.origin.pretrained, network.origin.reference.count("@")) == (True, 1)
     save_file({**state, "head.weight": torch.ones(4, 31)}, file)
     with pytest.raises(WeightsError, match="holds a head for 31 features"):
         catalog.load_backbone(f"hf:{folder}@{file}?pooling=mean")
@@ -266,19 +266,19 @@ def test_a_named_file_must_fit_but_for_its_head(tmp_path: Path) -> None:
 def test_the_tokenizer_is_kept_without_padding_and_truncation(tmp_path: Path) -> None:
     folder = small_encoder(tmp_path)
     backbone = catalog.load_backbone(f"hf:{folder}")
-    kept = backbone.files["tokenizer.json"]
-    settings = json.loads(kept)
+    tokenizer = backbone.files["tokenizer.json"]
+    settings = json.loads(tokenizer)
     assert (settings["padding"], settings["truncation"]) == (None, None)
     assert settings["model"] == json.loads((folder / "tokenizer.json").read_text())["model"]
     assert backbone.preprocess == {
-        "tokenizer": hashlib.sha256(kept).hexdigest(),
+        "tokenizer": hashlib.sha256(tokenizer).hexdigest(),
         "max_length": 60,  # the tokenizer's own
         "pad": 0,
         "unknown": 1,
         "types": True,
     }
-    (folder / "tokenizer.json").write_bytes(kept)
-    assert catalog.load_backbone(f"hf:{folder}").files["tokenizer.json"] == kept
+    (folder / "tokenizer.json").write_bytes(tokenizer)
+    assert catalog.load_backbone(f"hf:{folder}").files["tokenizer.json"] == tokenizer
 
 
 def test_an_older_tokenizer_is_made_into_one(tmp_path: Path) -> None:
@@ -318,17 +318,17 @@ def test_the_longest_text_is_what_model_and_tokenizer_allow(
     backbone = catalog.load_backbone(f"hf:{folder}")
     assert backbone.preprocess["max_length"] == length
     features(backbone, texts(backbone.preprocess["pad"], 2, length))
-    asked = catalog.load_backbone(f"hf:{folder}?max_length=5")
-    assert asked.preprocess["max_length"] == 5
-    assert catalog.load_backbone(asked.architecture).preprocess == asked.preprocess
+    network = catalog.load_backbone(f"hf:{folder}?max_length=5")
+    assert network.preprocess["max_length"] == 5
+    assert catalog.load_backbone(network.architecture).preprocess == network.preprocess
 
 
 def test_long_models_stop_at_512_unless_asked(tmp_path: Path) -> None:
     folder = save_encoder(tmp_path, encoder("modernbert", max_position_embeddings=4000))
     edit(folder / "tokenizer_config.json", model_max_length=None)
     assert catalog.load_backbone(f"hf:{folder}").preprocess["max_length"] == 512
-    asked = catalog.load_backbone(f"hf:{folder}?max_length=3000")
-    assert asked.preprocess["max_length"] == 3000
+    backbone = catalog.load_backbone(f"hf:{folder}?max_length=3000")
+    assert backbone.preprocess["max_length"] == 3000
 
 
 def test_special_tokens_are_found_wherever_they_are_written(tmp_path: Path) -> None:
@@ -416,13 +416,13 @@ def test_cards_tell_what_folders_here_hold(tmp_path: Path, monkeypatch: pytest.M
 def test_bad_references_are_one_sentence(reference: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     other = save_encoder(tmp_path / "other", encoder("bert", vocab_size=41, type_vocab_size=3))
-    given = reference.format(
+    inputs = reference.format(
         empty=tmp_path / "empty",
         here=small_encoder(tmp_path / "here"),
         other=other / "model.safetensors",
     )
     with pytest.raises(HeadstartError) as caught:
-        catalog.load_backbone(given)
+        catalog.load_backbone(inputs)
     assert message in str(caught.value)
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)

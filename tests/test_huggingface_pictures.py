@@ -45,9 +45,9 @@ def features(backbone: Backbone, batch: Tensor) -> Tensor:
     return rows
 
 
-def library_features(made: Any, batch: Tensor, pooling: str) -> Tensor:
+def library_features(value: Any, batch: Tensor, pooling: str) -> Tensor:
     """The library's own features of a tower."""
-    tower = made.vision_model if type(made).__name__ in ("CLIPModel", "SiglipModel") else made
+    tower = value.vision_model if type(value).__name__ in ("CLIPModel", "SiglipModel") else value
     with torch.no_grad():
         answer = tower(batch)
     last: Tensor = answer.last_hidden_state
@@ -64,13 +64,13 @@ def library_features(made: Any, batch: Tensor, pooling: str) -> Tensor:
 
 @CLASSIFIED
 def test_a_classifier_equals_its_library(kind: str, tmp_path: Path) -> None:
-    made = network(kind, classifier=True)
+    model = network(kind, classifier=True)
     backbone = catalog.load_backbone(f"hf:{saved_by_library(tmp_path, kind, True)}")
     assert isinstance(backbone.head, nn.Linear)
     batch = pictures(kind)
     with torch.no_grad():
-        found, wanted = backbone.head(features(backbone, batch)), made(batch).logits
-    assert torch.allclose(found, wanted, atol=1e-5)
+        head, logits = backbone.head(features(backbone, batch)), model(batch).logits
+    assert torch.allclose(head, logits, atol=1e-5)
     assert (backbone.modality, backbone.library) == ("image", "transformers")
     assert list(backbone.stages) == ["embeddings", "layer 0", "layer 1"]
 
@@ -84,9 +84,9 @@ def test_features_equal_their_library(kind: str, pooling: str, tmp_path: Path) -
             catalog.load_backbone(reference)
         return
     backbone, batch = catalog.load_backbone(reference), pictures(kind)
-    wanted = library_features(network(kind), batch, pooling)
-    assert torch.allclose(features(backbone, batch), wanted, atol=1e-5)
-    assert backbone.feature_dim == wanted.shape[1]
+    expected = library_features(network(kind), batch, pooling)
+    assert torch.allclose(features(backbone, batch), expected, atol=1e-5)
+    assert backbone.feature_dim == expected.shape[1]
 
 
 @EVERY
@@ -114,11 +114,11 @@ def test_stages_part_the_network(kind: str, tmp_path: Path) -> None:
 def test_openvino_agrees(kind: str, tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{saved_by_library(tmp_path, kind)}")
     batch = pictures(kind)
-    wanted = features(backbone, batch)
+    expected = features(backbone, batch)
     stages = nn.Sequential(*backbone.prefix()).eval()
     engine = OpenVinoEngine(stages, batch, "fp32", None)
-    np.testing.assert_allclose(engine.run(batch[:2]), wanted[:2].numpy(), atol=1e-3)
-    assert torch.allclose(features(backbone, batch), wanted, atol=1e-5)  # tracing changed nothing
+    np.testing.assert_allclose(engine.run(batch[:2]), expected[:2].numpy(), atol=1e-3)
+    assert torch.allclose(features(backbone, batch), expected, atol=1e-5)  # tracing changed nothing
 
 
 @pytest.mark.parametrize("whole", WHOLE)
@@ -126,9 +126,9 @@ def test_of_two_towers_the_one_for_pictures_is_taken(whole: str, tmp_path: Path)
     both = catalog.load_backbone(f"hf:{saved_by_library(tmp_path / 'both', whole)}?pooling=pooler")
     tower = network(whole).vision_model
     alone = save_pictures(tmp_path / "alone", tower)
-    found = catalog.load_backbone(f"hf:{alone}?pooling=pooler")
-    assert found.origin.weights_hash == both.origin.weights_hash
-    assert found.native.items() >= both.native.items()
+    backbone = catalog.load_backbone(f"hf:{alone}?pooling=pooler")
+    assert backbone.origin.weights_hash == both.origin.weights_hash
+    assert backbone.native.items() >= both.native.items()
     assert "text_config" not in catalog.load_backbone(f"hf:{tmp_path / 'both'}").native
 
 
@@ -143,14 +143,14 @@ def test_its_library_opens_a_classifier(kind: str, tmp_path: Path) -> None:
     backbone = catalog.load_backbone(f"hf:{saved_by_library(tmp_path / 'source', kind)}")
     head = nn.Linear(backbone.feature_dim, len(LABELS))
     folder = saved(tmp_path / "saved", backbone, head)
-    theirs, told = AutoModelForImageClassification.from_pretrained(folder, output_loading_info=True)
-    assert not any(told.values()), told
+    theirs, info = AutoModelForImageClassification.from_pretrained(folder, output_loading_info=True)
+    assert not any(info.values()), info
     assert theirs.config.id2label == dict(enumerate(LABELS))
     batch = pictures(kind)
     with torch.no_grad():
-        wanted = theirs.eval()(batch).logits
-        found = head(features(backbone, batch))
-    assert torch.allclose(found, wanted, atol=1e-5)
+        logits = theirs.eval()(batch).logits
+        result = head(features(backbone, batch))
+    assert torch.allclose(result, logits, atol=1e-5)
     assert processors.from_pretrained(folder).crop_size.height == side(kind)
     for reference in (f"checkpoint:{folder}", f"hf:{folder}"):
         again = catalog.load_backbone(reference)
@@ -170,8 +170,8 @@ def test_its_library_opens_the_tower(kind: str, pooling: str, tmp_path: Path) ->
     backbone = catalog.load_backbone(f"hf:{source}?pooling={pooling}")
     folder = saved(tmp_path / "saved", backbone)
     theirs, batch = AutoModel.from_pretrained(folder).eval(), pictures(kind)
-    wanted = library_features(theirs, batch, pooling)
-    assert torch.allclose(features(backbone, batch), wanted, atol=1e-5)
+    expected = library_features(theirs, batch, pooling)
+    assert torch.allclose(features(backbone, batch), expected, atol=1e-5)
     again = catalog.load_backbone(f"checkpoint:{folder}")
     assert torch.equal(features(again, batch), features(backbone, batch))
     assert isinstance(again.head, nn.Linear)
@@ -182,11 +182,11 @@ def test_its_library_opens_the_tower(kind: str, pooling: str, tmp_path: Path) ->
 
 def test_a_bin_and_half_precision(tmp_path: Path) -> None:
     folder = saved_by_library(tmp_path, "vit")
-    wanted = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
+    expected = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
     state = load_file(folder / "model.safetensors")
     torch.save(state, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == wanted
+    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == expected
     save_file({n: t.half() for n, t in state.items()}, folder / "model.safetensors")
     half = catalog.load_backbone(f"hf:{folder}")
     assert next(iter(half.stages["layer 0"].parameters())).dtype == torch.float32
@@ -196,9 +196,9 @@ def test_random_weights_follow_the_seed_and_loaded_ones_leave_it_alone(tmp_path:
     folder, hashes = saved_by_library(tmp_path, "vit"), []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        found = catalog.load_backbone(f"hf:{folder}?pretrained=false").origin
-        assert not found.pretrained
-        hashes.append(found.weights_hash)
+        origin = catalog.load_backbone(f"hf:{folder}?pretrained=false").origin
+        assert not origin.pretrained
+        hashes.append(origin.weights_hash)
     assert hashes[0] == hashes[1] != hashes[2]
     before = torch.get_rng_state()
     catalog.load_backbone(f"hf:{folder}")
@@ -278,10 +278,10 @@ def theirs(folder: Path, picture: Image.Image) -> Tensor:
 
 def alike(backbone: Backbone, folder: Path, picture: Image.Image) -> None:
     """Assert that both feed the same, but for a level of 255 here and there."""
-    found, wanted = ours(backbone, picture), theirs(folder, picture)
+    result, expected = ours(backbone, picture), theirs(folder, picture)
     level = 1 / (255 * min(backbone.preprocess["std"]))
-    assert found.shape == wanted.shape
-    off = (found - wanted).abs()
+    assert result.shape == expected.shape
+    off = (result - expected).abs()
     assert off.max() <= 1.01 * level, off.max() / level
     assert off.mean() <= 0.02 * level, off.mean() / level
 
@@ -407,8 +407,8 @@ def test_grey_pictures(tmp_path: Path) -> None:
     from transformers import AutoModel, ViTConfig
 
     auto: Any = AutoModel
-    made = auto.from_config(ViTConfig(**KINDS["vit"], num_channels=1))
-    folder = save_pictures(tmp_path, made, {"image_mean": [0.3], "image_std": [0.2]})
+    model = auto.from_config(ViTConfig(**KINDS["vit"], num_channels=1))
+    folder = save_pictures(tmp_path, model, {"image_mean": [0.3], "image_std": [0.2]})
     backbone = catalog.load_backbone(f"hf:{folder}")
     assert backbone.preprocess["channels"] == 1
     assert ours(backbone, photo(50, 50)).shape == (1, 32, 32)
@@ -451,12 +451,12 @@ def test_pictures_of_a_size_that_the_network_cannot_take(tmp_path: Path) -> None
 
 def test_code_in_the_folder_is_never_run(tmp_path: Path) -> None:
     folder = saved_by_library(tmp_path, "vit")
-    wanted = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
+    expected = catalog.load_backbone(f"hf:{folder}").origin.weights_hash
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: ...\n")
     where = {"AutoModel": "evil.Evil", "AutoConfig": "evil.Evil"}
     edit(folder / "config.json", auto_map=where)
     edit(folder / "preprocessor_config.json", auto_map={"AutoImageProcessor": "evil.Evil"})
-    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == wanted
+    assert catalog.load_backbone(f"hf:{folder}").origin.weights_hash == expected
     assert not (tmp_path / "ran").exists()
 
 

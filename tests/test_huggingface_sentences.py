@@ -33,38 +33,38 @@ def library() -> Any:
     return modules
 
 
-def answers(backbone: Backbone, given: list[str] = TEXTS) -> np.ndarray:
+def answers(backbone: Backbone, inputs: list[str] = TEXTS) -> np.ndarray:
     """What our stages make of texts, read by our own modality, one at a time."""
     text = catalog.modality("text").fitted(backbone)
     network = nn.Sequential(*backbone.prefix()).eval()
     rows = []
     with torch.no_grad():
-        for each in given:
+        for each in inputs:
             item = text.decode(each.encode(), backbone.preprocess)
             rows.append(network(text.collate([item], backbone.preprocess))[0].numpy())
     return np.stack(rows)
 
 
-def encoded(folder: Path, given: list[str] = TEXTS) -> np.ndarray:
+def encoded(folder: Path, inputs: list[str] = TEXTS) -> np.ndarray:
     """What sentence-transformers answers, left to itself."""
     from sentence_transformers import SentenceTransformer
 
     model: Any = SentenceTransformer(str(folder), device="cpu")
-    rows: np.ndarray = model.encode(given, show_progress_bar=False)
+    rows: np.ndarray = model.encode(inputs, show_progress_bar=False)
     return rows
 
 
 def agrees(folder: Path, scratch: Path) -> Backbone:
     """Assert that the folder, and what is saved of it, answer alike in both libraries."""
-    wanted = encoded(folder)
+    expected = encoded(folder)
     backbone = catalog.load_backbone(f"hf:{folder}")
-    np.testing.assert_allclose(answers(backbone), wanted, atol=1e-5)
-    assert backbone.feature_dim == wanted.shape[1]
+    np.testing.assert_allclose(answers(backbone), expected, atol=1e-5)
+    assert backbone.feature_dim == expected.shape[1]
     again = saved(scratch, backbone)
-    np.testing.assert_allclose(encoded(again), wanted, atol=1e-5)
+    np.testing.assert_allclose(encoded(again), expected, atol=1e-5)
     for reference in (f"checkpoint:{again}", f"hf:{again}"):
         opened = catalog.load_backbone(reference)
-        np.testing.assert_allclose(answers(opened), wanted, atol=1e-5)
+        np.testing.assert_allclose(answers(opened), expected, atol=1e-5)
         assert opened.origin.weights_hash == backbone.origin.weights_hash
         assert (opened.preprocess, dict(opened.files)) == (backbone.preprocess, backbone.files)
         assert opened.folders == backbone.folders

@@ -119,8 +119,8 @@ def features(backbone: Backbone, samples: np.ndarray) -> np.ndarray:
     item = modality.decode(encoded(samples, subtype="FLOAT"), backbone.preprocess)
     network = nn.Sequential(*backbone.stages.values()).eval()
     with torch.no_grad():
-        found: torch.Tensor = network(modality.collate([item], backbone.preprocess))
-    return np.asarray(found[0].numpy())
+        model: torch.Tensor = network(modality.collate([item], backbone.preprocess))
+    return np.asarray(model[0].numpy())
 
 
 def theirs(model: Any, extractor: Any, samples: np.ndarray, rate: int) -> np.ndarray:
@@ -135,8 +135,8 @@ def theirs(model: Any, extractor: Any, samples: np.ndarray, rate: int) -> np.nda
         tower = isinstance(model, transformers.ClapModel)
         answer = model.audio_model(**fed) if tower else model(**fed)
     pooled = tower or isinstance(model, transformers.ASTModel)
-    found = answer.pooler_output if pooled else answer.last_hidden_state.mean(1)
-    return np.asarray(found[0].numpy())
+    result = answer.pooler_output if pooled else answer.last_hidden_state.mean(1)
+    return np.asarray(result[0].numpy())
 
 
 @pytest.mark.parametrize("saved", KINDS, indirect=True)
@@ -146,8 +146,8 @@ def test_features_are_the_librarys_own(saved: tuple[Path, Any, Any]) -> None:
     fed = backbone.preprocess
     samples = chirps(3, 12.0)[: fed["window"]]
     expected = theirs(model, extractor, samples, fed["rate"])
-    found = features(backbone, samples)
-    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+    rows = features(backbone, samples)
+    np.testing.assert_allclose(rows, expected, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("saved", ["wav2vec2", "ast"], indirect=True)

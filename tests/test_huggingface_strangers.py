@@ -92,10 +92,10 @@ def test_attention_from_the_hub_is_never_fetched(
     edit(folder / "config.json", **kernel)
     assert catalog.load_backbone(f"hf:{folder}").origin.pretrained
     folder = save_pictures(tmp_path / "pictures", network("clip"))
-    said = json.loads((folder / "config.json").read_text())
-    edit(folder / "config.json", **kernel, vision_config=said["vision_config"] | kernel)
-    found = catalog.load_backbone(f"hf:{folder}")
-    assert "lab/evil" not in json.dumps(found.native)
+    record = json.loads((folder / "config.json").read_text())
+    edit(folder / "config.json", **kernel, vision_config=record["vision_config"] | kernel)
+    backbone = catalog.load_backbone(f"hf:{folder}")
+    assert "lab/evil" not in json.dumps(backbone.native)
 
 
 def test_a_description_is_not_read_where_it_is_enormous(tmp_path: Path) -> None:

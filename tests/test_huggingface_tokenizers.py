@@ -42,19 +42,19 @@ def word_pieces(folder: Path, settings: dict[str, Any], **own: Any) -> Path:
     """A BERT with a tokenizer.json of word pieces, and a tokenizer_config.json that may differ."""
     save_encoder(folder, encoder("bert", num_hidden_layers=1), tokens=False)
     vocabulary = {word: number for number, word in enumerate(WORDS)}
-    made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     lower = own.pop("lowercase", False)
-    made.normalizer = normalizers.BertNormalizer(lowercase=lower, **own.pop("normalizer", {}))
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.post_processor = processors.TemplateProcessing(
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower, **own.pop("normalizer", {}))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
         "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
     )
-    made.add_special_tokens(own.pop("special", WORDS[:5]))
+    tokenizer.add_special_tokens(own.pop("special", WORDS[:5]))
     if "truncation" in own:
-        made.enable_truncation(**own.pop("truncation"))
+        tokenizer.enable_truncation(**own.pop("truncation"))
     if own.pop("padding", False):
-        made.enable_padding(length=30, direction="left")
-    made.save(str(folder / "tokenizer.json"))
+        tokenizer.enable_padding(length=30, direction="left")
+    tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return folder
 
@@ -65,23 +65,23 @@ def pieces(folder: Path, kind: str) -> Path:
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trainer: Any
     if kind == "roberta":
-        made = Tokenizer(models.BPE())
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(
             vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
         )
     else:
-        made = Tokenizer(models.Unigram())
-        made.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         trainer = trainers.UnigramTrainer(
             vocab_size=60, special_tokens=special, unk_token="<unk>", show_progress=False
         )
-    made.train_from_iterator(TEXTS * 5, trainer)
-    made.post_processor = processors.TemplateProcessing(
+    tokenizer.train_from_iterator(TEXTS * 5, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
         "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
     )
-    made.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 
 
@@ -96,21 +96,21 @@ def library_ids(folder: Path, length: int) -> list[list[int]]:
     from transformers import AutoTokenizer
 
     library = AutoTokenizer.from_pretrained(folder)
-    found = library(TEXTS, truncation=True, max_length=length, padding=False)["input_ids"]
-    return [list(each) for each in found]
+    input_ids = library(TEXTS, truncation=True, max_length=length, padding=False)["input_ids"]
+    return [list(each) for each in input_ids]
 
 
 def agrees(folder: Path, scratch: Path) -> Backbone:
     """Assert that ours are the library's tokens, before and after saving."""
     backbone = catalog.load_backbone(f"hf:{folder}")
     length = backbone.preprocess["max_length"]
-    wanted = library_ids(folder, length)
-    assert ids(backbone) == wanted
+    expected = library_ids(folder, length)
+    assert ids(backbone) == expected
     again = saved(scratch, backbone)
-    assert library_ids(again, length) == wanted
+    assert library_ids(again, length) == expected
     for reference in (f"checkpoint:{again}", f"hf:{again}"):
         opened = catalog.load_backbone(reference)
-        assert ids(opened) == wanted
+        assert ids(opened) == expected
         assert (opened.files, opened.preprocess) == (backbone.files, backbone.preprocess)
     return backbone
 

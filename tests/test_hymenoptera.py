@@ -27,19 +27,19 @@ def features(shared_data: Path, photos: str, source: str, out: Path) -> Result:
 @pytest.mark.parametrize("source", ["imagenet", "inat_insect"])
 def test_ants_and_bees(source: str, shared_data: Path, tmp_path: Path) -> None:
     result = features(shared_data, "hymenoptera", source, tmp_path / "model")
-    found = result.to_json()
-    assert found["held_out"] == 153
-    assert found["arms"]["chosen"]["value"] >= 0.94
-    assert found["arms"]["naive"]["value"] < 0.55  # ants and bees are nearly equally common
-    assert found["over_naive"]["low"] > 0.2
-    assert "is the held-out test" in found["data"]["split_rule"]
+    record = result.to_json()
+    assert record["held_out"] == 153
+    assert record["arms"]["chosen"]["value"] >= 0.94
+    assert record["arms"]["naive"]["value"] < 0.55  # ants and bees are nearly equally common
+    assert record["over_naive"]["low"] > 0.2
+    assert "is the held-out test" in record["data"]["split_rule"]
     held_out = hs.evaluate(result.folder, shared_data / "images" / "hymenoptera" / "val")
     assert held_out.overlap == 0
-    assert held_out.score.value == pytest.approx(found["arms"]["chosen"]["value"], abs=1e-4)
+    assert held_out.score.value == pytest.approx(record["arms"]["chosen"]["value"], abs=1e-4)
 
 
 def test_flowers(shared_data: Path, tmp_path: Path) -> None:
-    found = features(shared_data, "flowers", "imagenet", tmp_path / "model").to_json()
-    assert found["arms"]["chosen"]["value"] >= 0.72
-    assert found["arms"]["naive"]["value"] < 0.30
-    assert (found["data"]["duplicates"], found["data"]["conflicts"]) == (2, 8)
+    record = features(shared_data, "flowers", "imagenet", tmp_path / "model").to_json()
+    assert record["arms"]["chosen"]["value"] >= 0.72
+    assert record["arms"]["naive"]["value"] < 0.30
+    assert (record["data"]["duplicates"], record["data"]["conflicts"]) == (2, 8)

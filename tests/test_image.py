@@ -58,8 +58,8 @@ def test_decodes_a_real_photo_like_timm(shared_data: Path) -> None:
     theirs = create_transform((3, 224, 224), crop_pct=0.875, interpolation="bicubic", **IMAGENET)
     ours = {**PLAIN, "height": 224, "width": 224, "crop": 0.875, "interpolation": "bicubic"}
     expected = theirs(pil.open(io.BytesIO(raw)).convert("RGB"))
-    found = Image().collate([Image().decode(raw, ours)], ours)[0]
-    worst, mean = levels_off(found, expected)
+    result = Image().collate([Image().decode(raw, ours)], ours)[0]
+    worst, mean = levels_off(result, expected)
     assert worst <= 2.01 and mean < 0.01
 
 

@@ -23,16 +23,16 @@ RAMP = np.arange(24).reshape(4, 6)
 
 def notes(raw: bytes) -> tuple[str, ...]:
     """What is said of the file, which must be usable."""
-    found = Image().check(raw)
-    assert found.problem is None
-    return found.notes
+    check = Image().check(raw)
+    assert check.problem is None
+    return check.notes
 
 
 def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """What bytes the values are, by plain arithmetic."""
     share = (values.astype(np.float64) - low) / ((high - low) or 1)
-    found: np.ndarray = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
-    return found
+    rows: np.ndarray = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    return rows
 
 
 def deep_png(values: np.ndarray) -> bytes:
@@ -82,8 +82,8 @@ def test_the_same_values_give_the_same_bytes_in_every_container(most: int, seed:
     grey = [saved(pil.fromarray(values), kind) for kind in ("PNG", "TIFF")]
     orders: tuple[Literal["<", ">"], ...] = "<", ">"
     grey += [tiff(values[..., None], order) for order in orders]
-    found = [whole(raw) for raw in grey]
-    assert all(np.array_equal(one, found[0]) for one in found)
+    results = [whole(raw) for raw in grey]
+    assert all(np.array_equal(one, results[0]) for one in results)
 
 
 def test_a_part_is_stretched_as_the_whole_is() -> None:
@@ -159,9 +159,9 @@ def test_bands_that_are_no_colours_give_the_first_three(
     low, high = 0.0, 255.0 if dtype is np.uint8 else 65535.0
     if dtype is np.float32:
         low, high = float(used.min()), float(used.max())
-    found = whole(raw).astype(int)
+    rows = whole(raw).astype(int)
     # of colours with 16 bits in full, Pillow cuts the lower 8 off
-    assert np.abs(found - stretched(used, low, high)).max() <= (dtype is np.uint16 and bands >= 3)
+    assert np.abs(rows - stretched(used, low, high)).max() <= (dtype is np.uint16 and bands >= 3)
     left_out = {2: "first 1 of 2 bands", 4: "first 3 of 4 bands", 5: "first 3 of 5 bands"}
     if bands in left_out and not (dtype is np.uint8 and bands == 2):
         assert left_out[bands] in notes(raw)
@@ -208,8 +208,8 @@ def test_without_places_a_fourth_band_of_declared_numbers_is_judged_by_what_it_h
     assert np.array_equal(whole(tiff(values, t262=(2,), t338=(2,))), values[..., :3])
     mask = values.copy()
     mask[..., 3] = np.where(np.arange(7) < 3, 0, 255)
-    found = whole(tiff(mask, t262=(2,), t338=(2,)))
-    assert (found[:, :3] == 255).all() and np.array_equal(found[:, 3:], values[:, 3:, :3])
+    result = whole(tiff(mask, t262=(2,), t338=(2,)))
+    assert (result[:, :3] == 255).all() and np.array_equal(result[:, 3:], values[:, 3:, :3])
 
 
 def test_real_transparency_of_a_tiff_stays() -> None:

@@ -137,8 +137,8 @@ def test_black_and_white() -> None:
 
 def test_a_plain_photo_has_no_notes() -> None:
     for kind in ("JPEG", "BMP"):
-        found = Image().check(saved(noise(), kind))
-        assert found.problem is None and found.notes == ()
+        check = Image().check(saved(noise(), kind))
+        assert check.problem is None and check.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_a_plain_photo_has_no_notes() -> None:
     ],
 )
 def test_broken_files_are_told(raw: bytes, problem: str) -> None:
-    found = Image().check(raw).problem
-    assert found is not None and found.startswith(problem)
+    result = Image().check(raw).problem
+    assert result is not None and result.startswith(problem)
     with pytest.raises(DataError, match=r"^it "):
         Image().decode(raw, PLAIN)
 
@@ -173,8 +173,8 @@ def test_damage_anywhere_is_told_or_survived(
     raw = saved(noise(20, 20), kind)
     place = int(where * len(raw))
     raw = (raw[:place] + junk + raw[place + len(junk) :])[: int(keep * len(raw)) + 1]
-    found = Image().check(raw)
-    if found.problem is None:
+    check = Image().check(raw)
+    if check.problem is None:
         assert Image().decode(raw, PLAIN).shape == (3, 32, 32)
     else:
         with pytest.raises(DataError):
@@ -199,8 +199,8 @@ def test_pillow_does_not_warn() -> None:
         # half the limit makes Pillow warn; here it only lacks its pixels
         assert "more than" not in str(Image().check(bomb(10_000, 10_000)).problem)
         with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(Image().check, [bomb(9_500, 9_500)] * 6))
-        assert all("Bomb" not in str(check.problem) for check in found)
+            items = list(pool.map(Image().check, [bomb(9_500, 9_500)] * 6))
+        assert all("Bomb" not in str(check.problem) for check in items)
         assert list(warnings.filters) == before
 
 

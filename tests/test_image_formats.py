@@ -104,9 +104,9 @@ def test_other_files_in_a_class_are_counted_as_such(tmp_path: Path) -> None:
     for name, raw in NO_PICTURES.items():
         (tmp_path / "a" / name).write_bytes(raw)
     os.mkfifo(tmp_path / "a" / "pipe")
-    found = load(tmp_path, Image(), Schema())
-    assert len(found.items) == 20
-    assert found.report.notes["other file"] >= len(NO_PICTURES)
+    loaded_backbone = load(tmp_path, Image(), Schema())
+    assert len(loaded_backbone.items) == 20
+    assert loaded_backbone.report.notes["other file"] >= len(NO_PICTURES)
 
 
 def test_a_wrong_suffix_costs_nothing_and_a_text_called_a_picture_is_told(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_a_wrong_suffix_costs_nothing_and_a_text_called_a_picture_is_told(tmp_pa
             path = tmp_path / label / f"{n}.jpg"
             path.write_bytes(saved(noise(seed=n + 100 * (label == "b")), "PNG"))
     (tmp_path / "a" / "x.jpg").write_text("a text")
-    found = load(tmp_path, Image(), Schema())
-    assert len(found.items) == 20
-    assert found.report.skipped == (("a/x.jpg", "it is not a picture"),)
+    loaded_backbone = load(tmp_path, Image(), Schema())
+    assert len(loaded_backbone.items) == 20
+    assert loaded_backbone.report.skipped == (("a/x.jpg", "it is not a picture"),)
 
 
 def test_pictures_among_texts_do_not_count_as_texts(tmp_path: Path) -> None:
@@ -131,18 +131,18 @@ def test_pictures_among_texts_do_not_count_as_texts(tmp_path: Path) -> None:
 def test_only_the_first_bytes_of_unknown_files_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    requests: list[int] = []
     recognises = Image.recognises
 
     def counted(self: Image, head: bytes) -> bool:
-        asked.append(len(head))
+        requests.append(len(head))
         return recognises(self, head)
 
     monkeypatch.setattr(Image, "recognises", counted)
     (tmp_path / "large").write_bytes(saved(photo(400, 300)))
     (tmp_path / "known.png").write_bytes(saved(noise()))
     assert len(find_inputs([tmp_path], Image())) == 2
-    assert asked == [HEAD]
+    assert requests == [HEAD]
 
 
 @pytest.mark.slow
@@ -196,8 +196,8 @@ def test_decoders_that_no_picture_needs_are_never_imported() -> None:
         [sys.executable, "-"], input=code, capture_output=True, text=True, check=True
     )
     names = {name.removeprefix("PIL.").removesuffix("ImagePlugin") for name in done.stdout.split()}
-    wanted = {"Avif", "Bmp", "Gif", "Ico", "Jpeg", "Jpeg2K", "Pcx", "Png", "Ppm", "Qoi", "Sgi"}
-    assert names <= wanted | {"Tga", "Tiff", "WebP", "Mpo", "Psd"}
+    expected = {"Avif", "Bmp", "Gif", "Ico", "Jpeg", "Jpeg2K", "Pcx", "Png", "Ppm", "Qoi", "Sgi"}
+    assert names <= expected | {"Tga", "Tiff", "WebP", "Mpo", "Psd"}
 
 
 @pytest.mark.parametrize("kind", WRITTEN)

@@ -64,14 +64,14 @@ def dicom(values: np.ndarray, syntax: Any = ExplicitVRLittleEndian, **elements: 
 
 
 def notes_of(raw: bytes) -> tuple[str, ...]:
-    found = Image().check(raw)
-    assert found.problem is None
-    return found.notes
+    check = Image().check(raw)
+    assert check.problem is None
+    return check.notes
 
 
 def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    found: np.ndarray = np.rint(255 * ((values - low) / (high - low)).clip(0, 1)).astype(np.uint8)
-    return found
+    rows: np.ndarray = np.rint(255 * ((values - low) / (high - low)).clip(0, 1)).astype(np.uint8)
+    return rows
 
 
 def test_without_a_window_values_are_stretched_by_what_they_hold() -> None:
@@ -205,11 +205,11 @@ def test_a_file_without_preamble() -> None:
 @pytest.mark.parametrize("path", sorted(FILES.glob("*.dcm")), ids=lambda path: path.name)
 def test_every_file_is_read_or_refused_in_one_sentence(path: Path) -> None:
     raw = path.read_bytes()
-    found = Image().check(raw)
-    if found.problem is None:
+    check = Image().check(raw)
+    if check.problem is None:
         assert Image().decode(raw, PLAIN).shape == (3, 32, 32)
     else:
-        assert found.problem.startswith("it ") and "\n" not in found.problem
+        assert check.problem.startswith("it ") and "\n" not in check.problem
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def test_a_picture_beside_others_in_one_file() -> None:
     frames = [photo(400, 300, seed) for seed in (0, 1)]
     raw = saved(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=92)
     assert pil.open(io.BytesIO(raw)).format == "MPO"
-    found, expected = Image().check(raw), Image().check(saved(frames[0]))
-    assert replace(found, sketch="") == replace(expected, sketch="")
+    check, expected = Image().check(raw), Image().check(saved(frames[0]))
+    assert replace(check, sketch="") == replace(expected, sketch="")
     pixels = Image().decode(saved(frames[0]), settings(32, 32))
     assert difference(Image().decode(raw, settings(32, 32)), pixels) <= 1
 

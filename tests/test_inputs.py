@@ -36,20 +36,22 @@ PREPROCESS = {
 }
 
 
-def contents(held: Any, schema: Schema | None = None) -> list[str]:
+def contents(container: Any, schema: Schema | None = None) -> list[str]:
     """The texts that a thing holds."""
-    found = inputs_of(held, TEXTS, schema or Schema())
-    return [each.item.read().decode() for each in found]
+    result = inputs_of(container, TEXTS, schema or Schema())
+    return [each.item.read().decode() for each in result]
 
 
-def pixels(held: Any) -> np.ndarray:
+def pixels(container: Any) -> np.ndarray:
     """The pictures that a thing holds, as a network sees them: (N, 3, 16, 16)."""
-    found = [PICTURES.decode(each.item.read(), PREPROCESS) for each in inputs_of(held, PICTURES)]
-    return np.stack(found)
+    results = [
+        PICTURES.decode(each.item.read(), PREPROCESS) for each in inputs_of(container, PICTURES)
+    ]
+    return np.stack(results)
 
 
-def names(held: Any, modality: Any = TEXTS, schema: Schema | None = None) -> list[str]:
-    return [each.name for each in inputs_of(held, modality, schema or Schema())]
+def names(container: Any, modality: Any = TEXTS, schema: Schema | None = None) -> list[str]:
+    return [each.name for each in inputs_of(container, modality, schema or Schema())]
 
 
 def drawn(texts: list[str]) -> Iterator[str]:
@@ -68,8 +70,8 @@ def test_a_string_is_one_text(text: str) -> None:
 def test_several_texts_are_as_many_in_any_container(texts: list[str]) -> None:
     containers: list[Any] = [texts, tuple(texts), drawn(texts), np.array(texts, dtype=object)]
     containers += [pa.array(texts, pa.string()), pa.table({"text": pa.array(texts, pa.string())})]
-    for held in containers:
-        assert names(held) == texts
+    for container in containers:
+        assert names(container) == texts
 
 
 def test_texts_in_every_holder(tmp_path: Path) -> None:
@@ -96,8 +98,8 @@ def test_no_file_is_opened_because_a_text_is_its_name(
     (tmp_path / "good" / "a.txt").write_text("bad")
     (tmp_path / "bad.txt").write_text("good")
     (tmp_path / "table.csv").write_text("text\nx\ny\n")
-    held = ["good", "bad.txt", "table.csv", "."]
-    assert contents(held) == names(held) == held
+    entries = ["good", "bad.txt", "table.csv", "."]
+    assert contents(entries) == names(entries) == entries
     assert contents("bad.txt") == ["bad.txt"]
     for alone in ("table.csv", ["table.csv"]):
         with pytest.raises(DataError, match=r"'table.csv' is a text.*pathlib.Path"):
@@ -131,20 +133,20 @@ def written(folder: Path, suffix: str) -> Path:
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
 def test_rows_of_a_manifest_keep_their_ids_and_need_no_label(tmp_path: Path, suffix: str) -> None:
-    found = list(inputs_of(written(tmp_path, suffix), TEXTS, Schema(label="label")))
-    assert [each.id for each in found] == ["r1", "r2", "r3"]
-    assert [each.name for each in found if not each.problem] == ["a", "c"]
-    assert found[1].problem == "the row names no content"
+    items = list(inputs_of(written(tmp_path, suffix), TEXTS, Schema(label="label")))
+    assert [each.id for each in items] == ["r1", "r2", "r3"]
+    assert [each.name for each in items if not each.problem] == ["a", "c"]
+    assert items[1].problem == "the row names no content"
 
 
 def test_rows_in_memory_are_those_of_the_file(tmp_path: Path) -> None:
-    for held in (
+    for container in (
         TABLE,
         TABLE.to_batches()[0],
         pa.RecordBatchReader.from_batches(TABLE.schema, TABLE.to_batches()),
     ):
-        found = list(inputs_of(held, TEXTS))
-        assert [(each.id, each.source is None) for each in found] == [
+        items = list(inputs_of(container, TEXTS))
+        assert [(each.id, each.source is None) for each in items] == [
             ("r1", False),
             ("r2", True),
             ("r3", False),
@@ -219,8 +221,8 @@ def test_pictures_in_every_holder(tmp_path: Path) -> None:
         "column of bytes": pa.array([file.read_bytes() for file in files]),
         "mixed": [files[0], opened[1], stacked[2]],
     }
-    for kind, held in holders.items():
-        np.testing.assert_array_equal(pixels(held), expected, err_msg=kind)
+    for kind, container in holders.items():
+        np.testing.assert_array_equal(pixels(container), expected, err_msg=kind)
     with open(files[1], "rb") as file:
         np.testing.assert_array_equal(pixels(file), expected[1:2])
     assert len(pixels(stacked[0])) == len(pixels(stacked[0, ..., 0])) == len(pixels(opened[0])) == 1
@@ -252,7 +254,7 @@ def test_masks_and_deep_pictures_in_arrays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "message"),
+    ("container", "message"),
     [
         ({"a", "b"}, "of type set, which is no text"),
         (None, "The input is of type NoneType"),
@@ -266,18 +268,18 @@ def test_masks_and_deep_pictures_in_arrays() -> None:
         (Path("a.csv.gz"), ""),
     ],
 )
-def test_what_is_no_text_is_one_sentence(held: Any, message: str) -> None:
+def test_what_is_no_text_is_one_sentence(container: Any, message: str) -> None:
     if not message:
-        (missing,) = inputs_of(held, TEXTS)
+        (missing,) = inputs_of(container, TEXTS)
         assert missing.problem == "it does not exist"
         return
-    with pytest.raises(DataError, match=message) as told:
-        list(inputs_of(held, TEXTS))
-    assert str(told.value).count(". ") == 1
+    with pytest.raises(DataError, match=message) as error:
+        list(inputs_of(container, TEXTS))
+    assert str(error.value).count(". ") == 1
 
 
 @pytest.mark.parametrize(
-    ("held", "message"),
+    ("container", "message"),
     [
         (np.zeros((3, 20, 20), np.uint8), r"the shape \(3, 20, 20\), which is no picture"),
         (np.zeros((2, 3, 20, 20), np.uint8), r"Item 0 has the shape \(3, 20, 20\)"),
@@ -292,9 +294,9 @@ def test_what_is_no_text_is_one_sentence(held: Any, message: str) -> None:
         ({"ants", "bees"}, "of type set, which is no picture"),
     ],
 )
-def test_what_is_no_picture_is_one_sentence(held: Any, message: str) -> None:
+def test_what_is_no_picture_is_one_sentence(container: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        list(inputs_of(held, PICTURES))
+        list(inputs_of(container, PICTURES))
 
 
 def test_no_string_walks_a_folder_that_it_does_not_name(

@@ -47,9 +47,9 @@ def spoiled(targets: np.ndarray, share: float, seed: int = 0) -> tuple[np.ndarra
     """The targets with some of them wrong, and the places of those."""
     rng = np.random.default_rng(seed)
     wrong = rng.choice(len(targets), round(share * len(targets)), replace=False)
-    found, labels = targets.copy(), targets.max() + 1
-    found[wrong] = (targets[wrong] + rng.integers(1, labels, len(wrong))) % labels
-    return found, wrong
+    copy, labels = targets.copy(), targets.max() + 1
+    copy[wrong] = (targets[wrong] + rng.integers(1, labels, len(wrong))) % labels
+    return copy, wrong
 
 
 def named(count: int, prefix: str = "") -> list[str]:
@@ -66,20 +66,20 @@ def items(targets: np.ndarray, split: str) -> list[Item]:
 
 def test_mistakes_are_the_wrong_answers_from_sure_to_unsure() -> None:
     outputs = np.array([[9.0, 0, 0], [0, 5, 0], [0, 2, 1], [0, 0, 9]], dtype=np.float32)
-    found = mistakes(outputs, np.array([0, 0, 2, 1]), named(4), LABELS)
-    assert [(row["id"], row["label"], row["predicted"]) for row in found] == [
+    result = mistakes(outputs, np.array([0, 0, 2, 1]), named(4), LABELS)
+    assert [(row["id"], row["label"], row["predicted"]) for row in result] == [
         ("3", "bees", "wasps"),
         ("1", "ants", "bees"),
         ("2", "wasps", "bees"),
     ]
-    assert found[0]["probability"] == pytest.approx(1 / (1 + 2 * np.exp(-9)), abs=1e-5)
+    assert result[0]["probability"] == pytest.approx(1 / (1 + 2 * np.exp(-9)), abs=1e-5)
 
 
 def test_ambiguous_items_are_those_with_two_likely_labels() -> None:
     outputs = np.array([[9.0, 8.9, -9], [0, 5, 0], [1, 1, 1.2], [0, 0, 9]], dtype=np.float32)
-    found = ambiguous(outputs, np.array([0, 1, 2, 2]), named(4), LABELS)
-    assert [row["id"] for row in found] == ["0", "2"]
-    assert (found[0]["label"], found[0]["predicted"]) == ("ants", "ants")
+    result = ambiguous(outputs, np.array([0, 1, 2, 2]), named(4), LABELS)
+    assert [row["id"] for row in result] == ["0", "2"]
+    assert (result[0]["label"], result[0]["predicted"]) == ("ants", "ants")
 
 
 @few
@@ -114,23 +114,23 @@ def test_a_model_that_decides_on_all_items_is_undecided_on_none() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_planted_label_errors_are_found(seed: int) -> None:
     features, targets = clusters(600, seed=seed)
-    given, wrong = spoiled(targets, 0.05, seed)
-    found = suspects(features, given, named(600), LABELS)[: len(wrong)]
-    places = [int(row["id"]) for row in found]
+    inputs, wrong = spoiled(targets, 0.05, seed)
+    suspects_found = suspects(features, inputs, named(600), LABELS)[: len(wrong)]
+    places = [int(row["id"]) for row in suspects_found]
     assert len(set(places) & set(wrong.tolist())) >= 0.6 * len(wrong)
-    scores = [row["score"] for row in found]
+    scores = [row["score"] for row in suspects_found]
     assert scores == sorted(scores, reverse=True)
     assert 0 < scores[-1] <= scores[0] <= 1
-    right = [row["likely"] == LABELS[targets[int(row["id"])]] for row in found]
+    right = [row["likely"] == LABELS[targets[int(row["id"])]] for row in suspects_found]
     assert np.mean(right) > 0.8
-    assert all(row["label"] == LABELS[given[int(row["id"])]] for row in found)
+    assert all(row["label"] == LABELS[inputs[int(row["id"])]] for row in suspects_found)
     assert len(suspects(features, spoiled(targets, 0.3)[0], named(600), LABELS)) == LISTED
 
 
 def test_clean_and_separate_classes_rouse_no_strong_suspicion() -> None:
     features, targets = clusters(300, spread=0.2)
-    found = suspects(features, targets, named(300), LABELS)
-    assert found == []
+    suspects_found = suspects(features, targets, named(300), LABELS)
+    assert suspects_found == []
 
 
 def test_probabilities_of_an_item_ignore_its_own_label() -> None:
@@ -153,27 +153,27 @@ def test_too_few_items_say_nothing(targets: list[int]) -> None:
 def test_neighbours_are_the_nearest_others() -> None:
     train, targets = clusters(60, spread=0.1)
     middle = train.mean(axis=0)
-    given = np.stack([train[7], (train[8] - middle) * 5 + middle, train[9] + 0.01])
-    found = nearest(given, ["7", "far", "own"], train, named(60))
-    assert list(found) == ["7", "far", "own"]
-    assert all(len(near) == len(set(near)) == 3 for near in found.values())
-    assert "7" not in found["7"]
-    assert found["far"][0] == "8"
-    assert found["own"][0] == "9"
-    for number, near in zip((7, 8, 9), found.values(), strict=True):
+    values = np.stack([train[7], (train[8] - middle) * 5 + middle, train[9] + 0.01])
+    neighbours = nearest(values, ["7", "far", "own"], train, named(60))
+    assert list(neighbours) == ["7", "far", "own"]
+    assert all(len(near) == len(set(near)) == 3 for near in neighbours.values())
+    assert "7" not in neighbours["7"]
+    assert neighbours["far"][0] == "8"
+    assert neighbours["own"][0] == "9"
+    for number, near in zip((7, 8, 9), neighbours.values(), strict=True):
         assert {targets[int(name)] for name in near} == {targets[number]}
-    assert nearest(given[:0], [], train, named(60)) == {}
-    assert nearest(given[:1], ["0"], train[:2], ["0", "1"]) == {"0": ["1"]}
+    assert nearest(values[:0], [], train, named(60)) == {}
+    assert nearest(values[:1], ["0"], train[:2], ["0", "1"]) == {"0": ["1"]}
 
 
 def test_a_map_keeps_classes_together() -> None:
     features, targets = clusters(150, spread=0.3)
     shown = items(targets, "train")
-    found = feature_map(features, targets, shown)
-    assert found == feature_map(features, targets, shown)
-    assert found["id"] == [item.id for item in shown]
-    assert json.loads(json.dumps(found)) == found
-    points = np.column_stack([found["x"], found["y"]])
+    result = feature_map(features, targets, shown)
+    assert result == feature_map(features, targets, shown)
+    assert result["id"] == [item.id for item in shown]
+    assert json.loads(json.dumps(result)) == result
+    points = np.column_stack([result["x"], result["y"]])
     apart = np.linalg.norm(points[:, None] - points[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     assert (targets[apart.argmin(axis=1)] == targets).mean() > 0.95
@@ -184,53 +184,53 @@ def test_few_items_have_a_map_too(count: int, width: int) -> None:
     features = np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
     targets = np.arange(count) % 3
     for values in (features, np.zeros_like(features)):
-        found = feature_map(values, targets, items(targets, "test"))
-        assert len(found["x"]) == len(found["y"]) == count
-        assert np.isfinite(found["x"] + found["y"]).all()
+        result = feature_map(values, targets, items(targets, "test"))
+        assert len(result["x"]) == len(result["y"]) == count
+        assert np.isfinite(result["x"] + result["y"]).all()
 
 
 @pytest.mark.slow
 def test_a_map_shows_a_share_of_many_items() -> None:
     features, targets = clusters(MAPPED + 600)
-    found = feature_map(features, targets, items(targets, "train"))
-    assert len(found["id"]) == MAPPED
-    assert np.unique(found["label"], return_counts=True)[1] == pytest.approx(MAPPED / 3, abs=1)
+    result = feature_map(features, targets, items(targets, "train"))
+    assert len(result["id"]) == MAPPED
+    assert np.unique(result["label"], return_counts=True)[1] == pytest.approx(MAPPED / 3, abs=1)
 
 
 def parts(kind: str = "classes") -> dict[str, Inspected]:
     """Three splits of one data set."""
-    found = {}
+    values = {}
     for seed, (split, count) in enumerate({"train": 60, "validation": 20, "test": 30}.items()):
         features, targets = clusters(count, spread=1.5, seed=seed)
         shown = items(targets, split)
-        kept = targets if kind == "classes" else np.eye(3, dtype=np.float32)[targets]
-        found[split] = Inspected(shown, kept, features)
-    return found
+        own = targets if kind == "classes" else np.eye(3, dtype=np.float32)[targets]
+        values[split] = Inspected(shown, own, features)
+    return values
 
 
 def test_all_of_it_is_json_and_every_listed_item_has_neighbours() -> None:
     splits = parts()
     outputs = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
-    found = inspection("classes", LABELS, splits, outputs)
-    assert json.loads(json.dumps(found)) == found
-    listed = {row["id"] for key in ("mistakes", "ambiguous", "suspects") for row in found[key]}
-    assert found["nearest"].keys() == listed
+    record = inspection("classes", LABELS, splits, outputs)
+    assert json.loads(json.dumps(record)) == record
+    listed = {row["id"] for key in ("mistakes", "ambiguous", "suspects") for row in record[key]}
+    assert record["nearest"].keys() == listed
     assert any(name.startswith("test") for name in listed)
-    assert all(not row["id"].startswith("test") for row in found["suspects"])
-    assert found["suspects"]
-    near = {name for names in found["nearest"].values() for name in names}
+    assert all(not row["id"].startswith("test") for row in record["suspects"])
+    assert record["suspects"]
+    near = {name for names in record["nearest"].values() for name in names}
     assert all(name.startswith("train") for name in near)
-    assert len(found["map"]["id"]) == 110
-    assert set(found["map"]["split"]) == {"train", "validation", "test"}
-    assert found == inspection("classes", LABELS, splits, outputs)
+    assert len(record["map"]["id"]) == 110
+    assert set(record["map"]["split"]) == {"train", "validation", "test"}
+    assert record == inspection("classes", LABELS, splits, outputs)
 
 
 @pytest.mark.parametrize("kind", ["numbers", "label sets"])
 def test_other_kinds_have_a_map_and_no_lists(kind: str) -> None:
-    found = inspection(kind, LABELS, parts(kind), np.zeros((30, 3)))
-    assert [found[key] for key in ("mistakes", "ambiguous", "suspects")] == [None] * 3
-    assert found["nearest"] == {}
-    assert len(found["map"]["id"]) == 110
+    record = inspection(kind, LABELS, parts(kind), np.zeros((30, 3)))
+    assert [record[key] for key in ("mistakes", "ambiguous", "suspects")] == [None] * 3
+    assert record["nearest"] == {}
+    assert len(record["map"]["id"]) == 110
 
 
 @pytest.mark.slow
@@ -246,8 +246,8 @@ def test_errors_planted_among_photos_are_found(shared_data: Path) -> None:
     targets = np.array([dataset.labels.index(item.label) for item in learned])
     names = [item.id for item in learned]
     for seed in range(4):
-        given, wrong = spoiled(targets, 0.05, seed)
-        found = suspects(features, given, names, dataset.labels)[: len(wrong)]
+        inputs, wrong = spoiled(targets, 0.05, seed)
+        suspects_found = suspects(features, inputs, names, dataset.labels)[: len(wrong)]
         planted = {names[place] for place in wrong}
-        assert sum(row["id"] in planted for row in found) >= 0.6 * len(found) > 0
-        assert sum(row["id"] in planted for row in found) >= 0.5 * len(wrong)
+        assert sum(row["id"] in planted for row in suspects_found) >= 0.6 * len(suspects_found) > 0
+        assert sum(row["id"] in planted for row in suspects_found) >= 0.5 * len(wrong)

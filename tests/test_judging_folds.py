@@ -33,19 +33,19 @@ def test_an_average_over_folds_is_wilsons_at_fewer_items(
         return
     scores = np.tile(np.repeat([1.0, 0.0], [hits, misses]), (repeats, 1))
     folds = shared_out(hits + misses, 5, repeats)
-    found, plain = folds.average(scores), average(scores[0])
-    assert found.value == plain.value == pytest.approx(hits / (hits + misses))
-    assert 0 <= found.low <= plain.low <= plain.high <= found.high <= 1
+    interval, plain = folds.average(scores), average(scores[0])
+    assert interval.value == plain.value == pytest.approx(hits / (hits + misses))
+    assert 0 <= interval.low <= plain.low <= plain.high <= interval.high <= 1
 
 
 def test_an_interval_of_copies_counts_each_family_once() -> None:
     once = np.array([1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0])
     copies, families = np.repeat(once, 5), np.repeat(np.arange(8), 5)
-    found, naive = average(copies, clusters=families), average(copies)
+    interval, naive = average(copies, clusters=families), average(copies)
     families_alone = average(once)
-    assert found.high - found.low > 1.5 * (naive.high - naive.low)
+    assert interval.high - interval.low > 1.5 * (naive.high - naive.low)
     width = families_alone.high - families_alone.low  # at one less, which their mean takes
-    assert width < found.high - found.low < 1.1 * width
+    assert width < interval.high - interval.low < 1.1 * width
     alone = paired(copies, np.zeros(40), clusters=np.arange(40))
     assert alone == paired(copies, np.zeros(40))
     together = paired(copies, np.zeros(40), clusters=families)
@@ -58,10 +58,10 @@ def test_all_right_is_bounded_by_the_number_of_families() -> None:
 
 
 def test_another_independent_error_widens_as_the_root_of_squares() -> None:
-    found = paired(np.r_[np.ones(30), np.zeros(10)], np.r_[np.ones(20), np.zeros(20)])
-    wider = widened(found, more=0.3)
-    assert wider.value == found.value
-    assert wider.high - wider.value == pytest.approx(np.hypot(found.high - found.value, 0.3))
+    interval = paired(np.r_[np.ones(30), np.zeros(10)], np.r_[np.ones(20), np.zeros(20)])
+    wider = widened(interval, more=0.3)
+    assert wider.value == interval.value
+    assert wider.high - wider.value == pytest.approx(np.hypot(interval.high - interval.value, 0.3))
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.15])
@@ -80,6 +80,6 @@ def test_a_gain_over_folds_that_is_none_is_seldom_called_one(spread: float) -> N
 def test_a_clear_gain_over_folds_is_seen() -> None:
     folds = shared_out(60, 5, 1)
     better, other = np.ones((1, 60)), (np.arange(60) % 2 == 0).astype(float)[None]
-    found = folds.gain(better, other)
-    assert verdict(found) == "helps"
-    assert found.value == pytest.approx(0.5)
+    result = folds.gain(better, other)
+    assert verdict(result) == "helps"
+    assert result.value == pytest.approx(0.5)

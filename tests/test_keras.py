@@ -61,13 +61,13 @@ def compare(name: str, module: str, size: int, file: Path, **settings: Any) -> N
     fed = torch.from_numpy(feed(pictures.copy()).copy())
     awaken(own, fed)
     write(own, file)
-    asked = "".join(f"&{key}={value}" for key, value in settings.items())
-    backbone = catalog.load_backbone(f"keras:{name}@{file}?size={size}{asked}")
+    query = "".join(f"&{key}={value}" for key, value in settings.items())
+    backbone = catalog.load_backbone(f"keras:{name}@{file}?size={size}{query}")
     with torch.no_grad():
-        wanted = own(fed).numpy()
-    found = answers(backbone, pictures)
-    assert np.abs(wanted - wanted.mean(0)).max() > 20 * TOLERANCE * np.abs(wanted).max()
-    assert np.abs(found - wanted).max() <= TOLERANCE * np.abs(wanted).max()
+        expected = own(fed).numpy()
+    outputs = answers(backbone, pictures)
+    assert np.abs(expected - expected.mean(0)).max() > 20 * TOLERANCE * np.abs(expected).max()
+    assert np.abs(outputs - expected).max() <= TOLERANCE * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("file", ["own.h5", "own.weights.h5"])
@@ -91,11 +91,11 @@ def test_efficientnets_published_statistics_are_mended(tmp_path: Path) -> None:
     norm.set_weights([mean, std**2, np.array(0)])
     awaken(own, torch.from_numpy(pictures))
     with torch.no_grad():
-        wanted = own(torch.from_numpy(pictures)).numpy()
+        expected = own(torch.from_numpy(pictures)).numpy()
     norm.set_weights([mean, std, np.array(0)])  # as in the published files
     write(own, tmp_path / "own.weights.h5")
     backbone = catalog.load_backbone(f"keras:EfficientNetB0@{tmp_path}/own.weights.h5?size=32")
-    assert np.abs(answers(backbone, pictures) - wanted).max() <= 1e-4 * np.abs(wanted).max()
+    assert np.abs(answers(backbone, pictures) - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 def test_weights_in_keras_own_cache_are_taken(keras_home: Path, no_network: None) -> None:
@@ -142,8 +142,8 @@ def test_cards_tell_all_without_keras(keras_home: Path, monkeypatch: pytest.Monk
 
 def test_keras_has_no_network_that_is_not_listed() -> None:
     with applications.library() as keras:
-        known = {name for name in dir(keras.applications) if name[0].isupper()}
-    assert set(listing.APPLICATIONS) == known
+        names = {name for name in dir(keras.applications) if name[0].isupper()}
+    assert set(listing.APPLICATIONS) == names
 
 
 @pytest.mark.slow
@@ -207,11 +207,11 @@ def test_keras_on_another_backend_is_refused() -> None:
         "try: catalog.load_backbone('keras:MobileNetV2?pretrained=false&size=32')\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
-    made = subprocess.run(
+    outputs = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "KERAS_BACKEND": "openvino"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert made.stdout.startswith("HeadstartError Keras is in use here on openvino")
+    assert outputs.stdout.startswith("HeadstartError Keras is in use here on openvino")

@@ -114,10 +114,12 @@ def compare(network: Any, backbone: Backbone, softmax: bool) -> None:
     """Hold a network of Keras, and the same translated, against each other within 1e-5."""
     pictures = np.random.default_rng(0).uniform(0, 255, (3, 12, 12, 3)).astype(np.float32)
     with torch.no_grad():
-        wanted = network(torch.from_numpy(pictures), training=False).numpy()
-    found = torch.from_numpy(answers(backbone, pictures))
-    assert wanted.std(0).max() > 1e-3
-    np.testing.assert_allclose(found.softmax(1) if softmax else found, wanted, atol=1e-5, rtol=1e-4)
+        expected = network(torch.from_numpy(pictures), training=False).numpy()
+    result = torch.from_numpy(answers(backbone, pictures))
+    assert expected.std(0).max() > 1e-3
+    np.testing.assert_allclose(
+        result.softmax(1) if softmax else result, expected, atol=1e-5, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("file", ["own.keras", "own.h5", "own.json@own.weights.h5"])
@@ -161,12 +163,12 @@ def test_it_is_saved_and_opened_without_keras_file(backbone: Backbone, tmp_path:
 
 
 def test_random_weights_and_other_inputs(backbone: Backbone) -> None:
-    found = []
+    results = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        found.append(catalog.load_backbone(backbone.architecture).origin)
-    assert found[0] == found[1] != found[2]
-    assert not found[0].pretrained
+        results.append(catalog.load_backbone(backbone.architecture).origin)
+    assert results[0] == results[1] != results[2]
+    assert not results[0].pretrained
     name = backbone.architecture.name
     other = catalog.load_backbone(f"keras:{name}?size=20&mean=0.5&std=0.25&head=false")
     assert (other.preprocess["height"], other.preprocess["std"]) == (20, [0.25] * 3)
@@ -200,8 +202,8 @@ def test_norms_and_dropout_keep_to_the_mode(backbone: Backbone) -> None:
     assert all(torch.equal(b, statistics[n]) for n, b in model.named_buffers() if n in statistics)
     model.train()
     assert not torch.equal(model(pictures), model(pictures))
-    kept = dict(model.named_buffers())
-    assert not any(torch.equal(kept[name], old) for name, old in statistics.items())
+    entries = dict(model.named_buffers())
+    assert not any(torch.equal(entries[name], old) for name, old in statistics.items())
 
 
 @settings(max_examples=40, deadline=None)
@@ -226,17 +228,17 @@ def test_same_padding_is_keras_own(
         )
         maps = torch.rand(1, *sides, 3, generator=torch.Generator().manual_seed(0)) - 0.5
         with torch.no_grad():
-            wanted = layer(maps).permute(0, 3, 1, 2)
+            expected = layer(maps).permute(0, 3, 1, 2)
         config, kernel = layer.get_config(), [torch.tensor(v) for v in layer.get_weights()]
     turned = maps.permute(0, 3, 1, 2)
     if pooling:
         module = WEIGHTLESS[kind](config, [turned])
     else:
-        made = WEIGHTED[kind](config, [turned])
-        module = made.module
-        for variable, values in zip(made.variables, kernel, strict=True):
+        result = WEIGHTED[kind](config, [turned])
+        module = result.module
+        for variable, values in zip(result.variables, kernel, strict=True):
             module.get_parameter(variable.target).data.copy_(variable.to_torch(values))
-    torch.testing.assert_close(module(turned), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module(turned), expected, atol=1e-5, rtol=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -248,9 +250,9 @@ def test_same_average_is_of_what_is_there(side: int, window: int, step: int) -> 
     count = -(-side // step)
     before = max((count - 1) * step + window - side, 0) // 2
     reach = [slice(max(n * step - before, 0), n * step - before + window) for n in range(count)]
-    wanted = torch.stack([torch.stack([maps[0, 0, r, c].mean() for c in reach]) for r in reach])
-    found = WEIGHTLESS["AveragePooling2D"](config, [maps])(maps)
-    torch.testing.assert_close(found[0, 0], wanted)
+    expected = torch.stack([torch.stack([maps[0, 0, r, c].mean() for c in reach]) for r in reach])
+    result = WEIGHTLESS["AveragePooling2D"](config, [maps])(maps)
+    torch.testing.assert_close(result[0, 0], expected)
 
 
 @pytest.mark.parametrize("maps", ["features", "maps"])
@@ -273,9 +275,9 @@ def test_the_real_network_is_right_on_three_quarters() -> None:
     table = pq.read_table(CIFAR).slice(0, 1000).to_pydict()
     decoded = [Image.open(io.BytesIO(picture["bytes"])) for picture in table["image"]]
     pictures = np.stack([np.asarray(picture.convert("RGB")) for picture in decoded])
-    found = answers(backbone, pictures.astype(np.float32)).argmax(1)
+    best = answers(backbone, pictures.astype(np.float32)).argmax(1)
     right = np.mean(
-        [NAMES[guess] == label for guess, label in zip(found, table["label"], strict=True)]
+        [NAMES[guess] == label for guess, label in zip(best, table["label"], strict=True)]
     )
     assert 0.7 < right < 0.85
     assert list(backbone.stages) == ["conv2d", "conv2d_1", "conv2d_3", "conv2d_6"]

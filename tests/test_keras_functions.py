@@ -26,8 +26,8 @@ MEANS, DEVIATIONS = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 def values(shape: Sequence[int] = SHAPE) -> np.ndarray:
     """Two pictures from 0 to 255."""
-    drawn: np.ndarray = np.random.default_rng(0).integers(0, 256, (2, *shape)).astype("float32")
-    return drawn
+    rows: np.ndarray = np.random.default_rng(0).integers(0, 256, (2, *shape)).astype("float32")
+    return rows
 
 
 def network(make: Make, shape: Sequence[int] = SHAPE) -> Any:
@@ -43,15 +43,15 @@ def network(make: Make, shape: Sequence[int] = SHAPE) -> Any:
     return own(whole, shape)
 
 
-def check(made: Any, file: Path, shape: Sequence[int] = SHAPE, share: float = 1e-4) -> None:
+def check(value: Any, file: Path, shape: Sequence[int] = SHAPE, share: float = 1e-4) -> None:
     """Assert that a network reopened gives Keras' own logits, within a share of them."""
-    write(made, file)
-    given = values(shape)
+    write(value, file)
+    entries = values(shape)
     with applications.library():
-        wanted = np.asarray(made(torch.from_numpy(given), training=False).detach().float())
+        expected = np.asarray(value(torch.from_numpy(entries), training=False).detach().float())
     backbone = catalog.load_backbone(f"keras:{file}")
-    found = answers(backbone, given if given.ndim == 4 else given[..., None])
-    assert np.linalg.norm(found - wanted) <= share * np.linalg.norm(wanted)
+    outputs = answers(backbone, entries if entries.ndim == 4 else entries[..., None])
+    assert np.linalg.norm(outputs - expected) <= share * np.linalg.norm(expected)
 
 
 SCALED: dict[str, Make] = {
@@ -124,48 +124,52 @@ def kinds() -> list[str]:
     """All layers of Keras that may do nothing when used: asked for by their names and classes."""
     with applications.library() as keras:
         base = keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer
-        found = [n for n, kind in vars(keras.layers).items() if isinstance(kind, type)]
+        results = [n for n, kind in vars(keras.layers).items() if isinstance(kind, type)]
         augmenting = [
-            n for n in found if issubclass(vars(keras.layers)[n], base.BaseImagePreprocessingLayer)
+            n
+            for n in results
+            if issubclass(vars(keras.layers)[n], base.BaseImagePreprocessingLayer)
         ]
-        dropping = [n for n in found if "Dropout" in n and n[-2:] in ("ut", "2D")]
+        dropping = [n for n in results if "Dropout" in n and n[-2:] in ("ut", "2D")]
     more = ["GaussianNoise", "ActivityRegularization", "Identity"]
     return sorted({*augmenting, *dropping, *more} - {"Resizing", "CenterCrop"})
 
 
 def settings(keras: Any, kind: str) -> Any:
     """A layer of this kind, with the first arguments it takes."""
-    for given in ((), (0.1,), (12, 12), (0.1, 0.1), ((0.0, 1.0),)):
+    for inputs in ((), (0.1,), (12, 12), (0.1, 0.1), ((0.0, 1.0),)):
         try:
-            return getattr(keras.layers, kind)(*given)
+            return getattr(keras.layers, kind)(*inputs)
         except (TypeError, ValueError):
             continue
     raise AssertionError(f"{kind} takes none of these")
 
 
 def test_layers_that_do_nothing_are_left_out_and_no_others(tmp_path: Path) -> None:
-    left, refused = [], []
+    layers, refused = [], []
     for kind in kinds():
         with applications.library() as keras:
             try:
                 layer = settings(keras, kind)
-                tried = [torch.from_numpy(values() * scale - least) for scale, least in RANGES]
-                idle = all(torch.equal(layer(given, training=False), given) for given in tried)
+                attempts = [torch.from_numpy(values() * scale - least) for scale, least in RANGES]
+                idle = all(
+                    torch.equal(layer(inputs, training=False), inputs) for inputs in attempts
+                )
             except (AssertionError, AttributeError, TypeError, ValueError):
                 continue  # it needs what pictures alone don't give
             first = [keras.layers.Input(SHAPE), layer, keras.layers.Conv2D(4, 3)]
-            made = keras.Sequential([*first, keras.layers.Flatten(), keras.layers.Dense(3)])
+            result = keras.Sequential([*first, keras.layers.Flatten(), keras.layers.Dense(3)])
             file = tmp_path / f"{kind}.json"
-            file.write_text(made.to_json())
+            file.write_text(result.to_json())
         try:
             catalog.load_backbone(f"keras:{file}")
-            left.append(kind)
+            layers.append(kind)
             assert idle, kind
         except HeadstartError as error:
             refused.append(kind)
             assert not idle, error
             assert f"of the kind {kind}, which Headstart" in str(error)
-    assert {"RandomFlip", "GaussianDropout", "RandomErasing", "MixUp"} <= set(left)
+    assert {"RandomFlip", "GaussianDropout", "RandomErasing", "MixUp"} <= set(layers)
     assert "AutoContrast" in refused  # Keras applies it always
 
 
@@ -177,23 +181,23 @@ def dense(keras: Any) -> Any:
 
 
 def quantised(mode: str) -> Any:
-    made = own(dense)
+    result = own(dense)
     with applications.library():
-        made.quantize(mode)
-    return made
+        result.quantize(mode)
+    return result
 
 
 def test_whole_numbers_are_read_with_their_scale(tmp_path: Path) -> None:
-    made = quantised("int8")
-    check(made, tmp_path / "own.keras", share=0.02)  # Keras rounds activations as well
+    result = quantised("int8")
+    check(result, tmp_path / "own.keras", share=0.02)  # Keras rounds activations as well
     backbone = catalog.load_backbone(f"keras:{tmp_path}/own.keras")
-    layer = made.layers[-1]
+    layer = result.layers[-1]
     exact = np.asarray(layer._kernel.value) / np.asarray(layer.kernel_scale.value)
     assert backbone.head is not None
     weight = backbone.head.state_dict()["weight"].numpy()
     assert np.allclose(weight, exact.T, rtol=1e-6)
     write(own(dense), tmp_path / "design.json")
-    write(made, tmp_path / "own.weights.h5")
+    write(result, tmp_path / "own.weights.h5")
     with pytest.raises(WeightsError, match=r"quantised as its design does not say.*quantize"):
         catalog.load_backbone(f"keras:{tmp_path}/design.json@{tmp_path}/own.weights.h5")
 
@@ -214,15 +218,15 @@ def test_policies_of_less_precision(policy: str, share: float, suffix: str, tmp_
     with applications.library() as keras:
         keras.config.set_dtype_policy(policy)
         try:
-            made = own(dense)
+            result = own(dense)
         finally:
             keras.config.set_dtype_policy("float32")
-    check(made, tmp_path / f"own{suffix}", share=share)
-    found = catalog.load_backbone(f"keras:{tmp_path}/own{suffix}").head
-    assert found is not None
-    wanted = torch.as_tensor(made.layers[-1].kernel.value).detach().float()
+    check(result, tmp_path / f"own{suffix}", share=share)
+    head = catalog.load_backbone(f"keras:{tmp_path}/own{suffix}").head
+    assert head is not None
+    expected = torch.as_tensor(result.layers[-1].kernel.value).detach().float()
     assert torch.equal(
-        found.state_dict()["weight"], wanted.T
+        head.state_dict()["weight"], expected.T
     )  # in full: all of them are numbers of float32
 
 
@@ -283,14 +287,14 @@ OLD: dict[str, tuple[list[tuple[str, Any]], Callable[[np.ndarray], np.ndarray]]]
 
 @pytest.mark.parametrize("name", OLD)
 def test_functions_of_tensorflows_keras(name: str, tmp_path: Path) -> None:
-    operations, wanted = OLD[name]
+    operations, expected = OLD[name]
     (tmp_path / "own.json").write_text(json.dumps(old(*operations)))
     backbone = catalog.load_backbone(f"keras:{tmp_path}/own.json?head=false&mean=0&std=1")
-    given = values()
-    rows: Any = torch.from_numpy(given.transpose(0, 3, 1, 2).copy())
+    entries = values()
+    rows: Any = torch.from_numpy(entries.transpose(0, 3, 1, 2).copy())
     for stage in backbone.prefix():
         rows = stage(rows)
-    assert np.allclose(rows.numpy(), wanted(given).mean((1, 2)), rtol=1e-4)
+    assert np.allclose(rows.numpy(), expected(entries).mean((1, 2)), rtol=1e-4)
 
 
 def pick(key: list[Any]) -> dict[str, Any]:
@@ -367,7 +371,7 @@ def test_bfloat16_of_another_length_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_says_nothing_of_what_keras_left_out_itself(tmp_path: Path) -> None:
     """Keras drops Equalization from functional models, so that its file lacks it as well."""
-    made = network(lambda keras, x: keras.layers.Equalization()(x))
-    check(made, tmp_path / "own.keras")
+    model = network(lambda keras, x: keras.layers.Equalization()(x))
+    check(model, tmp_path / "own.keras")
     with zipfile.ZipFile(tmp_path / "own.keras") as archive:
         assert b"Equalization" not in archive.read("config.json")

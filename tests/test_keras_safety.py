@@ -58,9 +58,9 @@ def hostile(mark: Path) -> Any:
     """A network with a function that leaves a mark wherever it runs."""
     code = f"__import__('os').makedirs({str(mark)!r}, exist_ok=True)"
     function = eval(f"lambda values: ({code}, values * 2.0)[1]")
-    made = own(lambda keras: small(keras, keras.layers.Lambda(function, name="trap")), SHAPE)
+    result = own(lambda keras: small(keras, keras.layers.Lambda(function, name="trap")), SHAPE)
     mark.rmdir()  # building it has run it
-    return made
+    return result
 
 
 def refusal(reference: object) -> str:
@@ -76,8 +76,8 @@ def refusal(reference: object) -> str:
 @pytest.mark.parametrize("name", ["trap.keras", "trap.h5"])
 def test_code_in_a_file_runs_only_when_trusted(name: str, tmp_path: Path) -> None:
     mark, file = tmp_path / "mark", tmp_path / name
-    made = hostile(mark)
-    write(made, file)
+    result = hostile(mark)
+    write(result, file)
     assert f"{file} is code that would run with your rights" in refusal(file)
     assert not mark.exists()
     backbone = catalog.load_backbone(f"keras:{file}?trust=true")
@@ -88,7 +88,7 @@ def test_code_in_a_file_runs_only_when_trusted(name: str, tmp_path: Path) -> Non
         for stage in backbone.prefix():
             values = stage(values)
         assert backbone.head is not None
-        torch.testing.assert_close(backbone.head(values), made(pictures))
+        torch.testing.assert_close(backbone.head(values), result(pictures))
 
 
 def test_a_saved_model_does_not_trust_itself(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_a_saved_model_does_not_trust_itself(tmp_path: Path) -> None:
     write(hostile(mark), file)
     with zipfile.ZipFile(file) as archive:
         (tmp_path / "keras_network.json").write_bytes(archive.read("config.json"))
-    asked = f"{tmp_path}?network=keras_network.json&pretrained=false&trust=true"
-    assert "is not trusted" in refusal(asked)
+    reference = f"{tmp_path}?network=keras_network.json&pretrained=false&trust=true"
+    assert "is not trusted" in refusal(reference)
     assert not mark.exists()
 
 
@@ -125,12 +125,12 @@ def test_an_archive_that_would_fill_the_memory(network: Path) -> None:
 
 
 def test_weights_in_other_files_are_not_read(tmp_path: Path) -> None:
-    made, secret = own(small, SHAPE), tmp_path / "secret"
+    result, secret = own(small, SHAPE), tmp_path / "secret"
     secret.write_bytes(bytes(4 * 3))
     for way in ("link", "external", "virtual"):
         file = tmp_path / f"{way}.weights.h5"
-        write(made, file)
-        write(made, tmp_path / "own.json")
+        write(result, file)
+        write(result, tmp_path / "own.json")
         with h5py.File(file, "r+") as tree:
             group = tree["layers/dense/vars"]
             del group["1"]
@@ -202,17 +202,17 @@ def test_several_outputs_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_do_not_fit(network: Path, tmp_path: Path) -> None:
-    made = own(small, SHAPE)
-    write(made, tmp_path / "own.weights.h5")
+    result = own(small, SHAPE)
+    write(result, tmp_path / "own.weights.h5")
     assert "holds weights without their network" in refusal(tmp_path / "own.weights.h5")
     assert "does not fit the network" in refusal(
         f"MobileNetV2@{tmp_path}/own.weights.h5?size=32&alpha=0.35"
     )
-    write(made, tmp_path / "own.json")
+    write(result, tmp_path / "own.json")
     assert "holds no weights" in refusal(f"{network}@{tmp_path}/own.json")
     save({"alien": torch.ones(1)}, tmp_path / "alien.safetensors", {})
     assert "left over: alien" in refusal(f"{network}@{tmp_path}/alien.safetensors")
-    made.layers[0].set_weights([np.full((3, 3, 3, 4), np.nan), np.zeros(4)])
-    write(made, tmp_path / "nan.keras")
+    result.layers[0].set_weights([np.full((3, 3, 3, 4), np.nan), np.zeros(4)])
+    write(result, tmp_path / "nan.keras")
     with pytest.raises(WeightsError, match="not finite"):
         catalog.load_backbone(f"keras:{tmp_path}/nan.keras")

@@ -103,8 +103,8 @@ def test_a_known_backbone_needs_no_network(
     for name in ("architecture", "labels", "preprocess", "origin", "task", "modality"):
         assert getattr(records[0], name) == getattr(records[1], name)
     assert records[0].engine.keys() == records[1].engine.keys()
-    kept = {path.name for path in (tmp_path / "first").iterdir()}
-    assert {path.name for path in (tmp_path / "second").iterdir()} == kept
+    files = {path.name for path in (tmp_path / "first").iterdir()}
+    assert {path.name for path in (tmp_path / "second").iterdir()} == files
 
 
 def test_what_computes_features_is_what_the_saved_model_answers_with(
@@ -250,8 +250,8 @@ def test_what_json_does_not_hold_is_never_forgotten(tmp_path: Path) -> None:
         known_backbones.remember(reference, replace(whole, **more), 1.0)
         assert known_backbones.recall(reference, refuse) is None
     known_backbones.remember(reference, replace(whole, heads=("nearest",), layers=("a",)), 1.0)
-    known = late(reference)
-    assert (known.heads, known.layers) == (["nearest"], ["a"])
+    labels = late(reference)
+    assert (labels.heads, labels.layers) == (["nearest"], ["a"])
 
 
 def test_random_weights_are_never_kept(tmp_path: Path) -> None:
@@ -288,9 +288,9 @@ def test_arrays_are_stored_as_tensors_are(tmp_path: Path) -> None:
     }
     weights.save(state, tmp_path / "torch.safetensors", {"format": "pt"})
     stored = arrays.read(tmp_path / "torch.safetensors")
-    named = stored.arrays()
-    assert arrays.digest(named) == stored.digest() == weights.digest(state)
-    arrays.save(named, tmp_path / "numpy.safetensors", {"format": "pt"})
+    names = stored.arrays()
+    assert arrays.digest(names) == stored.digest() == weights.digest(state)
+    arrays.save(names, tmp_path / "numpy.safetensors", {"format": "pt"})
     whole = [(tmp_path / f"{name}.safetensors").read_bytes() for name in ("torch", "numpy")]
     assert whole[0] == whole[1]
 
@@ -299,20 +299,20 @@ def test_a_stamp_changes_with_any_file(tmp_path: Path) -> None:
     file = tmp_path / "snapshots" / "one" / "model.bin"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"weights")
-    seen = [sources.stamp([file])]
+    calls = [sources.stamp([file])]
     (tmp_path / "refs").mkdir()
     (tmp_path / "refs" / "main").write_text("one")
-    seen.append(sources.stamp([file]))
+    calls.append(sources.stamp([file]))
     (file.parent / "config.json").write_text("{}")
-    seen.append(sources.stamp([file]))
+    calls.append(sources.stamp([file]))
     file.write_bytes(b"other")
-    seen.append(sources.stamp([file]))
-    seen.append(sources.stamp([file.parent, file]))
+    calls.append(sources.stamp([file]))
+    calls.append(sources.stamp([file.parent, file]))
     os.utime(file, ns=(1, 1))
-    seen.append(sources.stamp([file]))
-    for place, one in enumerate(seen):
+    calls.append(sources.stamp([file]))
+    for place, one in enumerate(calls):
         assert one is not None
-        assert (one in seen[:place]) is (place == 4)  # a folder of the same files
+        assert (one in calls[:place]) is (place == 4)  # a folder of the same files
     assert sources.stamp([tmp_path / "missing"]) is None
 
 
@@ -363,5 +363,5 @@ def test_what_others_took_while_a_backbone_was_loaded_is_not_kept(
     monkeypatch.setattr(catalog, "load_backbone", slow)
     context = RunContext.of(hs.Settings(), Silent())
     context.load(reference)
-    known = known_backbones.recall(reference, refuse)
-    assert known is not None and known.seconds <= context.loads[0] - 0.9
+    labels = known_backbones.recall(reference, refuse)
+    assert labels is not None and labels.seconds <= context.loads[0] - 0.9

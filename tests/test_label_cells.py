@@ -56,8 +56,8 @@ def test_words_that_say_there_is_no_label(tmp_path: Path, word: str, name: str) 
     data = load(table(tmp_path, [*cycle("a", "b"), word, f" {word} "], name), Text())
     assert data.labels == ("a", "b") and data.report.items == COUNT
     assert {why for _, why in data.report.skipped} == {"the row has no label"}
-    said = f"labels that count as missing: {word!r} 2 (--missing '' keeps them as classes)"
-    assert said in data.report.remarks
+    text = f"labels that count as missing: {word!r} 2 (--missing '' keeps them as classes)"
+    assert text in data.report.remarks
 
 
 @pytest.mark.parametrize(
@@ -142,20 +142,20 @@ def test_one_spelling_for_each_number_and_truth_value(
 
 def test_a_label_that_a_model_knows_keeps_its_spelling(tmp_path: Path) -> None:
     path = table(tmp_path, cycle("1.0", "0.0"))
-    for known in (["0.0", "1.0"], ["0", "1"]):
-        data = load_labelled(path, Text(), known, Schema(kind="classes"))
-        assert {item.label for item in data.items} == set(known)
+    for names in (["0.0", "1.0"], ["0", "1"]):
+        data = load_labelled(path, Text(), names, Schema(kind="classes"))
+        assert {item.label for item in data.items} == set(names)
 
 
 def test_few_whole_numbers_are_classes_and_it_is_said(tmp_path: Path) -> None:
     path = table(tmp_path, cycle("1.0", "2.0", "3.0", "4.0", "5.0"))
     data = load(path, Text())
     assert data.labels == ("1", "2", "3", "4", "5")
-    said = (
+    message = (
         "the 5 different numbers of `label` are read as classes "
         "(--targets numbers reads them as quantities)"
     )
-    assert said in data.report.remarks
+    assert message in data.report.remarks
     assert targets(load(path, Text(), Schema(kind="numbers")))[4] == [5.0]
     assert not load(table(tmp_path, cycle("0", "1")), Text()).report.remarks
 
@@ -251,8 +251,8 @@ def test_columns_of_0_and_1_are_label_sets(tmp_path: Path, label: str | None) ->
     path = marks(tmp_path, cycle((1, 0, 0), (1, 1, 0), (0, 0, 0), (0, 1, 1)))
     data = load(path, Text(), Schema(label=label))
     assert (data.kind, data.labels) == ("label sets", ("new", "red", "round"))
-    wanted = cycle([0, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 1])
-    assert targets(data) == dict(enumerate(wanted))
+    expected = cycle([0, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 1])
+    assert targets(data) == dict(enumerate(expected))
     assert "the label columns of 0 and 1 are red, round, new" in data.report.remarks
 
 

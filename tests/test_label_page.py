@@ -38,10 +38,10 @@ NASTY = "<img src=x onerror=hit=1>"
 
 
 def page(
-    model: Path | None, data: Path, asked: LabellingOptions
+    model: Path | None, data: Path, request: LabellingOptions
 ) -> AbstractContextManager[Visitor]:
     """A page that is served while the block lasts, and then finished."""
-    return served(lambda progress: label(model, data, asked, progress=progress))
+    return served(lambda progress: label(model, data, request, progress=progress))
 
 
 def answer(visitor: Visitor, name: str) -> dict[str, Any]:
@@ -62,17 +62,17 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def test_answers_lie_in_a_manifest_at_once_and_a_restart_goes_on(pool: Path) -> None:
-    asked = LabellingOptions(("ants", "bees"))
-    with page(None, pool, asked) as visitor:
+    request = LabellingOptions(("ants", "bees"))
+    with page(None, pool, request) as visitor:
         first = visitor.state()
         assert [each["name"] for each in first["classes"]] == ["ants", "bees"]
         assert (first["done"], first["total"]) == (0, 6)
         assert first["item"]["name"] == "x/000.png"
         answer(visitor, "ants")
         assert rows(pool / "labels.csv") == [["path", "label"], ["x/000.png", "ants"]]
-        told = answer(visitor, "bees")
-        assert (told["done"], told["item"]["name"]) == (2, "x/002.png")
-    with page(None, pool, asked) as visitor:
+        reply = answer(visitor, "bees")
+        assert (reply["done"], reply["item"]["name"]) == (2, "x/002.png")
+    with page(None, pool, request) as visitor:
         again = visitor.state()
         assert (again["done"], again["total"], again["labels"]) == (0, 4, 2)
         assert again["item"]["name"] == "x/002.png"
@@ -88,8 +88,8 @@ def test_skipped_items_come_last_and_undo_brings_them_back(pool: Path) -> None:
         assert skipped["item"]["name"] != name and skipped["total"] == 6
         assert visitor.state("undo")["item"]["name"] == name
         visitor.state("skip", key=visitor.state()["item"]["key"])
-        seen = [answer(visitor, "ants")["item"] for _ in range(6)]
-        assert seen[4]["name"] == name and seen[5] is None
+        calls = [answer(visitor, "ants")["item"] for _ in range(6)]
+        assert calls[4]["name"] == name and calls[5] is None
         assert visitor.state()["done"] == 6
 
 
@@ -156,9 +156,9 @@ def test_a_picture_is_the_whole_item_as_png(tmp_path: Path) -> None:
         key = visitor.state()["item"]["key"]
         status, raw, headers = visitor.ask(f"/{visitor.token}/picture/{key}")
         assert (status, headers["Content-Type"]) == (200, "image/png")
-        drawn = Image.open(io.BytesIO(raw))
-        assert drawn.size == (960, 720)
-        assert np.abs(np.asarray(drawn.convert("L"))[360, 480] - 127.0) < 4
+        image = Image.open(io.BytesIO(raw))
+        assert image.size == (960, 720)
+        assert np.abs(np.asarray(image.convert("L"))[360, 480] - 127.0) < 4
         assert visitor.ask(f"/{visitor.token}/picture/{'0' * 32}")[0] == 404
 
 
@@ -176,8 +176,8 @@ def test_texts_are_shown_as_they_are_and_fitted_on(tmp_path: Path) -> None:
         assert visitor.state()["item"]["texts"] == [NASTY]
         for number in range(len(words)):
             answer(visitor, "ab"[number % 2])
-    found = load(tmp_path / "labels.csv", catalog.modality("text"), Schema())
-    assert {item.read().decode(): item.label for item in found.items} == {
+    loaded_backbone = load(tmp_path / "labels.csv", catalog.modality("text"), Schema())
+    assert {item.read().decode(): item.label for item in loaded_backbone.items} == {
         word: "ab"[number % 2] for number, word in enumerate(words)
     }
 
@@ -244,10 +244,10 @@ def test_a_model_says_the_order_and_the_classes(fitted: Fitted, tmp_path: Path, 
     model = Path(shutil.copytree(fitted.folder, tmp_path / "model"))
     first = hs.suggest(model, pool, 4)
     with page(model, pool, LabellingOptions(count=4)) as visitor:
-        told = visitor.state()
-        assert [each["name"] for each in told["classes"]] == ["ants", "bees"]
-        assert told["total"] == 4
-        shown = [str(pool / told["item"]["name"])]
+        state = visitor.state()
+        assert [each["name"] for each in state["classes"]] == ["ants", "bees"]
+        assert state["total"] == 4
+        shown = [str(pool / state["item"]["name"])]
         for _ in range(3):
             shown.append(str(pool / answer(visitor, "ants")["item"]["name"]))
         assert shown == [row.name for row in first.rows]
@@ -273,8 +273,8 @@ def test_a_backbone_orders_items_without_a_model(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_one_sentence(arguments: list[str], words: str, pool: Path) -> None:
     (pool / "taken.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    given = [each.format(pool=pool) for each in arguments]
-    done = CliRunner().invoke(app, ["label", *given, "--json"])
+    inputs = [each.format(pool=pool) for each in arguments]
+    done = CliRunner().invoke(app, ["label", *inputs, "--json"])
     assert done.exit_code == 2
     assert words in json.loads(done.stdout)["error"]
 
@@ -285,15 +285,15 @@ def test_the_command_serves_until_it_is_interrupted(pool: Path) -> None:
         [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stderr is not None and running.stdout is not None
-        found = next(
+        result = next(
             filter(None, (re.search(r":(\d+)/([\w-]+)/", line) for line in running.stderr))
         )
-        visitor = Visitor(int(found[1]), found[2])
+        visitor = Visitor(int(result[1]), result[2])
         answer(visitor, "b")
         running.send_signal(signal.SIGINT)
-        told = json.loads(running.stdout.read())
+        record = json.loads(running.stdout.read())
         assert running.wait(20) == 0
-    assert (told["labels"], told["counts"], told["left"]) == (1, {"b": 1}, 5)
+    assert (record["labels"], record["counts"], record["left"]) == (1, {"b": 1}, 5)
 
 
 def test_the_next_command_fits_what_was_labelled(tmp_path: Path) -> None:
@@ -309,14 +309,14 @@ def opened(browser: Any, visitor: Visitor, **options: Any) -> Iterator[tuple[Any
     context = browser.new_context(**options)
     tab, complaints = context.new_page(), []
     own = f"http://127.0.0.1:{visitor.port}/{visitor.token}/"
-    tab.on("console", lambda said: complaints.append(said.text))
+    tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
-    asked: list[str] = []
-    tab.on("request", lambda request: asked.append(request.url))
+    requests: list[str] = []
+    tab.on("request", lambda request: requests.append(request.url))
     tab.goto(own)
     tab.locator("#count").get_by_text("of").wait_for()
     yield tab, complaints
-    assert all(url.startswith((own, "data:")) for url in asked)
+    assert all(url.startswith((own, "data:")) for url in requests)
     context.close()
 
 

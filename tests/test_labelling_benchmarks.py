@@ -27,21 +27,21 @@ def test_suggestions_find_every_crowd_where_chance_does_not() -> None:
 
 
 def test_a_forecast_is_made_and_judged_by_what_came_true() -> None:
-    found = crowds(4, 400, 0.5)
-    first = forecasting.draw(found, 240, 1)
+    result = crowds(4, 400, 0.5)
+    first = forecasting.draw(result, 240, 1)
     assert 0.25 < first.truth <= 1.0
     assert first.refused or first.low <= first.value <= first.high
-    assert forecasting.draw(found, 160, 1).refused  # 24 items to judge by
+    assert forecasting.draw(result, 160, 1).refused  # 24 items to judge by
 
 
 def test_forecasts_that_were_refused_do_not_count() -> None:
-    drawn = [Draw(0.5, 0.6, 0.7, 0.65), Draw(0.5, 0.6, 0.7, 0.75), Draw(0, 0, 0, 0.5, True)]
-    told = forecasting._told(drawn)
-    assert (told["made"], told["refused"], told["held"]) == (2, 1, 0.5)
-    assert told["bias"] == pytest.approx(-0.1) and told["width"] == pytest.approx(0.2)
+    draws = [Draw(0.5, 0.6, 0.7, 0.65), Draw(0.5, 0.6, 0.7, 0.75), Draw(0, 0, 0, 0.5, True)]
+    message = forecasting._told(draws)
+    assert (message["made"], message["refused"], message["held"]) == (2, 1, 0.5)
+    assert message["bias"] == pytest.approx(-0.1) and message["width"] == pytest.approx(0.2)
 
 
 @pytest.mark.slow
 def test_suggestions_beat_chance_on_real_features(shared_data: Path) -> None:
-    found = choosing.run(shared_data, ("hymenoptera",), 10)
-    assert found["worse"] == [] and found["mean"] > 0
+    outputs = choosing.run(shared_data, ("hymenoptera",), 10)
+    assert outputs["worse"] == [] and outputs["mean"] > 0

@@ -15,8 +15,8 @@ def crowds(sizes: tuple[int, ...], spread: float = 0.1, width: int = 16) -> np.n
     """Crowds of so many items each around axes of their own."""
     rng = np.random.default_rng(0)
     centres = np.eye(width)[: len(sizes)].repeat(sizes, axis=0)
-    found = centres + spread * rng.normal(size=(sum(sizes), width)) / width**0.5
-    return np.asarray(found, np.float32)
+    result = centres + spread * rng.normal(size=(sum(sizes), width)) / width**0.5
+    return np.asarray(result, np.float32)
 
 
 def crowd_of(picks: list[Pick], sizes: tuple[int, ...]) -> list[int]:
@@ -51,10 +51,10 @@ def test_copies_are_asked_once_and_never_where_a_label_is() -> None:
     rng = np.random.default_rng(1)
     own = rng.normal(size=(10, 32)).astype(np.float32)
     features = np.concatenate([own, own * 1.0001, own[:5]])
-    known = own[7:]
-    picks = select(features, np.ones(25), [known], 25)
-    found = {pick.position % 20 % 10 for pick in picks}
-    assert len(picks) == len(found) == 7 and found == set(range(7))
+    labelled = own[7:]
+    picks = select(features, np.ones(25), [labelled], 25)
+    result = {pick.position % 20 % 10 for pick in picks}
+    assert len(picks) == len(result) == 7 and result == set(range(7))
 
 
 def test_an_estimate_on_some_items_finds_the_same_crowds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,12 +71,12 @@ def test_an_estimate_on_some_items_finds_the_same_crowds(monkeypatch: pytest.Mon
 def test_picks_are_distinct_and_as_many_as_there_are(total: int, count: int, labels: int) -> None:
     rng = np.random.default_rng(total * 100 + count)
     features = rng.normal(size=(total, 8)).astype(np.float32)
-    known = rng.normal(size=(labels, 8)).astype(np.float32)
+    values = rng.normal(size=(labels, 8)).astype(np.float32)
     weights = rng.random(total)
-    picks = select(features, weights, [known], count)
+    picks = select(features, weights, [values], count)
     positions = [pick.position for pick in picks]
     assert len(set(positions)) == len(positions) == min(total, count)
-    assert picks == select(features, weights, [known], count)
+    assert picks == select(features, weights, [values], count)
 
 
 @settings(max_examples=20, deadline=None)
@@ -89,13 +89,13 @@ def test_lazy_picks_are_the_greedy_ones(seed: int) -> None:
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     kernel = np.exp(2 * (points @ points.T - 1))
     covered = np.zeros(30)
-    wanted: list[int] = []
+    expected: list[int] = []
     for _ in range(5):
         gains = np.maximum(kernel - covered, 0) @ weights
-        gains[wanted] = -1
-        wanted.append(int(gains.argmax()))
-        covered = np.maximum(covered, kernel[wanted[-1]])
-    assert [pick.position for pick in select(features, weights, [], 5)] == wanted
+        gains[expected] = -1
+        expected.append(int(gains.argmax()))
+        covered = np.maximum(covered, kernel[expected[-1]])
+    assert [pick.position for pick in select(features, weights, [], 5)] == expected
 
 
 def test_items_all_alike_give_one() -> None:

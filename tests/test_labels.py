@@ -74,13 +74,13 @@ def test_a_curve_rises_to_what_is_known_of_all_labels() -> None:
 
 
 def test_points_hold_value_and_interval() -> None:
-    known = (np.arange(60) < 50).astype(np.float64)
-    curve = transfer_curve(TASK, LABELS, examples(), known, draws=2)
+    values = (np.arange(60) < 50).astype(np.float64)
+    curve = transfer_curve(TASK, LABELS, examples(), values, draws=2)
     points = json.loads(json.dumps(curve.points()))
     assert [point["items"] for point in points] == list(curve.counts)
     for point in points:
         assert 0 <= point["low"] <= point["value"] <= point["high"] <= 1
-    assert {"items": 64} | bootstrap(known).to_json() == points[-1]
+    assert {"items": 64} | bootstrap(values).to_json() == points[-1]
 
 
 def test_one_draw_is_made_when_time_is_over() -> None:
@@ -104,9 +104,9 @@ def test_a_count_at_which_only_one_label_is_left_is_no_point() -> None:
     ],
 )
 def test_other_tasks_have_curves_too(task: str, targets: object) -> None:
-    made = {name: (x, targets(x)) for name, (x, _) in examples().items()}  # type: ignore[operator]
-    names = ("a", "b")[: made["train"][1].shape[1]]
-    curve = transfer_curve(catalog.task(task), names, made, np.ones(60), draws=1)
+    results = {name: (x, targets(x)) for name, (x, _) in examples().items()}  # type: ignore[operator]
+    names = ("a", "b")[: results["train"][1].shape[1]]
+    curve = transfer_curve(catalog.task(task), names, results, np.ones(60), draws=1)
     assert curve.counts == (8, 16, 32, 64)
     assert curve.means()[2] > curve.means()[0]
 
@@ -125,8 +125,8 @@ class Trainer:
 
 def test_scratch_trains_on_nested_subsets_and_never_on_all() -> None:
     targets, trainer = np.arange(80) % 2, Trainer()
-    curve, said = scratch_curve(targets, np.ones(10), trainer, 5.0, Budget(None), seed=3)
-    assert curve.counts == (20, 40, 80) and said == ""
+    curve, message = scratch_curve(targets, np.ones(10), trainer, 5.0, Budget(None), seed=3)
+    assert curve.counts == (20, 40, 80) and message == ""
     assert curve.means().tolist() == pytest.approx([0.2, 0.4, 1.0])
     small, large = trainer.asked
     assert set(small) < set(large) and len(large) == 40
@@ -135,76 +135,78 @@ def test_scratch_trains_on_nested_subsets_and_never_on_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "counts", "said"),
+    ("seconds", "counts", "text"),
     [
         (0.0, (80,), "not trained on 20 and 40 of 80 labels"),
         (60.0, (20, 80), "not trained on 40 of 80 labels"),
     ],
 )
 def test_counts_without_time_are_skipped_and_told(
-    seconds: float, counts: tuple[int, ...], said: str
+    seconds: float, counts: tuple[int, ...], text: str
 ) -> None:
-    curve, told = scratch_curve(np.arange(80) % 2, np.ones(10), Trainer(), 100.0, Budget(seconds))
-    assert curve.counts == counts and said in told
+    curve, message = scratch_curve(
+        np.arange(80) % 2, np.ones(10), Trainer(), 100.0, Budget(seconds)
+    )
+    assert curve.counts == counts and text in message
 
 
 def test_a_training_that_was_cut_off_is_no_point() -> None:
-    curve, told = scratch_curve(np.arange(80) % 2, np.ones(10), Trainer(40), 1.0, Budget(None))
-    assert curve.counts == (20, 80) and "40 of 80" in told
+    curve, message = scratch_curve(np.arange(80) % 2, np.ones(10), Trainer(40), 1.0, Budget(None))
+    assert curve.counts == (20, 80) and "40 of 80" in message
 
 
 def test_labels_saved_are_read_off_between_counts() -> None:
     transfer = steady((0.6, 0.7, 0.8, 0.9))
     scratch = steady((0.5, 0.6, 0.75), (40, 80, 160))
-    found = saved(transfer, scratch)
-    assert found.value == pytest.approx(160 / (40 * 2**0.5), rel=1e-6)
-    assert found.low is not None and found.high is not None
-    assert 1 < found.low <= (found.value or 0.0) <= found.high
-    assert "Scratch with 160 labels does as well as the transfer with 57" in found.sentence
-    assert "no evidence" not in found.sentence and "cross" not in found.sentence
-    assert found == saved(transfer, scratch)
+    ratio = saved(transfer, scratch)
+    assert ratio.value == pytest.approx(160 / (40 * 2**0.5), rel=1e-6)
+    assert ratio.low is not None and ratio.high is not None
+    assert 1 < ratio.low <= (ratio.value or 0.0) <= ratio.high
+    assert "Scratch with 160 labels does as well as the transfer with 57" in ratio.sentence
+    assert "no evidence" not in ratio.sentence and "cross" not in ratio.sentence
+    assert ratio == saved(transfer, scratch)
 
 
 def test_what_scratch_never_reaches_is_only_bounded() -> None:
-    found = saved(steady((0.8, 0.85, 0.9, 0.9)), steady((0.5, 0.5, 0.5), (40, 80, 160)))
-    assert (found.value, found.high) == (None, None)
-    assert found.low == pytest.approx(8)
-    assert "not reached within your data" in found.sentence and "more than 8.0 x" in found.sentence
+    ratio = saved(steady((0.8, 0.85, 0.9, 0.9)), steady((0.5, 0.5, 0.5), (40, 80, 160)))
+    assert (ratio.value, ratio.high) == (None, None)
+    assert ratio.low == pytest.approx(8)
+    assert "not reached within your data" in ratio.sentence and "more than 8.0 x" in ratio.sentence
 
 
 def test_one_count_of_scratch_is_enough_to_compare_with() -> None:
-    found = saved(steady((0.6, 0.7, 0.8, 0.9)), steady((0.7,), (160,)))
-    assert found.value == pytest.approx(4)
+    ratio = saved(steady((0.6, 0.7, 0.8, 0.9)), steady((0.7,), (160,)))
+    assert ratio.value == pytest.approx(4)
 
 
 def test_a_worse_transfer_saves_less_than_nothing() -> None:
-    found = saved(steady((0.4, 0.5, 0.6, 0.7)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
-    assert found.value == pytest.approx(0.5)
-    assert found.high is not None and found.high < 1
+    ratio = saved(steady((0.4, 0.5, 0.6, 0.7)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
+    assert ratio.value == pytest.approx(0.5)
+    assert ratio.high is not None and ratio.high < 1
 
 
 def test_a_hopeless_transfer_is_only_bounded() -> None:
-    found = saved(steady((0.4, 0.4, 0.4, 0.5)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
-    assert (found.value, found.low) == (None, None)
-    assert found.high == pytest.approx(0.25)
-    assert "less than 0.25 x" in found.sentence
+    ratio = saved(steady((0.4, 0.4, 0.4, 0.5)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
+    assert (ratio.value, ratio.low) == (None, None)
+    assert ratio.high == pytest.approx(0.25)
+    assert "less than 0.25 x" in ratio.sentence
 
 
 def test_curves_that_cross_say_so() -> None:
-    found = saved(steady((0.5, 0.6, 0.7, 0.7)), steady((0.4, 0.7, 0.9), (40, 80, 160)))
-    assert found.value is not None and found.value < 1.5
-    assert "The curves cross near 80 labels: below the transfer leads" in found.sentence
+    ratio = saved(steady((0.5, 0.6, 0.7, 0.7)), steady((0.4, 0.7, 0.9), (40, 80, 160)))
+    assert ratio.value is not None and ratio.value < 1.5
+    assert "The curves cross near 80 labels: below the transfer leads" in ratio.sentence
 
 
 def test_curves_that_are_one_are_no_evidence() -> None:
     rng = np.random.default_rng(0)
     both = [Curve(COUNTS, (rng.random((3, 4, 60)) < 0.7).astype(float)) for _ in range(2)]
-    found = saved(*both)
-    assert (found.low or 0.0) <= 1 <= (found.high or np.inf)
+    ratio = saved(*both)
+    assert (ratio.low or 0.0) <= 1 <= (ratio.high or np.inf)
     assert (
-        "no evidence" in found.sentence
-        or "can't tell" in found.sentence
-        or "interval" in found.sentence
+        "no evidence" in ratio.sentence
+        or "can't tell" in ratio.sentence
+        or "interval" in ratio.sentence
     )
 
 
@@ -215,13 +217,13 @@ def test_the_value_lies_in_its_interval_whatever_the_curves(data: st.DataObject)
     shares = rng.random(7)
     ours = (rng.random((2, 4, 12)) < shares[:4, None]).astype(float)
     theirs = (rng.random((1, 3, 12)) < shares[4:, None]).astype(float)
-    found = saved(Curve(COUNTS, ours), Curve((40, 80, 160), theirs))
-    json.loads(json.dumps(found.to_json(), allow_nan=False))
-    low, high = found.low or 0.0, found.high or np.inf
+    ratio = saved(Curve(COUNTS, ours), Curve((40, 80, 160), theirs))
+    json.loads(json.dumps(ratio.to_json(), allow_nan=False))
+    low, high = ratio.low or 0.0, ratio.high or np.inf
     assert low <= high
-    assert found.value is None or low * 0.999 <= found.value <= high * 1.001
+    assert ratio.value is None or low * 0.999 <= ratio.value <= high * 1.001
 
 
 def test_the_record_is_rounded() -> None:
-    told = Saved(1.234567, None, 2.0, "").to_json()
-    assert told == {"value": 1.23457, "low": None, "high": 2.0}
+    record = Saved(1.234567, None, 2.0, "").to_json()
+    assert record == {"value": 1.23457, "low": None, "high": 2.0}

@@ -36,8 +36,8 @@ def test_a_graph_computes_what_its_modules_do_and_keeps_their_names() -> None:
     network = graph.network()
     convolution = graph.modules[name]
     with torch.no_grad():
-        wanted = 2 * pictures[:, :2] - convolution(convolution(pictures[:, 2:]))
-        assert torch.equal(network(pictures), wanted)
+        expected = 2 * pictures[:, :2] - convolution(convolution(pictures[:, 2:]))
+        assert torch.equal(network(pictures), expected)
         assert torch.equal(graph.network(first)(pictures), pictures[:, :2])
     assert name == "forward_"
     assert set(network.state_dict()) == {"forward_.weight", "forward_.bias"}

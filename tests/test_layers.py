@@ -33,9 +33,9 @@ NETWORKS = {
 def features(reference: str) -> torch.Tensor:
     backbone = catalog.load_backbone(reference)
     with torch.no_grad():
-        found: torch.Tensor = Model.of(backbone, nn.Identity()).eval()(example(backbone))
-    assert found.shape == (2, backbone.feature_dim)
-    return found
+        result: torch.Tensor = Model.of(backbone, nn.Identity()).eval()(example(backbone))
+    assert result.shape == (2, backbone.feature_dim)
+    return result
 
 
 @pytest.mark.parametrize("reference", NETWORKS)
@@ -49,18 +49,18 @@ def test_a_layer_averages_what_its_stage_answers(reference: str) -> None:
     front = nn.Sequential(*list(whole.unpooled().values())[:2]).eval()
     with torch.no_grad():
         values = front(example(whole))
-    found = features(f"{reference}{mark}layer={layer}")
+    vectors = features(f"{reference}{mark}layer={layer}")
     if isinstance(values, dict):
         rows = values["hidden"]
         if reference.startswith("seeded:text"):
-            torch.testing.assert_close(found, rows.mean(1))
+            torch.testing.assert_close(vectors, rows.mean(1))
         else:  # maps in rows: the mean over positions of each channel
             torch.testing.assert_close(
-                found.sum(1) * rows.shape[2] / found.shape[1], rows.sum(2)[:, 0]
+                vectors.sum(1) * rows.shape[2] / vectors.shape[1], rows.sum(2)[:, 0]
             )
     else:
         mean = values.flatten(2).mean(2) if values.dim() == 4 else values.mean(1)
-        torch.testing.assert_close(found, mean)
+        torch.testing.assert_close(vectors, mean)
 
 
 @pytest.mark.parametrize("reference", NETWORKS)
@@ -114,14 +114,14 @@ def test_a_group_is_predicted_as_if_it_had_never_been_there() -> None:
     sample = Sample(features, targets, "classes", groups)
     codes = sample.codes - sample.codes.mean(axis=0)
     for strength in STRENGTHS[::4]:
-        found = _residuals(sample, codes, strength)
+        result = _residuals(sample, codes, strength)
         for group in range(5):
             own = groups == group
             rest = np.hstack([sample.centred[~own], np.ones((int((~own).sum()), 1))])
             penalty = np.diag([strength * len(sample)] * 7 + [0.0])
             weights = np.linalg.solve(rest.T @ rest + penalty, rest.T @ codes[~own])
-            seen = np.hstack([sample.centred[own], np.ones((int(own.sum()), 1))])
-            np.testing.assert_allclose(found[own], codes[own] - seen @ weights, atol=1e-8)
+            visited = np.hstack([sample.centred[own], np.ones((int(own.sum()), 1))])
+            np.testing.assert_allclose(result[own], codes[own] - visited @ weights, atol=1e-8)
 
 
 def test_neighbours_are_of_other_groups() -> None:
@@ -144,16 +144,16 @@ def test_a_better_layer_may_put_a_candidate_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The order is that of the scores that candidates have after their layers were looked at."""
-    seen = []
+    calls = []
 
     def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
         first, second = sorted(ranking.alive, key=lambda each: -each.by_item.mean())
         first.by_item, second.by_item = np.zeros(count), np.ones(count)
-        seen.append(second.reference)
+        calls.append(second.reference)
 
     monkeypatch.setattr(layers, "look_deeper", look_deeper)
     rows = [f"{'good fine' if n % 2 else 'bad dull'} {n},{'ab'[n % 2]}" for n in range(60)]
     (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]))
     names = ["seeded:text-encoder", "seeded:bag"]
     ranking = hs.rank(tmp_path / "texts.csv", names)
-    assert [row.backbone for row in ranking.rows][:1] == seen
+    assert [row.backbone for row in ranking.rows][:1] == calls

@@ -56,8 +56,8 @@ def read(path: Path, modality: Modality) -> str:
 def test_a_layout_is_read_or_refused_as_the_page_says(
     form: Form, modality: Modality, tmp_path: Path
 ) -> None:
-    said = outcome(form, tmp_path / "data", lambda path: read(path, modality))
-    check_row(PAGE, "layouts", form, said)
+    message = outcome(form, tmp_path / "data", lambda path: read(path, modality))
+    check_row(PAGE, "layouts", form, message)
 
 
 def test_the_page_has_every_layout() -> None:
@@ -105,8 +105,8 @@ def test_two_columns_of_paths_and_the_one_that_is_named(tmp_path: Path) -> None:
     layouts.table(tmp_path / "all.csv", "image,where,label", rows)
     first = load(tmp_path, Image()).items[0]
     assert first.id == "masks/0.bmp"
-    named = load(tmp_path, Image(), Schema(files="where")).items[0]
-    assert named.id == "scans/0.bmp"
+    entries = load(tmp_path, Image(), Schema(files="where")).items[0]
+    assert entries.id == "scans/0.bmp"
     images = {"text": Text(), "image": Image()}
     assert recognise(tmp_path / "all.csv", images, Schema(files="where")) == "image"
     with pytest.raises(DataError, match="read as texts, and 'where' was named"):
@@ -245,7 +245,7 @@ def test_a_model_inside_its_data_is_said_and_left_out(tmp_path: Path) -> None:
     for name in ("m", "n"):
         progress = Heard()
         result = hs.fit(data, "seeded:convnet", data / name, settings=quick, progress=progress)
-        assert any(f"{data / name} lies inside {data}" in said for said in progress.warnings)
+        assert any(f"{data / name} lies inside {data}" in message for message in progress.warnings)
         assert result.evidence.data["items"] == 40
 
 
@@ -265,8 +265,8 @@ def test_many_files_are_found_in_bounded_memory(tmp_path: Path, count: int) -> N
         tmp_path / "labels.csv", "id,label", ((number, number % 7) for number in range(count))
     )
     tracemalloc.start()
-    found = find(tmp_path, Image(), Schema())
+    match = find(tmp_path, Image(), Schema())
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(found.rows) == count and {row.value for row in found.rows} == set("0123456")
+    assert len(match.rows) == count and {row.value for row in match.rows} == set("0123456")
     assert most < 4_000 * count

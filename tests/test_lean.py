@@ -158,9 +158,9 @@ def test_nothing_is_drawn_without_values(fill: object) -> None:
         assert callable(fill)
         assert fill(layer.weight.data) is not None
     assert layer.weight.is_meta and layer.weight.shape == (3, 4)
-    drawn = torch.rand(2)
+    values = torch.rand(2)
     torch.manual_seed(0)
-    assert torch.equal(drawn, torch.rand(2))  # the random state is as it was
+    assert torch.equal(values, torch.rand(2))  # the random state is as it was
     with torch.device("cpu"):
         real = torch.nn.Linear(4, 3)
     assert real.weight.std() > 0

@@ -345,18 +345,18 @@ def _leaves(reference: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["detr"], indirect=True)
 def test_pretrained_layers_are_kept_but_those_of_classes(folder: Path) -> None:
     _, model = _untrained(f"hf:{folder}?size={SIDE}", ["a", "b", "c", "d", "e"])
-    own, made = load_file(folder / "model.safetensors"), model.head.state_dict()
+    own, state = load_file(folder / "model.safetensors"), model.head.state_dict()
     name = "bbox_predictor.layers.0.weight"
-    assert torch.equal(made[f"network.{name}"], own[name])
-    assert made["network.class_labels_classifier.weight"].shape[0] == 6  # and no object
+    assert torch.equal(state[f"network.{name}"], own[name])
+    assert state["network.class_labels_classifier.weight"].shape[0] == 6  # and no object
 
 
 def test_boxes_without_sides_are_no_objects() -> None:
-    seen: list[int] = []
+    calls: list[int] = []
 
     class Counting(LibraryHead):
         def losses(self, maps: Any, objects: Any) -> torch.Tensor:
-            seen.extend(len(each.kinds) for each in objects)
+            calls.extend(len(each.kinds) for each in objects)
             return torch.zeros(())
 
         def candidates(self, maps: Any) -> Any:
@@ -370,13 +370,13 @@ def test_boxes_without_sides_are_no_objects() -> None:
     targets = _targets()
     targets[1, 1] = torch.tensor([0.5, 0.5, 0.5, 0.9, 0.0])
     head.loss({}, targets)
-    assert seen == [1, 0]
+    assert calls == [1, 0]
     row = head({}).reshape(100, 6)
     assert row[:, 4].tolist()[:3] == pytest.approx([0.9, 0.2, 0.0]) and row[0, 5] == 0
 
 
 @pytest.mark.parametrize(
-    ("reference", "said"),
+    ("reference", "message"),
     [
         ("torchvision:fcos_resnet50_fpn?pretrained=false&size=3", "says size=3"),
         ("torchvision:ssd300_vgg16?pretrained=false&size=96", "can't read pictures of 96 px"),
@@ -385,8 +385,8 @@ def test_boxes_without_sides_are_no_objects() -> None:
         ("torchvision:fcos_resnet50_fpn?crop=1", "crop"),
     ],
 )
-def test_what_no_detector_has_is_refused(reference: str, said: str) -> None:
-    with pytest.raises(HeadstartError, match=said):
+def test_what_no_detector_has_is_refused(reference: str, message: str) -> None:
+    with pytest.raises(HeadstartError, match=message):
         catalog.load_backbone(reference)
 
 

@@ -86,9 +86,9 @@ def run(*arguments: str) -> Any:
 
 @pytest.mark.parametrize("name", sorted(catalog.HUBS))
 def test_every_hub_says_what_its_cards_depend_on(name: str) -> None:
-    said = catalog.hub(name).cards_depend_on()
-    assert said is not None, "the listing asks such a hub, and so imports torch, every time"
-    assert all(isinstance(each, str) and each for each in said)
+    depends = catalog.hub(name).cards_depend_on()
+    assert depends is not None, "the listing asks such a hub, and so imports torch, every time"
+    assert all(isinstance(each, str) and each for each in depends)
 
 
 def test_a_fresh_index_answers_without_torch(own_cache: Path) -> None:
@@ -203,10 +203,10 @@ def test_a_hub_without_its_library_is_left_out_until_it_is_installed(
     monkeypatch.setattr(shelf, "missing", "shelf_library")
     monkeypatch.syspath_prepend(tmp_path)
     for _ in range(2):
-        told = Recording()
-        cards = listing.backbones("*", progress=told)
+        progress = Recording()
+        cards = listing.backbones("*", progress=progress)
         assert cards and all(card.reference.startswith("seeded:") for card in cards)
-        assert told.said == [
+        assert progress.said == [
             "shelf is left out: The package shelf_library is not installed. "
             "Install it to use shelf."
         ]
@@ -283,15 +283,15 @@ def test_what_is_chosen_is_what_is_wanted(cards: list[Card], wanted: CardFilter)
         with pytest.raises(HeadstartError, match=f"None of {len(cards)} backbones"):
             chosen(cards, wanted, Silent())
         return
-    found = chosen(cards, wanted, Silent())
-    assert len(found) == min(len(expected), wanted.limit or len(expected))
+    result = chosen(cards, wanted, Silent())
+    assert len(result) == min(len(expected), wanted.limit or len(expected))
     keys = {
         "parameters": lambda card: float("inf") if card.parameters is None else card.parameters,
         "accuracy": lambda card: 1.0 if card.accuracy is None else -card.accuracy,
         "name": lambda card: card.reference.partition(":")[2],
     }
     ordered = sorted(expected, key=keys[wanted.order]) if wanted.order else expected
-    assert found == ordered[: wanted.limit or None]
+    assert result == ordered[: wanted.limit or None]
 
 
 @given(st.integers(0, 10**7))
@@ -318,9 +318,9 @@ def test_the_command_filters_sorts_and_counts(shelf: type[Shelf]) -> None:
     assert (card["reference"], "path" in card) == ("shelf:Small.a", False)
     assert len(told("shelf:*", "--modality", "text", "--at-hand")) == 1
     assert [c["reference"] for c in told("shelf:*", "--sort", "accuracy")] == names()
-    said = run("backbones", "shelf:*", "--min-accuracy", "60")
-    assert "Some are left out; of 1 it is not known." in said.stderr
-    assert len(said.stdout.splitlines()) == 2
+    outputs = run("backbones", "shelf:*", "--min-accuracy", "60")
+    assert "Some are left out; of 1 it is not known." in outputs.stderr
+    assert len(outputs.stdout.splitlines()) == 2
     for wrong, message in (
         (["--sort", "size"], "Order 'size' is not known"),
         (["--max-parameters", "big"], "'big' is not a number of parameters"),

@@ -23,12 +23,12 @@ def test_it_is_that_of_scikit_learn(
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     rows[np.abs(rows) < 0.1] = 0
     weights = 0.5 + np.arange(labels) if weighted else np.ones(labels)
-    given = csr_matrix(rows) if sparse else rows
-    layer = fitted(given, targets, weights[targets], strength)
+    inputs = csr_matrix(rows) if sparse else rows
+    layer = fitted(inputs, targets, weights[targets], strength)
     own = LogisticRegression(C=strength, tol=1e-3, class_weight=dict(enumerate(weights)))
-    expected = own.fit(given, targets).predict_log_proba(given)
-    np.testing.assert_allclose(layer.log_probabilities(given), expected, rtol=1e-3, atol=1e-3)
-    assert np.exp(layer.log_probabilities(given)).sum(axis=1) == pytest.approx(1)
+    expected = own.fit(inputs, targets).predict_log_proba(inputs)
+    np.testing.assert_allclose(layer.log_probabilities(inputs), expected, rtol=1e-3, atol=1e-3)
+    assert np.exp(layer.log_probabilities(inputs)).sum(axis=1) == pytest.approx(1)
 
 
 def test_extreme_rows_stay_finite() -> None:

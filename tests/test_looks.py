@@ -26,12 +26,12 @@ CPU = torch.device("cpu")
 def mirrored(folder: Path, out: Path) -> list[Path]:
     """The same pictures, mirrored."""
     out.mkdir()
-    found = []
+    results = []
     for file in sorted(folder.glob("*.png")):
         with pil.open(file) as opened:
             opened.transpose(pil.Transpose.FLIP_LEFT_RIGHT).save(out / file.name)
-        found.append(out / file.name)
-    return found
+        results.append(out / file.name)
+    return results
 
 
 @given(side=st.integers(8, 400), seed=st.integers(0, 9))
@@ -53,10 +53,10 @@ def test_a_linear_head_gives_the_mean_of_its_outputs() -> None:
     head = nn.Linear(5, 3)
     engine = TorchEngine(body, CPU)
     inputs = torch.randn(4, 3, 2, 2)
-    found = Averaged({"": engine, "flip": engine}, head, Image().look).run(inputs)
+    run_result = Averaged({"": engine, "flip": engine}, head, Image().look).run(inputs)
     with torch.inference_mode():
         outputs = [head(body(each)).numpy() for each in (inputs, inputs.flip(-1))]
-    assert found == pytest.approx(np.mean(outputs, axis=0), abs=1e-6)
+    assert run_result == pytest.approx(np.mean(outputs, axis=0), abs=1e-6)
 
 
 def test_the_words_of_the_setting() -> None:
@@ -80,10 +80,10 @@ def test_a_mirrored_picture_gets_the_same_answer_here_and_when_opened_again(
 ) -> None:
     data = write_pictures(tmp_path / "data", {"ants": 24, "bees": 24})
     settings = hs.Settings(tta=tta, scratch=False, evidence="quick", epochs=1, device="cpu")
-    made = hs.fit(data, "seeded:convnet", tmp_path / "out", strategy=strategy, settings=settings)
-    assert made.evidence.checks["equal in a fresh process"]
-    assert json.loads((made.folder / "headstart.json").read_text())["settings"]["tta"] == tta
-    model = hs.load(made.folder)
+    result = hs.fit(data, "seeded:convnet", tmp_path / "out", strategy=strategy, settings=settings)
+    assert result.evidence.checks["equal in a fresh process"]
+    assert json.loads((result.folder / "headstart.json").read_text())["settings"]["tta"] == tta
+    model = hs.load(result.folder)
     assert model.reader.looks == ("", *tta.split("+"))
     plain = sorted((data / "ants").glob("*.png"))
     answers = [
@@ -92,9 +92,9 @@ def test_a_mirrored_picture_gets_the_same_answer_here_and_when_opened_again(
     ]
     if tta == "flip":
         assert answers[1] == pytest.approx(answers[0], abs=1e-4)
-    arm = made.evidence.arms["chosen"]
-    found = hs.evaluate(made.folder, data)
-    assert 0 <= found.score.value <= 1
+    arm = result.evidence.arms["chosen"]
+    values = hs.evaluate(result.folder, data)
+    assert 0 <= values.score.value <= 1
     body = model.model.body()
     item = model.find([plain[0]])[1]
     (inputs,) = model.reader.batches(item, [np.arange(1)])
@@ -111,13 +111,13 @@ def test_the_record_is_that_of_the_averaged_answers(tmp_path: Path) -> None:
     data = write_pictures(tmp_path / "data", {"ants": 24, "bees": 24})
     settings = hs.Settings(tta="flip", scratch=False, evidence="none", device="cpu")
     strategy = "feature-extraction?head=knn"  # whose outputs no temperature changes
-    made = hs.fit(data, "seeded:convnet", tmp_path / "out", strategy=strategy, settings=settings)
+    result = hs.fit(data, "seeded:convnet", tmp_path / "out", strategy=strategy, settings=settings)
     dataset = hs.data.load(data, catalog.modality("image"))
-    model = hs.load(made.folder)
-    head = made.evidence.arms["chosen"]
+    model = hs.load(result.folder)
+    head = result.evidence.arms["chosen"]
     if head.strategy == strategy:
-        found = model.outputs(dataset.split("test"))
-        assert found == pytest.approx(head.outputs["test"], abs=1e-3)
+        actual = model.outputs(dataset.split("test"))
+        assert actual == pytest.approx(head.outputs["test"], abs=1e-3)
 
 
 def test_what_has_no_other_look_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ def test_the_memory_answers_with_the_nearest_and_the_naive_arm_with_the_source(
     assert memory is not None and memory.strategy == MEMORY
     test = own.dataset.split("test")
     assert decoded(copy.outputs["test"]) == [item.read().decode() for item in test]
-    known = {i.label for name in ("train", "validation") for i in own.dataset.split(name)}
-    assert set(decoded(memory.outputs["test"])) <= known
+    labels = {i.label for name in ("train", "validation") for i in own.dataset.split(name)}
+    assert set(decoded(memory.outputs["test"])) <= labels
     learned = {item.label for item in own.dataset.split("train")}
     assert set(decoded(memory.outputs["validation"])) <= learned
     assert memory.scores.shape == copy.scores.shape == (len(test),)
@@ -99,8 +99,8 @@ def runs(text: str) -> list[str]:
 @given(texts=LINES, count=st.integers(1, 5))
 def test_a_text_that_is_there_is_its_own_nearest(texts: list[str], count: int) -> None:
     first = nearest(texts, texts)
-    for place, found in enumerate(first.tolist()):
-        assert runs(texts[found]) == runs(texts[place])
+    for place, result in enumerate(first.tolist()):
+        assert runs(texts[result]) == runs(texts[place])
     several = nearest(texts, texts, count)
     if count > 1:
         assert several.shape == (len(texts), min(count, len(texts)))
@@ -109,11 +109,11 @@ def test_a_text_that_is_there_is_its_own_nearest(texts: list[str], count: int) -
 
 def test_a_memory_reaches_what_was_measured_of_it(shared_data: Path) -> None:
     folder = shared_data / "parallel" / "interface"
-    read = [[*read_csv(folder / f"{name}.csv")] for name in ("train", "test")]
-    known, asked = read[0][:1000], read[1][:400]
-    places = nearest([row["en"] for row in known], [row["en"] for row in asked])
-    answers = encoded(known[place]["uk"] for place in places)
-    value = catalog.metric_named("chrf").of(answers, encoded(row["uk"] for row in asked))
+    contents = [[*read_csv(folder / f"{name}.csv")] for name in ("train", "test")]
+    memory, queries = contents[0][:1000], contents[1][:400]
+    places = nearest([row["en"] for row in memory], [row["en"] for row in queries])
+    answers = encoded(memory[place]["uk"] for place in places)
+    value = catalog.metric_named("chrf").of(answers, encoded(row["uk"] for row in queries))
     assert value == pytest.approx(0.255, abs=0.01)
 
 
@@ -138,44 +138,44 @@ TRAIN = Pairs(("x", "y"), ("Open the folder", "Page %1"), ("Открыть па�
 
 def record() -> dict[str, Any]:
     answers = ["Страница %1 из", "Open the file", "", "Закрыть", "Привет {name} {day} " + "да" * 20]
-    found = worth_a_look(catalog.metric_named("chrf"), encoded(answers), TEST, TRAIN)
-    assert found is not None
-    return found
+    examples = worth_a_look(catalog.metric_named("chrf"), encoded(answers), TEST, TRAIN)
+    assert examples is not None
+    return examples
 
 
 def test_what_is_wrong_with_answers_is_counted() -> None:
-    found = record()
-    assert found["lengths"] | {"ratio": 0} == {"empty": 1, "short": 1, "long": 1, "ratio": 0}
-    assert found["language"]["foreign"] == found["language"]["copies"] == 1
-    kept = found["placeholders"]
-    assert (kept["items"], kept["lost"], kept["added"]) == (2, 1, 1)
-    assert kept["examples"][0]["lost"] == ["%2", "</b>", "<b>"]
-    assert kept["examples"][1]["added"] == ["{day}"]
-    assert found["best"][0]["id"] == "d" and found["best"][0]["score"] == 1.0
-    assert {row["id"] for row in found["worst"][:2]} == {"b", "c"}
-    opened = next(row for row in found["worst"] if row["id"] == "b")
+    entry = record()
+    assert entry["lengths"] | {"ratio": 0} == {"empty": 1, "short": 1, "long": 1, "ratio": 0}
+    assert entry["language"]["foreign"] == entry["language"]["copies"] == 1
+    placeholders = entry["placeholders"]
+    assert (placeholders["items"], placeholders["lost"], placeholders["added"]) == (2, 1, 1)
+    assert placeholders["examples"][0]["lost"] == ["%2", "</b>", "<b>"]
+    assert placeholders["examples"][1]["added"] == ["{day}"]
+    assert entry["best"][0]["id"] == "d" and entry["best"][0]["score"] == 1.0
+    assert {row["id"] for row in entry["worst"][:2]} == {"b", "c"}
+    opened = next(row for row in entry["worst"] if row["id"] == "b")
     assert opened["nearest"][0]["source"] == "Open the folder"
 
 
 def test_items_that_are_no_texts_have_answers_all_the_same() -> None:
     sounds = Pairs(TEST.ids, (None,) * 5, TEST.targets)
     metric = catalog.metric_named("wer")
-    found = worth_a_look(metric, encoded(TEST.targets), sounds, sounds)
-    assert found is not None
-    assert found["placeholders"]["lost"] == 0 and found["language"]["copies"] is None
-    assert "0 are in no script that the references have." in said_of_texts(found)
+    examples = worth_a_look(metric, encoded(TEST.targets), sounds, sounds)
+    assert examples is not None
+    assert examples["placeholders"]["lost"] == 0 and examples["language"]["copies"] is None
+    assert "0 are in no script that the references have." in said_of_texts(examples)
     assert any("copy the source" in sentence for sentence in said_of_texts(record()))
-    assert all("nearest" not in row for row in found["worst"])
+    assert all("nearest" not in row for row in examples["worst"])
     assert worth_a_look(metric, encoded(()), Pairs((), (), ()), sounds) is None
 
 
 def test_texts_of_strangers_never_render_on_the_page(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     own = Pairs(("a",), (evil,), (evil,))
-    found = worth_a_look(catalog.metric_named("chrf"), encoded([evil + "!"]), own, own)
-    section = sentences({"sentences": found})
+    examples = worth_a_look(catalog.metric_named("chrf"), encoded([evil + "!"]), own, own)
+    section = sentences({"sentences": examples})
     assert section is not None and sentences({}) is None
     assert evil in str(section.tables)
-    assert "alert" not in "".join(said_of_texts(found or {}))
-    text = page(tmp_path, {**record_of_a_run(), "sentences": found})
+    assert "alert" not in "".join(said_of_texts(examples or {}))
+    text = page(tmp_path, {**record_of_a_run(), "sentences": examples})
     assert "alert(1)" in text and evil not in text

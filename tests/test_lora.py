@@ -29,9 +29,9 @@ def trained(
     """A tiny model after some epochs with a strategy."""
     model, strategy = tiny.model(network), catalog.strategy(text)
     place = session or tiny.session()
-    made = train(model, tiny.TASK, strategy, tiny.splits(), tiny.recipe(4, rate=2e-3), place)
-    assert made.best > 0
-    return model, made
+    training = train(model, tiny.TASK, strategy, tiny.splits(), tiny.recipe(4, rate=2e-3), place)
+    assert training.best > 0
+    return model, training
 
 
 def moves(after: Model, network: str) -> dict[str, Tensor]:
@@ -89,8 +89,8 @@ def test_it_trains_in_bf16() -> None:
     where = machine.accelerator(Settings(precision="bf16", device="cpu"), 0)
     plain = tiny.session()
     session = Session(where, 0, plain.budget, plain.progress)
-    model, made = trained("lora", session=session)
-    assert made.history[-1]["loss"] < made.history[1]["loss"]
+    model, result = trained("lora", session=session)
+    assert result.history[-1]["loss"] < result.history[1]["loss"]
     assert {tensor.dtype for tensor in model.backbone_state().values()} == {torch.float32}
 
 
@@ -188,10 +188,10 @@ def test_real_networks_are_whole_again_after_merging(network: str, kinds: set[st
     tensors = list(model.backbone_state())
     strategy = Lora(rank=4)
     strategy.on_train_start(model)
-    found = {
+    result = {
         name.split(".")[-2] for name, _ in model.named_modules() if name.endswith(".base_layer")
     }
-    assert found == kinds
+    assert result == kinds
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:

@@ -35,21 +35,23 @@ def test_in_blocks_the_solutions_are_those_of_the_library(
 
     monkeypatch.setattr(many, "_BLOCK", 64 * LABELS)  # several blocks, the last one shorter
     (features, targets), checked = examples(300, 0), examples(100, 1)[0]
-    held = np.arange(300) % 4 == 0
+    held_out = np.arange(300) % 4 == 0
     counts = np.array([1.0 if weights is None else weights[label] for label in targets])
-    found = many.Blocks(features, targets, counts, LABELS)
-    for strength, outputs in zip(probe.PROBE_STRENGTHS, found.held_out(held[None]), strict=True):
-        given = weights and {label: weights[label] for label in (0, 1, 3)}
-        theirs = LogisticRegression(C=strength, max_iter=5000, tol=1e-7, class_weight=given)
-        weight, bias = found.solution(strength)
-        for kept, wanted, answers in (
-            (~held, features[held], outputs),
-            (held | ~held, checked, checked @ weight.T + bias),
+    result = many.Blocks(features, targets, counts, LABELS)
+    for strength, outputs in zip(
+        probe.PROBE_STRENGTHS, result.held_out(held_out[None]), strict=True
+    ):
+        inputs = weights and {label: weights[label] for label in (0, 1, 3)}
+        theirs = LogisticRegression(C=strength, max_iter=5000, tol=1e-7, class_weight=inputs)
+        weight, bias = result.solution(strength)
+        for part, expected, answers in (
+            (~held_out, features[held_out], outputs),
+            (held_out | ~held_out, checked, checked @ weight.T + bias),
         ):
-            theirs.fit(features[kept], targets[kept])
+            theirs.fit(features[part], targets[part])
             shares = np.exp(answers) / np.exp(answers).sum(axis=1, keepdims=True)
-            known = theirs.predict_proba(wanted)
-            np.testing.assert_allclose(shares[:, [0, 1, 3]], known, atol=5e-3)
+            probabilities = theirs.predict_proba(expected)
+            np.testing.assert_allclose(shares[:, [0, 1, 3]], probabilities, atol=5e-3)
             assert shares[:, 2].max() < 1e-6
 
 
@@ -70,24 +72,24 @@ def test_a_probe_of_many_labels_is_fitted_in_blocks(monkeypatch: pytest.MonkeyPa
 def test_ridge_by_sums_is_ridge(weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     features, targets = examples(300, 2)
     weights = np.where(targets == 3, 3.0, 0.5) if weighted else np.ones(len(targets))
-    given = TrainingSet(features, targets, weights, Shape(Encoding.INDEX, 6, LABELS))
-    found = []
+    training = TrainingSet(features, targets, weights, Shape(Encoding.INDEX, 6, LABELS))
+    results = []
     for limit in (linear._MANY, 1):
         monkeypatch.setattr(linear, "_MANY", limit)
-        heads = list(linear.Ridge().candidates(given))
-        found.append([head(torch.from_numpy(features)).detach().numpy() for head in heads])
-    assert len(found[0]) == len(found[1]) == len(linear.RIDGE_STRENGTHS)
-    for one, other in zip(*found, strict=True):
+        heads = list(linear.Ridge().candidates(training))
+        results.append([head(torch.from_numpy(features)).detach().numpy() for head in heads])
+    assert len(results[0]) == len(results[1]) == len(linear.RIDGE_STRENGTHS)
+    for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
 def test_columns_are_the_memberships() -> None:
     features, targets = examples(30, 3)
-    given = TrainingSet(features, targets, np.ones(30), Shape(Encoding.INDEX, 6, LABELS))
-    assert np.array_equal(np.stack(list(given.columns()), axis=1), given.memberships())
+    training = TrainingSet(features, targets, np.ones(30), Shape(Encoding.INDEX, 6, LABELS))
+    assert np.array_equal(np.stack(list(training.columns()), axis=1), training.memberships())
     sets = (np.random.default_rng(0).random((30, LABELS)) < 0.5).astype(np.float32)
-    given = TrainingSet(features, sets, np.ones(30), Shape(Encoding.MARKS, 6, LABELS))
-    assert np.array_equal(np.stack(list(given.columns()), axis=1), given.memberships())
+    training = TrainingSet(features, sets, np.ones(30), Shape(Encoding.MARKS, 6, LABELS))
+    assert np.array_equal(np.stack(list(training.columns()), axis=1), training.memberships())
 
 
 FITTING = """

@@ -40,11 +40,11 @@ def test_plain_text_stays_text(text: str) -> None:
 
 @given(texts)
 def test_code_stays_code(text: str) -> None:
-    found = [content for kind, content in parsed(f"a {markdown.code(text)} b")]
+    results = [content for kind, content in parsed(f"a {markdown.code(text)} b")]
     kinds = {kind for kind, _ in parsed(f"a {markdown.code(text)} b")}
     if markdown._line(text):
         assert "code_inline" in kinds
-        assert markdown._line(text).replace("|", "¦") in "".join(found)
+        assert markdown._line(text).replace("|", "¦") in "".join(results)
     assert kinds <= {"code_inline", "text", "paragraph_open", "paragraph_close"}
 
 

@@ -122,11 +122,11 @@ KINDS: dict[str, Callable[[Held], Any]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_pictures_in_memory_are_the_same_data_as_files(held: Held, kind: str) -> None:
     expected = read(held.root)
-    found = read(KINDS[kind](held))
-    assert found.labels == CLASSES
-    assert contents(found) == contents(expected)
-    assert found.fingerprint == expected.fingerprint
-    assert found.report.sizes == expected.report.sizes
+    content = read(KINDS[kind](held))
+    assert content.labels == CLASSES
+    assert contents(content) == contents(expected)
+    assert content.fingerprint == expected.fingerprint
+    assert content.report.sizes == expected.report.sizes
 
 
 def test_evidence_is_that_of_the_same_files(held: Held, tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_texts_in_memory_are_the_same_data_as_a_manifest(tmp_path: Path) -> None
         Pairs(WORDS, SIZES),
         [(WORDS, SIZES)][0],
     ):
-        found = read(data, TEXTS)
-        assert contents(found) == contents(expected)
+        content = read(data, TEXTS)
+        assert contents(content) == contents(expected)
 
 
 def test_pairs_of_texts(tmp_path: Path) -> None:
@@ -231,41 +231,41 @@ def test_pairs_of_texts(tmp_path: Path) -> None:
 def test_every_kind_of_target(targets: Any, kind: str, labels: tuple[str, ...]) -> None:
     if isinstance(targets, dict):
         targets = pa.table(targets)
-    found = read((WORDS, targets), TEXTS)
-    assert (found.kind, found.labels) == (kind, labels)
+    content = read((WORDS, targets), TEXTS)
+    assert (content.kind, content.labels) == (kind, labels)
 
 
 def test_splits_by_name(held: Held) -> None:
     even, odd = slice(0, None, 2), slice(1, None, 2)
-    found = read(
+    content = read(
         {
             "test": Pairs(held.images[odd], held.labels[odd]),
             "train": (held.images[even], held.labels[even]),
             "unsupervised": (held.images[:2], held.labels[:2]),
         }
     )
-    tested = {item.digest for item in found.split("test")}
+    tested = {item.digest for item in content.split("test")}
     assert tested == {item.digest for item in read((held.bytes[odd], held.labels[odd])).items}
-    assert "`test` is the held-out test" in found.report.split_rule
-    assert "Split 'unsupervised' is not used." in found.report.warnings
-    assert found.split("train")[0].id.startswith("train item ")
+    assert "`test` is the held-out test" in content.report.split_rule
+    assert "Split 'unsupervised' is not used." in content.report.warnings
+    assert content.split("train")[0].id.startswith("train item ")
 
 
 def test_a_column_of_splits_and_one_of_groups(held: Held) -> None:
     splits = ["test" if n % 4 == 0 else "train" for n in range(40)]
     table = {"image": held.images, "label": held.labels, "split": splits, "farm": splits}
-    found = load(data_of(table), PICTURES, Schema(group="farm"))
-    assert len(found.split("test")) == 10
-    assert {item.group for item in found.split("test")} == {"test"}
+    loaded_backbone = load(data_of(table), PICTURES, Schema(group="farm"))
+    assert len(loaded_backbone.split("test")) == 10
+    assert {item.group for item in loaded_backbone.split("test")} == {"test"}
 
 
 def test_a_broken_picture_is_left_out_as_a_broken_file_is(held: Held, tmp_path: Path) -> None:
     files = [*held.names, str(tmp_path / "gone.png")]
-    found = read((files, [*held.labels, "ants"]))
-    assert found.report.skipped == ((str(tmp_path / "gone.png"), "it does not exist"),)
+    content = read((files, [*held.labels, "ants"]))
+    assert content.report.skipped == ((str(tmp_path / "gone.png"), "it does not exist"),)
     images = [*held.images, np.zeros((3, 3, 7), np.uint8), None]
-    found = read((images, [*held.labels, "ants", "bees"]))
-    assert [name for name, _ in found.report.skipped] == ["item 41", "item 40"]
+    content = read((images, [*held.labels, "ants", "bees"]))
+    assert [name for name, _ in content.report.skipped] == ["item 41", "item 40"]
 
 
 @pytest.mark.parametrize(
@@ -343,16 +343,16 @@ def test_frames_of_pandas(held: Held) -> None:
     pd = pytest.importorskip("pandas")
     expected = contents(read(held.root))
     frame = pd.DataFrame({"scan": held.images, "label": pd.Categorical(held.labels)})
-    found = read(frame)
-    assert contents(found) == expected
-    assert found.items[0].id == "row 0"
-    named = frame.set_index(pd.Index([f"animal {n}" for n in range(40)]))
-    assert read(named).items[0].id == "animal 0"
+    content = read(frame)
+    assert contents(content) == expected
+    assert content.items[0].id == "row 0"
+    names = frame.set_index(pd.Index([f"animal {n}" for n in range(40)]))
+    assert read(names).items[0].id == "animal 0"
     twice = frame.set_index(pd.Index(["same"] * 40))
     assert read(twice).items[0].id == "row 0"
-    inputs, targets = named[["scan"]], named["label"]
+    inputs, targets = names[["scan"]], names["label"]
     assert read((inputs, targets)).items[0].id == "animal 0"
-    assert contents(read((named["scan"], targets))) == expected
+    assert contents(read((names["scan"], targets))) == expected
     assert read((WORDS, pd.DataFrame({"x": NUMBERS, "y": NUMBERS})), TEXTS).labels == ("x", "y")
     with pytest.raises(DataError, match=r"DataFrame has no column 'lbl'; its columns: 'scan'"):
         load(data_of(frame), PICTURES, Schema(label="lbl"))
@@ -379,8 +379,8 @@ def test_data_sets_of_hugging_face(held: Held) -> None:
     }
     whole = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
     expected = contents(read(held.root))
-    found = read(whole)
-    assert (contents(found), found.labels) == (expected, CLASSES)
+    content = read(whole)
+    assert (contents(content), content.labels) == (expected, CLASSES)
     assert contents(read(whole.shuffle(seed=0))) == expected
     splits = datasets.DatasetDict(
         {"train": whole.select(range(8, 40)), "test": whole.select(range(8))}

@@ -61,11 +61,11 @@ def texts(path: Path) -> Iterator[str]:
 
 def wrong(text: str) -> list[str]:
     """What a text names that is not there."""
-    found = []
+    results = []
     foreign = {flag for program, flags in OTHERS.items() if program in text for flag in flags}
     for match in FLAG.finditer(text):
         if match[1] not in EVERY | foreign:
-            found.append(f"{match[1]} is no flag")
+            results.append(f"{match[1]} is no flag")
     for name, flag in re.findall(r"\b([a-z]+)`?(?: [^-.`\s]+)* (--?[a-z][a-z-]*)\b", text):
         if (
             name in COMMANDS
@@ -73,11 +73,11 @@ def wrong(text: str) -> list[str]:
             and FLAG.match(f"{flag} ")
             and flag not in COMMANDS[name]
         ):
-            found.append(f"{name} has no {flag}")
+            results.append(f"{name} has no {flag}")
     for name in re.findall(r"`headstart ([a-z-]+)", text):
         if name not in COMMANDS:
-            found.append(f"headstart has no {name}")
-    return found
+            results.append(f"headstart has no {name}")
+    return results
 
 
 FILES = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in (".py", ".md", ".html")]

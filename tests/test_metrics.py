@@ -57,21 +57,21 @@ def fitted(data: Path, out: Path, strategy: str = "feature-extraction", **more: 
 @pytest.mark.parametrize("name", ["macro-f1", "auroc"])
 def test_a_metric_goes_through_a_fit(name: str, tmp_path: Path) -> None:
     data, shown = texts(tmp_path), catalog.metric_named(name).name
-    made = fitted(data, tmp_path / "model", metric=name, scratch=False, judge="holdout")
-    told = made.to_json()
-    assert told["metric"] == shown
-    assert f"chosen and judged by {shown}" in told["protocol"]
+    result = fitted(data, tmp_path / "model", metric=name, scratch=False, judge="holdout")
+    entry = result.to_json()
+    assert entry["metric"] == shown
+    assert f"chosen and judged by {shown}" in entry["protocol"]
     predictor = hs.load(tmp_path / "model")
-    arm = made.evidence.arms["chosen"]
+    arm = result.evidence.arms["chosen"]
     metric = catalog.metric_named(name)
-    chosen = told["arms"]["chosen"]
+    chosen = entry["arms"]["chosen"]
     assert chosen["low"] <= chosen["value"] <= chosen["high"]
     assert arm.scores.mean() == pytest.approx(chosen["value"], abs=1e-5)
-    assert told["classes"]["metric"] == "accuracy"
-    others = {row["metric"]: row for row in told["metrics"]}
+    assert entry["classes"]["metric"] == "accuracy"
+    others = {row["metric"]: row for row in entry["metrics"]}
     assert shown not in others and {"accuracy", "log loss"} <= others.keys()
     assert all(row["low"] <= row["value"] <= row["high"] for row in others.values())
-    assert "By other metrics: " in str(made)
+    assert "By other metrics: " in str(result)
     page = (tmp_path / "model" / FILE).read_text()
     assert shown in page and "Other metrics" in page
 
@@ -107,18 +107,18 @@ def labels(table: Path) -> list[str]:
 
 def test_less_is_better_is_shown_as_the_field_does(tmp_path: Path) -> None:
     data = numbers(tmp_path)
-    made = fitted(data, tmp_path / "model", "lp-ft", metric="mae", judge="holdout")
-    told = made.to_json()
-    assert (told["metric"], told["less_is_better"]) == ("MAE", True)
-    chosen, naive = told["arms"]["chosen"], told["arms"]["naive"]
+    result = fitted(data, tmp_path / "model", "lp-ft", metric="mae", judge="holdout")
+    entry = result.to_json()
+    assert (entry["metric"], entry["less_is_better"]) == ("MAE", True)
+    chosen, naive = entry["arms"]["chosen"], entry["arms"]["naive"]
     assert 0 <= chosen["low"] <= chosen["value"] <= chosen["high"]
     assert 0 < chosen["value"] < naive["value"] > 50  # in the prices' units
     assert chosen["validation"] > 0
-    assert told["over_naive"]["value"] == pytest.approx(naive["value"] - chosen["value"], abs=1e-4)
-    assert told["over_naive"]["low"] > 0  # plus is better
-    assert "of MAE (plus is better)" in str(made)
-    assert "points" not in str(made)
-    assert all(row["score"] > 0 for row in told["convergence"]["chosen"])
+    assert entry["over_naive"]["value"] == pytest.approx(naive["value"] - chosen["value"], abs=1e-4)
+    assert entry["over_naive"]["low"] > 0  # plus is better
+    assert "of MAE (plus is better)" in str(result)
+    assert "points" not in str(result)
+    assert all(row["score"] > 0 for row in entry["convergence"]["chosen"])
     scored = hs.evaluate(tmp_path / "model", data)
     predictor = hs.load(tmp_path / "model")
     answers = [[row.answer["value"]] for row in predictor.predict(lines(data))]
@@ -126,19 +126,19 @@ def test_less_is_better_is_shown_as_the_field_does(tmp_path: Path) -> None:
     expected = sk.mean_absolute_error(truth, answers)
     assert scored.score.value == pytest.approx(expected, rel=1e-4)
     worse = fitted(data, tmp_path / "worse", metric="rmse", scratch=False)
-    found = hs.compare(worse.folder, tmp_path / "model", data)
-    assert found.metric == "RMSE" and found.to_json()["less_is_better"]
-    gap = found.first.score.value - found.second.score.value
-    assert found.difference.value == pytest.approx(gap)
+    comparison = hs.compare(worse.folder, tmp_path / "model", data)
+    assert comparison.metric == "RMSE" and comparison.to_json()["less_is_better"]
+    gap = comparison.first.score.value - comparison.second.score.value
+    assert comparison.difference.value == pytest.approx(gap)
 
 
 def test_folds_judge_by_a_metric_too(tmp_path: Path) -> None:
-    told = fitted(texts(tmp_path), tmp_path / "model", metric="auroc", judge="cv").to_json()
-    assert told["judge"]["by"] == "folds"
-    for arm in told["arms"].values():
+    entry = fitted(texts(tmp_path), tmp_path / "model", metric="auroc", judge="cv").to_json()
+    assert entry["judge"]["by"] == "folds"
+    for arm in entry["arms"].values():
         assert 0 <= arm["low"] <= arm["value"] <= arm["high"] <= 1.1
-    assert told["arms"]["naive"]["value"] < 0.6 < told["arms"]["chosen"]["value"]
-    assert told["gain"]["low"] <= told["gain"]["value"] <= told["gain"]["high"]
+    assert entry["arms"]["naive"]["value"] < 0.6 < entry["arms"]["chosen"]["value"]
+    assert entry["gain"]["low"] <= entry["gain"]["value"] <= entry["gain"]["high"]
 
 
 def test_a_model_of_before_opens_as_before(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_which_metric_counts_classes_alike_says_how_they_are_fitted() -> None:
 
 
 def test_a_task_says_what_it_is_judged_by() -> None:
-    named = catalog.task("image-classification", metric="log-loss", balanced=True)
-    assert (named.metric, named.sign) == ("log loss", -1)
+    names = catalog.task("image-classification", metric="log-loss", balanced=True)
+    assert (names.metric, names.sign) == ("log loss", -1)
     assert catalog.task("image-regression").metric == "r2"
     assert catalog.task_settings("image-regression", {"metric": "mae", "smoothing": 0.1}) == {
         "metric": "mae"

@@ -76,14 +76,14 @@ def model(sales: Path) -> Path:
 def test_kinds_are_told_and_said(sales: Path) -> None:
     backbone = catalog.load_backbone(BOTH)
     modality = catalog.modality("table").fitted(backbone)
-    said = " ".join(load(sales, modality, Schema(label="price")).report.remarks)
-    assert "numbers `area`; categories `town`; texts `notes`; pictures `photo`" in said
+    text = " ".join(load(sales, modality, Schema(label="price")).report.remarks)
+    assert "numbers `area`; categories `town`; texts `notes`; pictures `photo`" in text
 
 
 def test_without_a_backbone_for_them_they_are_left_out_with_advice(sales: Path) -> None:
-    said = " ".join(load(sales, catalog.modality("table"), Schema(label="price")).report.remarks)
-    assert "`notes`, which holds free text (-b 'table:columns?text=REF' has it read)" in said
-    assert "`photo`, which names pictures (-b 'table:columns?image=REF' has them seen)" in said
+    text = " ".join(load(sales, catalog.modality("table"), Schema(label="price")).report.remarks)
+    assert "`notes`, which holds free text (-b 'table:columns?text=REF' has it read)" in text
+    assert "`photo`, which names pictures (-b 'table:columns?image=REF' has them seen)" in text
 
 
 def test_each_distinct_cell_goes_through_its_network_once(sales: Path) -> None:
@@ -186,8 +186,8 @@ def test_a_column_is_what_the_user_says(tmp_path: Path) -> None:
     table = write(make(tmp_path / "data").parent / "few.csv", rows)
     backbone = catalog.load_backbone(f"{BOTH}&kinds=code:category,notes:text")
     modality = catalog.modality("table").fitted(backbone)
-    said = " ".join(load(table, modality, Schema(label="price")).report.remarks)
-    assert "categories `town`, `code`; texts `notes`" in said
+    text = " ".join(load(table, modality, Schema(label="price")).report.remarks)
+    assert "categories `town`, `code`; texts `notes`" in text
 
 
 @pytest.mark.parametrize("kind", ["number", "date", "boolean"])
@@ -295,8 +295,8 @@ def test_a_column_with_a_comma_in_its_name_has_a_kind(tmp_path: Path) -> None:
     rows = [{"size, m": n % 5, **sale(n)} for n in range(48)]
     backbone = catalog.load_backbone(f"{BOTH}&kinds=town:category,size, m:category")
     modality = catalog.modality("table").fitted(backbone)
-    said = " ".join(load(write(sales, rows), modality, Schema(label="price")).report.remarks)
-    assert "categories `size, m`, `town`" in said
+    text = " ".join(load(write(sales, rows), modality, Schema(label="price")).report.remarks)
+    assert "categories `size, m`, `town`" in text
 
 
 def test_several_tasks_of_mixed_rows_have_no_label_as_an_input(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_rows_with_networks_of_their_own_leave_as_no_single_file(
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"),
+    ("name", "remaining"),
     [
         ("tokenizer.json", "tokenizer.json"),
         ("text/tokenizer.json", "text/tokenizer.json"),
@@ -332,5 +332,5 @@ def test_rows_with_networks_of_their_own_leave_as_no_single_file(
         ("a/b/../../../c", "c"),
     ],
 )
-def test_names_of_strangers_stay_in_the_folder(name: str, kept: str) -> None:
-    assert _inside(name) == kept
+def test_names_of_strangers_stay_in_the_folder(name: str, remaining: str) -> None:
+    assert _inside(name) == remaining

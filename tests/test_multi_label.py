@@ -80,22 +80,22 @@ def test_the_probe_is_one_logistic_regression_a_label(
     train, checked = examples(size, 0), examples(100, 1)[0]
     head = TASK.probe(train, train, LABELS)
     scale = Standardisation.of(train[0])
-    inputs, held = scale(train[0]), probe.folds(train[1])
-    tried, losses = [], []
+    inputs, folds = scale(train[0]), probe.folds(train[1])
+    attempts, losses = [], []
     for strength in probe.PROBE_STRENGTHS:
         solver = LogisticRegression(C=strength, tol=1e-8, max_iter=500)
         left_out = []
-        for fold in held:
+        for fold in folds:
             odds = [
                 solver.fit(inputs[~fold], row[~fold]).decision_function(inputs[fold])
                 for row in train[1].T[:2]
             ]
             left_out.append(np.stack(odds, axis=1))
-        truth = np.concatenate([train[1][fold, :2] for fold in held])
+        truth = np.concatenate([train[1][fold, :2] for fold in folds])
         losses.append(TASK.losses(np.concatenate(left_out), truth).mean())
         odds = [solver.fit(inputs, row).decision_function(scale(checked)) for row in train[1].T[:2]]
-        tried.append(np.stack(odds, axis=1))
-    expected = tried[int(np.argmin(losses))]
+        attempts.append(np.stack(odds, axis=1))
+    expected = attempts[int(np.argmin(losses))]
     np.testing.assert_allclose(answer(head, checked)[:, :2], expected, atol=2e-3)
 
 

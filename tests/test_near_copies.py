@@ -53,16 +53,16 @@ def linked(pairs: np.ndarray, count: int) -> list[set[int]]:
     for one, other in pairs.tolist():
         near[one].add(other)
         near[other].add(one)
-    found, seen = [], set[int]()
+    results, names = [], set[int]()
     for start in range(count):
         own, due = set[int](), {start}
         while due:
             own |= due
             due = set().union(*(near[place] for place in due)) - own
-        if not own & seen:
-            found.append(own)
-            seen |= own
-    return found
+        if not own & names:
+            results.append(own)
+            names |= own
+    return results
 
 
 @given(
@@ -163,9 +163,9 @@ def test_digits_and_small_photos_are_not_joined(shared_data: Path) -> None:
     ],
 )
 def test_texts_are_near_but_for_punctuation_and_numbers(one: str, other: str, near: bool) -> None:
-    found = [Text().check(text.encode()) for text in (one, other)]
-    assert found[0].identity != found[1].identity and found[0].sketch
-    assert (found[0].sketch == found[1].sketch) == near
+    results = [Text().check(text.encode()) for text in (one, other)]
+    assert results[0].identity != results[1].identity and results[0].sketch
+    assert (results[0].sketch == results[1].sketch) == near
 
 
 def test_short_texts_are_near_none() -> None:
@@ -190,12 +190,12 @@ def test_near_copies_stay_in_one_split_and_are_said(tmp_path: Path) -> None:
         (root / "a" / f"copy{n}.jpg").write_bytes(saved(copy, "JPEG", quality=80))
     for _ in range(2):  # once from the files, once from what was kept of them
         data = load(root, Image())
-        found = {item.id: item for item in data.items}
+        values = {item.id: item for item in data.items}
         for n in range(5):
-            one, other = found[f"a/{n:02}.png"], found[f"a/copy{n}.jpg"]
+            one, other = values[f"a/{n:02}.png"], values[f"a/copy{n}.jpg"]
             assert one.cluster == other.cluster and one.identity != other.identity
             assert one.split == other.split
-        assert found["a/07.png"].cluster == found["a/07.png"].identity
+        assert values["a/07.png"].cluster == values["a/07.png"].identity
         assert len(data.report.near) == data.report.to_json()["near_copies"] == 5
         assert ["a/00.png", "a/copy0.jpg"] in data.report.to_json()["near_copy_items"]
         assert "near copies, never parted by a cut: 5" in str(data.report)
@@ -225,11 +225,11 @@ def test_near_copies_across_named_splits_are_kept_with_a_warning(tmp_path: Path)
     (root / "test" / "a" / "copy.jpg").write_bytes(saved(photo(2, (96, 64)), "JPEG"))
     data = load(root, Image())
     assert {item.split for item in data.items if item.id == "test/a/copy.jpg"} == {"test"}
-    (told,) = [each for each in data.report.warnings if "near copy" in each]
-    assert told.startswith(
+    (message,) = [each for each in data.report.warnings if "near copy" in each]
+    assert message.startswith(
         "1 item is a near copy of one held out from it, such as 'train/a/02.png'"
     )
-    assert "of 'test/a/copy.jpg' in test" in told
+    assert "of 'test/a/copy.jpg' in test" in message
 
 
 def test_pictures_that_all_look_alike_are_no_copies(tmp_path: Path) -> None:
@@ -282,8 +282,8 @@ def test_a_few_groups_only_part_the_report(tmp_path: Path) -> None:
     path = rows(tmp_path, 3, lambda n: "yes" if n % 3 else "no")
     data = load(path, Text(), Schema(group="patient"))
     assert {item.group for item in data.split("train")} == {"p0", "p1", "p2"}
-    (told,) = [each for each in data.report.warnings if "`patient`" in each]
-    assert told.startswith(
+    (message,) = [each for each in data.report.warnings if "`patient`" in each]
+    assert message.startswith(
         "`patient` has 3 groups, too few to keep each in one split: with 4 or more"
     )
 
@@ -292,8 +292,8 @@ def test_groups_across_named_splits_are_kept_with_a_warning(tmp_path: Path) -> N
     path = rows(tmp_path, 20, lambda n: "yes" if n % 3 else "no", split=True)
     data = load(path, Text(), Schema(group="patient"))
     assert len(data.split("test")) == 18
-    (told,) = [each for each in data.report.warnings if "groups of" in each]
-    assert told.startswith(
+    (message,) = [each for each in data.report.warnings if "groups of" in each]
+    assert message.startswith(
         "18 of 20 groups of `patient` are in more than one of the splits as named"
     )
 
@@ -305,6 +305,6 @@ def test_lines_of_checks_without_a_sketch_are_passed_over(tmp_path: Path) -> Non
     lines = file.read_text().splitlines()
     old = [line[: line.rindex(",")] + "]" for line in lines if line]
     file.write_text("\n".join([*old[:4], *lines[5:], '["aa", null, [], "", "zz"]']))
-    kept = Findings(Image())
-    assert len(kept._checks) == len([line for line in lines[5:] if line])
+    findings = Findings(Image())
+    assert len(findings._checks) == len([line for line in lines[5:] if line])
     assert load(root, Image()).report.items == 8

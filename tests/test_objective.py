@@ -26,11 +26,11 @@ RARE, USUAL = 30, 270
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """Texts of two classes, nine to one, that share most of their words."""
-    drawn = random.Random(0)
+    rng = random.Random(0)
     rows = ["text,label"]
     for number in range(RARE + USUAL):
         rare = number < RARE
-        words = drawn.choices(["sun", "rain"], weights=(3, 1) if rare else (1, 3), k=3)
+        words = rng.choices(["sun", "rain"], weights=(3, 1) if rare else (1, 3), k=3)
         rows.append(f"{' '.join(words)} n{number},{'rare' if rare else 'usual'}")
     path = tmp_path / "table.csv"
     path.write_text("\n".join(rows) + "\n")
@@ -40,12 +40,12 @@ def table(tmp_path: Path) -> Path:
 def target(table: Path, weights: str) -> Experiment:
     modality = catalog.modality("text")
     dataset = load(table, modality)
-    made = Settings(device="cpu", class_weights=weights)
+    settings = Settings(device="cpu", class_weights=weights)
     weigh = weights == "auto"
-    given = catalog.targets("classes").task_settings(dataset.targets("train"), 2, weigh)
-    task = catalog.task("text-classification", **given)
-    around = machine.Compute.of(made, 0), Budget(None), tiny.Recording()
-    return Experiment(dataset, task, Reader(modality, {}), made, *around, task_settings=given)
+    inputs = catalog.targets("classes").task_settings(dataset.targets("train"), 2, weigh)
+    task = catalog.task("text-classification", **inputs)
+    around = machine.Compute.of(settings, 0), Budget(None), tiny.Recording()
+    return Experiment(dataset, task, Reader(modality, {}), settings, *around, task_settings=inputs)
 
 
 def overlapping(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,71 +68,71 @@ ALONE = sorted(n for n in catalog.HEADS if n != "xgboost" and catalog.head(n).st
 @pytest.mark.parametrize("head", ["probe", *ALONE])
 def test_every_head_is_fitted_for_what_it_is_judged_by(head: str, table: Path) -> None:
     train, validation, test = (overlapping(n, s) for n, s in ((600, 1), (200, 2), (4000, 3)))
-    found = {}
+    values = {}
     for weights in ("auto", "none"):
-        given = target(table, weights)
+        inputs = target(table, weights)
         if head == "probe":
-            made = full_probe(given.task, train, validation, given.labels)
+            result = full_probe(inputs.task, train, validation, inputs.labels)
         else:
-            made = fitted(given, catalog.head(head), train, validation)
-        outputs = answers(made, test[0])
-        found[weights] = outputs, recalls(outputs, test[1])
-    even, plain = found["auto"][1], found["none"][1]
+            result = fitted(inputs, catalog.head(head), train, validation)
+        outputs = answers(result, test[0])
+        values[weights] = outputs, recalls(outputs, test[1])
+    even, plain = values["auto"][1], values["none"][1]
     assert abs(even[0] - even[1]) < (plain[1] - plain[0]) / 2  # both classes at the same cost
     assert plain[1] > 0.95 > even[1]
     assert plain[0] < even[0] - 0.15
-    tasks = {weights: target(table, weights).task for weights in found}
+    tasks = {weights: target(table, weights).task for weights in values}
     assert (tasks["auto"].metric, tasks["none"].metric) == ("balanced accuracy", "accuracy")
     for weights, other in (("auto", "none"), ("none", "auto")):
-        judged = [tasks[weights].scores(found[w][0], test[1]).mean() for w in (weights, other)]
-        assert judged[0] > judged[1]
+        scores = [tasks[weights].scores(values[w][0], test[1]).mean() for w in (weights, other)]
+        assert scores[0] > scores[1]
 
 
 def test_the_cheap_baseline_too(table: Path) -> None:
-    found = {}
+    values = {}
     for weights in ("auto", "none"):
-        given = target(table, weights)
-        made = baseline_arm(given)
-        assert made is not None
-        truth = np.concatenate([given.dataset.targets(name) for name in made.outputs])
-        found[weights] = recalls(np.concatenate(list(made.outputs.values())), truth)
-        assert made.selection_key[0] == pytest.approx(
-            given.task.scores(
-                made.outputs["validation"], given.dataset.targets("validation")
+        inputs = target(table, weights)
+        arm = baseline_arm(inputs)
+        assert arm is not None
+        truth = np.concatenate([inputs.dataset.targets(name) for name in arm.outputs])
+        values[weights] = recalls(np.concatenate(list(arm.outputs.values())), truth)
+        assert arm.selection_key[0] == pytest.approx(
+            inputs.task.scores(
+                arm.outputs["validation"], inputs.dataset.targets("validation")
             ).mean()
         )
-    rare = given.labels.index("rare")
-    assert found["auto"][rare] > found["none"][rare] + 0.2
-    assert found["auto"][1 - rare] < found["none"][1 - rare]
+    rare = inputs.labels.index("rare")
+    assert values["auto"][rare] > values["none"][rare] + 0.2
+    assert values["auto"][1 - rare] < values["none"][1 - rare]
 
 
 def test_the_curve_over_labels_too(table: Path) -> None:
     parts = dict(zip(("train", "validation", "test"), (400, 100, 2000), strict=True))
     examples = {name: overlapping(count, count) for name, count in parts.items()}
     for weights in ("auto", "none"):
-        given = target(table, weights)
-        head = full_probe(given.task, examples["train"], examples["validation"], given.labels)
-        known = given.task.scores(answers(head, examples["test"][0]), examples["test"][1])
-        curve = transfer_curve(given.task, given.labels, examples, known, draws=2)
+        inputs = target(table, weights)
+        head = full_probe(inputs.task, examples["train"], examples["validation"], inputs.labels)
+        scores = inputs.task.scores(answers(head, examples["test"][0]), examples["test"][1])
+        curve = transfer_curve(inputs.task, inputs.labels, examples, scores, draws=2)
         least, most = (0.7, 0.9) if weights == "auto" else (0.88, 0.97)
         assert least < curve.means()[-2] < most
-        assert curve.means()[-1] == known.mean()
+        assert curve.means()[-1] == scores.mean()
 
 
 @pytest.mark.parametrize("weights", ["auto", "none"])
 def test_training_and_calibration_too(weights: str, table: Path, tmp_path: Path) -> None:
     settings = hs.Settings(epochs=3, evidence="quick", class_weights=weights, device="cpu")
-    made = hs.fit(table, "seeded:bag", tmp_path / "out", strategy="lp-ft", settings=settings)
-    told = made.to_json()
-    assert told["metric"] == ("balanced accuracy" if weights == "auto" else "accuracy")
+    result = hs.fit(table, "seeded:bag", tmp_path / "out", strategy="lp-ft", settings=settings)
+    record = result.to_json()
+    assert record["metric"] == ("balanced accuracy" if weights == "auto" else "accuracy")
     task = catalog.task("text-classification", **target(table, weights).task_settings)
     dataset = load(table, catalog.modality("text"))
-    for name, arm in made.evidence.arms.items():
+    for name, arm in result.evidence.arms.items():
         for split, scores in (("validation", arm.checked), ("test", arm.scores)):
             expected = task.scores(arm.outputs[split], dataset.targets(split))
             assert scores == pytest.approx(expected), name
-    chosen, truth = made.evidence.arms["chosen"].outputs, dataset.targets("validation")
-    told_at = told["calibration"]["temperature"]
+    chosen, truth = result.evidence.arms["chosen"].outputs, dataset.targets("validation")
+    told_at = record["calibration"]["temperature"]
     losses = [
         task.losses(chosen["validation"] / each, truth).mean() + 3 / len(truth) * prior(each)
         for each in (told_at * 0.9, told_at, told_at / 0.9)

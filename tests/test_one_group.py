@@ -44,8 +44,8 @@ def test_an_interval_of_one_group_has_no_zero_width() -> None:
 def test_a_fit_says_it(tmp_path: Path) -> None:
     rows = ["area,who,split,price"]
     for n in range(60):
-        held = n >= 40
-        who, split = ("zoe", "test") if held else (f"w{n % 5}", "train")
+        held_out = n >= 40
+        who, split = ("zoe", "test") if held_out else (f"w{n % 5}", "train")
         rows.append(f"{n * 37 % 50},{who},{split},{1000 * (n * 37 % 50) + n}")
     (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
     result = hs.fit(

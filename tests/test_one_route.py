@@ -53,22 +53,22 @@ def test_a_list_of_one_is_refused_as_the_one(
     backbone: str, strategy: str, chosen: dict[str, Any], graph: str, pictures: Path, tmp_path: Path
 ) -> None:
     reference = graph if backbone == "graph" else backbone
-    said = {
-        refusal(pictures, given, tmp_path / "model", strategy, **chosen)
-        for given in (reference, [reference], (reference, reference))
+    message = {
+        refusal(pictures, inputs, tmp_path / "model", strategy, **chosen)
+        for inputs in (reference, [reference], (reference, reference))
     }
-    assert len(said) == 1
+    assert len(message) == 1
     assert not (tmp_path / "model").exists()
 
 
 def test_a_list_of_one_makes_the_same_model(pictures: Path, tmp_path: Path) -> None:
-    made = [
-        fit(pictures, given, tmp_path / str(number), "last-stages")
-        for number, given in enumerate((TINY, [TINY]))
+    instances = [
+        fit(pictures, inputs, tmp_path / str(number), "last-stages")
+        for number, inputs in enumerate((TINY, [TINY]))
     ]
-    weights = [(each.folder / "model.safetensors").read_bytes() for each in made]
+    weights = [(each.folder / "model.safetensors").read_bytes() for each in instances]
     assert weights[0] == weights[1]
-    assert "ranking" not in made[1].to_json()
+    assert "ranking" not in instances[1].to_json()
 
 
 @pytest.mark.parametrize("pattern", [False, True])
@@ -80,20 +80,20 @@ def test_where_none_can_be_trained_the_reason_is_the_same(
     monkeypatch.chdir(folder)
     other = folder / "other.onnx"
     other.write_bytes((folder / "tiny.onnx").read_bytes())
-    given = ["graph:*.onnx"] if pattern else [graph, f"graph:{other}"]
-    said = refusal(pictures, given, tmp_path / "model", "lp-ft")
+    inputs = ["graph:*.onnx"] if pattern else [graph, f"graph:{other}"]
+    message = refusal(pictures, inputs, tmp_path / "model", "lp-ft")
     reason = alone.partition(" ")[2]
     assert reason.startswith("can't be trained by lp-ft. Use -s feature-extraction")
-    assert said.startswith("None of 2 backbones can be used here; the first, ")
-    assert said.endswith(reason)
+    assert message.startswith("None of 2 backbones can be used here; the first, ")
+    assert message.endswith(reason)
 
 
 def test_what_can_not_be_trained_is_never_called_tuned(
     graph: str, pictures: Path, tmp_path: Path
 ) -> None:
-    made = fit(pictures, [graph, TINY], tmp_path / "trained", "lp-ft").to_json()
-    assert made["backbone"] == TINY
-    rows = {row["backbone"]: row for row in made["ranking"]["ranking"]}
+    record = fit(pictures, [graph, TINY], tmp_path / "trained", "lp-ft").to_json()
+    assert record["backbone"] == TINY
+    rows = {row["backbone"]: row for row in record["ranking"]["ranking"]}
     assert "can't be trained by lp-ft" in rows[graph]["dropped"]
     assert rows[graph]["tuned"] is None
 
@@ -117,10 +117,10 @@ def test_the_data_are_looked_for_before_a_backbone_is_loaded(tmp_path: Path) -> 
 @pytest.mark.parametrize("scratch", [False, True])
 def test_the_advice_on_single_items_works(scratch: bool, pictures: Path, tmp_path: Path) -> None:
     strategy = "lp-ft" if scratch else "full-fine-tuning"  # which keeps the statistics
-    said = refusal(pictures, TINY, tmp_path / "model", strategy, batch_size=1, scratch=scratch)
+    message = refusal(pictures, TINY, tmp_path / "model", strategy, batch_size=1, scratch=scratch)
     who = "the network from scratch" if scratch else strategy
-    assert said.startswith(f"--batch-size 1 leaves {who} nothing to train on")
-    assert said.endswith(f"Give --batch-size 2 or more{', or --no-scratch' if scratch else ''}.")
+    assert message.startswith(f"--batch-size 1 leaves {who} nothing to train on")
+    assert message.endswith(f"Give --batch-size 2 or more{', or --no-scratch' if scratch else ''}.")
     fit(pictures, TINY, tmp_path / "two", strategy, batch_size=2, scratch=scratch, epochs=1)
     if scratch:
         fit(pictures, TINY, tmp_path / "none", strategy, batch_size=1, scratch=False, epochs=1)
@@ -197,5 +197,5 @@ def test_a_strategy_is_read_once_and_prints_as_it_was_written() -> None:
     assert free.auto and free.trains and not free.explicit
     settled = free.for_items(10_000)
     assert not settled.auto and not settled.explicit
-    asked = StrategySpec.of("auto")
-    assert asked.auto and asked.for_items(10_000) is asked
+    result = StrategySpec.of("auto")
+    assert result.auto and result.for_items(10_000) is result

@@ -41,8 +41,8 @@ def test_options_are_the_settings() -> None:
 
 
 def test_options_count_before_settings() -> None:
-    found = settings_of(hs.Settings(seed=1, epochs=2), {"epochs": 5, "budget": "1m30s"})
-    assert found == hs.Settings(seed=1, epochs=5, budget=90)
+    result = settings_of(hs.Settings(seed=1, epochs=2), {"epochs": 5, "budget": "1m30s"})
+    assert result == hs.Settings(seed=1, epochs=5, budget=90)
     assert settings_of(None, {"text": "review"}).text == ("review",)
     assert settings_of(None, {"text": ["a", "b"], "label": ["x", "y"]}).label == "x,y"
     assert settings_of(None, {"learning_rate": 1}).learning_rate == 1
@@ -174,7 +174,7 @@ def test_a_frame_of_answers(fitted: Fitted, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_shell_completes_commands() -> None:
-    asked = {
+    options = {
         "_HEADSTART_COMPLETE": "complete_bash",
         "COMP_WORDS": "headstart ra",
         "COMP_CWORD": "1",
@@ -182,6 +182,6 @@ def test_a_shell_completes_commands() -> None:
     command = [sys.executable, "-c", "from headstart.cli import main; main()"]
     program = [*command[:2], "import sys; sys.argv = ['headstart']; " + command[2]]
     ended = subprocess.run(
-        program, capture_output=True, text=True, check=False, env=os.environ | asked
+        program, capture_output=True, text=True, check=False, env=os.environ | options
     )
     assert ended.stdout.split() == ["rank"]

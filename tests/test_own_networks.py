@@ -41,23 +41,23 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_features_are_what_the_last_linear_layer_reads(here: Path) -> None:
-    made = network()
-    save(made.state_dict(), here / "weights.safetensors", {})
+    model = network()
+    save(model.state_dict(), here / "weights.safetensors", {})
     backbone = load("networks.py:small@weights.safetensors")
     assert (backbone.feature_dim, backbone.head_name, backbone.differentiable) == (6, "fc", True)
     assert len(backbone.stages) == 2
     assert backbone.origin.pretrained
     with torch.no_grad():
-        assert torch.equal(logits(backbone, batch()), made(batch()))
+        assert torch.equal(logits(backbone, batch()), model(batch()))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".th", ".pt"])
 def test_checkpoints_of_training_scripts_are_understood(here: Path, suffix: str) -> None:
-    made = network()
-    state = {f"module.{name}": tensor for name, tensor in made.state_dict().items()}
+    model = network()
+    state = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"state_dict": state, "best_prec1": 91.7}, here / f"best{suffix}")
     with torch.no_grad():
-        assert torch.equal(logits(load(f"networks.py:small@best{suffix}"), batch()), made(batch()))
+        assert torch.equal(logits(load(f"networks.py:small@best{suffix}"), batch()), model(batch()))
 
 
 def test_without_weights_nothing_is_pretrained() -> None:
@@ -76,8 +76,8 @@ def test_preprocessing_is_told_or_that_of_imagenet() -> None:
     usual = load(options="trust=true").preprocess
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     assert usual == SHAPE | {"interpolation": "bilinear", "mean": mean, "std": std}
-    told = "size=16&crop=.5&interpolation=bicubic&mean=.1,.2,.3&std=.5&trust=true"
-    backbone = load(options=told)
+    options = "size=16&crop=.5&interpolation=bicubic&mean=.1,.2,.3&std=.5&trust=true"
+    backbone = load(options=options)
     small = SHAPE | {"height": 16, "width": 16, "crop": 0.5}
     normed = {"mean": [0.1, 0.2, 0.3], "std": [0.5] * 3}
     assert backbone.preprocess == small | normed | {"interpolation": "bicubic"}
@@ -159,13 +159,13 @@ def test_the_listing_reads_and_does_not_run(here: Path) -> None:
 
 @pytest.mark.parametrize("how", ["script", "trace"])
 def test_torchscript_runs_as_given(here: Path, how: str) -> None:
-    made = script(here / "network.pt", how)
+    result = script(here / "network.pt", how)
     backbone = load("network.pt")
     assert (backbone.feature_dim, backbone.head_name) == (6, "network.fc")
     assert backbone.differentiable
     assert backbone.origin.pretrained
     with torch.no_grad():
-        assert torch.allclose(logits(backbone, batch(5)), made(batch(5)), atol=1e-6)
+        assert torch.allclose(logits(backbone, batch(5)), result(batch(5)), atol=1e-6)
     model = deepcopy(deepcopy(Model.of(backbone, nn.Linear(6, 2)))).train()
     torch.optim.AdamW(model.parameters())
     model(batch()).sum().backward()
@@ -174,11 +174,11 @@ def test_torchscript_runs_as_given(here: Path, how: str) -> None:
 
 
 def test_an_exported_program_runs_as_given_and_is_not_trained(here: Path, pictures: Path) -> None:
-    made = export(here / "network.pt2")
+    export_result = export(here / "network.pt2")
     backbone = load("network.pt2")
     assert (backbone.feature_dim, backbone.head_name, backbone.differentiable) == (6, "fc", False)
     with torch.no_grad():
-        assert torch.allclose(logits(backbone, batch(5)), made(batch(5)), atol=1e-6)
+        assert torch.allclose(logits(backbone, batch(5)), export_result(batch(5)), atol=1e-6)
         Model.of(backbone, nn.Linear(6, 2)).train()(batch())
     with pytest.raises(HeadstartError, match="can't be trained by full-fine-tuning"):
         hs.fit(pictures, "file:network.pt2?size=8&trust=true", "out", strategy="full-fine-tuning")
@@ -193,13 +193,13 @@ def test_a_program_may_answer_features(here: Path) -> None:
 def test_a_programs_weights_are_drawn_anew_and_filled(here: Path, kind: str) -> None:
     (script if kind == "pt" else export)(here / f"network.{kind}")
     backbone = load(f"network.{kind}")
-    found = []
+    results = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        found.append(catalog.load_backbone(backbone.architecture))
-    hashes = [each.origin.weights_hash for each in found]
+        results.append(catalog.load_backbone(backbone.architecture))
+    hashes = [each.origin.weights_hash for each in results]
     assert hashes[0] == hashes[1] != hashes[2] != backbone.origin.weights_hash
-    assert not found[0].origin.pretrained
+    assert not results[0].origin.pretrained
     state = Model.of(backbone, nn.Identity()).backbone_state()
     name = backbone.head_name
     state |= {f"{name}.weight": torch.ones(5, 6), f"{name}.bias": torch.zeros(5)}

@@ -133,8 +133,8 @@ def test_a_saved_model_takes_the_file_along_and_asks_again(
     monkeypatch.setenv(TRUST, "")
     with pytest.raises(HeadstartError, match=f"is not trusted.*HEADSTART_TRUST={digest}"):
         hs.load(moved)
-    said = run("predict", moved, picture).sentence()
-    assert "is code that would run with your rights" in said
+    sentence = run("predict", moved, picture).sentence()
+    assert "is code that would run with your rights" in sentence
     assert not (moved / "ran").exists()
 
     monkeypatch.setenv(TRUST, digest)

@@ -128,8 +128,8 @@ def test_its_parts_go_the_whole_way(package: Installed, table: Path, tmp_path: P
     model = tmp_path / "model"
     fit = ("fit", table, "-b", "seeded:convnet", "-s", "critic", "--targets", "grades")
     rates = ("--epochs", "12", "--learning-rate", "0.01", "--no-scratch", "--metric", "grades-off")
-    said, scored = package.headstart([*fit, *rates, "-o", model], ["evaluate", model, table])
-    assert "grades off" in said
+    message, scored = package.headstart([*fit, *rates, "-o", model], ["evaluate", model, table])
+    assert "grades off" in message
     assert scored.startswith("grades off ")
     evidence = json.loads((model / "evidence.json").read_text())
     assert evidence["data"]["kind"] == "grades"
@@ -161,6 +161,6 @@ def test_frozen_features_alone_are_refused_where_a_task_has_no_probe(
         check=False,
     )
     assert ended.returncode != 0 and "Traceback" not in ended.stderr
-    told = " ".join(ended.stderr.split())
-    assert "feature-extraction begins with a probe on frozen features, and Grading has none" in told
+    text = " ".join(ended.stderr.split())
+    assert "feature-extraction begins with a probe on frozen features, and Grading has none" in text
     assert not (tmp_path / "model").exists()

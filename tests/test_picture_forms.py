@@ -60,12 +60,12 @@ def volume(*shape: int) -> bytes:
 def read(path: Path) -> str:
     """What the check says, and that it is decoded."""
     raw, modality = path.read_bytes(), Image()
-    found = modality.check(raw)
-    if found.problem:
-        raise DataError(found.problem)
+    check = modality.check(raw)
+    if check.problem:
+        raise DataError(check.problem)
     assert modality.recognises(raw[:1024])
     assert modality.decode(raw, PLAIN).shape == (3, 32, 32)
-    return f"read: {', '.join(found.notes)}" if found.notes else "read"
+    return f"read: {', '.join(check.notes)}" if check.notes else "read"
 
 
 GEO: dict[str, Any] = {"t262": (2,), "t338": (2,), "t33550": (10, 10, 0)}

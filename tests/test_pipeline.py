@@ -27,8 +27,8 @@ TINY = "seeded:convnet"
 
 def fit(data: Path, out: Path, strategy: str = "full-fine-tuning", **settings: Any) -> Result:
     """A short run without the scratch arm, unless it is asked for."""
-    given = {"epochs": 2, "scratch": False} | settings
-    return hs.fit(data, TINY, out, strategy=strategy, settings=hs.Settings(**given))
+    inputs = {"epochs": 2, "scratch": False} | settings
+    return hs.fit(data, TINY, out, strategy=strategy, settings=hs.Settings(**inputs))
 
 
 def saved(folder: Path) -> dict[str, Any]:
@@ -38,39 +38,39 @@ def saved(folder: Path) -> dict[str, Any]:
 
 
 def test_the_evidence_holds_what_was_promised(fitted: Fitted) -> None:
-    found = saved(fitted.folder)
+    ratio = saved(fitted.folder)
     promised = {"metric", "arms", "gain", "verdict", "strategy", "backbone", "data"}
-    assert promised <= found.keys()
-    assert found["metric"] == "accuracy"
-    assert found["arms"].keys() == {"naive", "scratch", "features", "chosen", "colour-and-edges"}
-    for arm in found["arms"].values():
+    assert promised <= ratio.keys()
+    assert ratio["metric"] == "accuracy"
+    assert ratio["arms"].keys() == {"naive", "scratch", "features", "chosen", "colour-and-edges"}
+    for arm in ratio["arms"].values():
         assert arm.keys() >= {"value", "low", "high", "seconds"}
         assert 0 <= arm["low"] <= arm["value"] <= arm["high"] <= 1
-    assert found["gain"].keys() == {"value", "low", "high", "trainings", "assumed"}
-    assert found["gain"]["value"] == pytest.approx(
-        found["arms"]["chosen"]["value"] - found["arms"]["scratch"]["value"]
+    assert ratio["gain"].keys() == {"value", "low", "high", "trainings", "assumed"}
+    assert ratio["gain"]["value"] == pytest.approx(
+        ratio["arms"]["chosen"]["value"] - ratio["arms"]["scratch"]["value"]
     )
-    assert found["verdict"] in {"helps", "no evidence", "hurts", "unknown"}
-    assert (found["doubt"] == "") == (found["verdict"] != "unknown")
-    assert found["backbone"] == TINY
-    assert found["data"]["items"] == 80
-    assert {"skipped", "duplicates", "fingerprint"} <= found["data"].keys()
-    assert all(found["checks"].values())
-    assert "equal in a fresh process" in found["checks"]
+    assert ratio["verdict"] in {"helps", "no evidence", "hurts", "unknown"}
+    assert (ratio["doubt"] == "") == (ratio["verdict"] != "unknown")
+    assert ratio["backbone"] == TINY
+    assert ratio["data"]["items"] == 80
+    assert {"skipped", "duplicates", "fingerprint"} <= ratio["data"].keys()
+    assert all(ratio["checks"].values())
+    assert "equal in a fresh process" in ratio["checks"]
 
 
 def test_the_result_and_the_file_say_the_same(fitted: Fitted) -> None:
-    told = fitted.result.to_json()
-    assert told.pop("out") == str(fitted.folder)
-    assert saved(fitted.folder) == json.loads(json.dumps(told))
-    assert fitted.result.verdict == told["verdict"]
+    record = fitted.result.to_json()
+    assert record.pop("out") == str(fitted.folder)
+    assert saved(fitted.folder) == json.loads(json.dumps(record))
+    assert fitted.result.verdict == record["verdict"]
 
 
 def test_scratch_gets_twice_the_steps_and_rates_of_its_own(fitted: Fitted) -> None:
-    found = saved(fitted.folder)
-    chosen = found.get("dropped", found["arms"]["chosen"])
-    assert found["arms"]["scratch"]["steps"] == 2 * chosen["steps"] > 0
-    assert "rates 0.0003, 0.001, 0.003 tried" in found["protocol"]
+    ratio = saved(fitted.folder)
+    chosen = ratio.get("dropped", ratio["arms"]["chosen"])
+    assert ratio["arms"]["scratch"]["steps"] == 2 * chosen["steps"] > 0
+    assert "rates 0.0003, 0.001, 0.003 tried" in ratio["protocol"]
 
 
 def test_one_seed_gives_one_result(fitted: Fitted, tmp_path: Path) -> None:
@@ -112,12 +112,12 @@ def test_a_budget_is_kept(pictures: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     result = fit(pictures, tmp_path / "cut", scratch=True, epochs=100_000, budget=budget)
     assert time.monotonic() - started < budget + unit
-    found = saved(result.folder)
-    assert "ended by the budget, so the gain is an upper bound" in found["protocol"]
-    asked = found.get("dropped", found["arms"]["chosen"])
-    assert "ended by the budget" in asked["note"]
-    assert 0 < asked["steps"] < 100_000
-    assert found["arms"]["scratch"]["steps"] > 0
+    ratio = saved(result.folder)
+    assert "ended by the budget, so the gain is an upper bound" in ratio["protocol"]
+    value = ratio.get("dropped", ratio["arms"]["chosen"])
+    assert "ended by the budget" in value["note"]
+    assert 0 < value["steps"] < 100_000
+    assert ratio["arms"]["scratch"]["steps"] > 0
 
 
 def test_a_source_of_ones_own_is_transferred_from(pictures: Path, tmp_path: Path) -> None:
@@ -136,15 +136,17 @@ def test_a_source_of_ones_own_is_transferred_from(pictures: Path, tmp_path: Path
         strategy="feature-extraction",
         settings=hs.Settings(scratch=False),
     )
-    before, after = (read(made.folder / "model.safetensors").state for made in (source, result))
+    before, after = (
+        read(instance.folder / "model.safetensors").state for instance in (source, result)
+    )
     assert before.pop("head.weight").shape[0] == 3
     assert after.pop("head.weight").shape[0] == 2
     del before["head.bias"], after["head.bias"]
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert result.evidence.backbone == f"checkpoint:{source.folder}"
-    given = hs.load(source.folder)
-    assert given.labels == ("bees", "cats", "dogs")
+    loaded_backbone = hs.load(source.folder)
+    assert loaded_backbone.labels == ("bees", "cats", "dogs")
 
 
 def test_a_source_that_learned_nothing_is_refused(tmp_path: Path) -> None:
@@ -168,17 +170,17 @@ def test_a_source_that_learned_nothing_is_refused(tmp_path: Path) -> None:
 def test_an_evaluation_names_what_the_model_has_seen(fitted: Fitted, tmp_path: Path) -> None:
     splits = saved(fitted.folder)["data"]["splits"]
     used = sum(sum(splits[name].values()) for name in ("train", "validation"))
-    found = hs.evaluate(fitted.folder, fitted.pictures)
-    assert found.overlap == used < 80 == found.data["items"]
-    assert f"{used} of them were used in training" in str(found)
-    assert {row["items"] for row in found.by_label.values()} == {40}
-    mean = sum(row["value"] for row in found.by_label.values()) / 2
-    assert found.score.value == pytest.approx(mean, abs=1e-4)
+    values = hs.evaluate(fitted.folder, fitted.pictures)
+    assert values.overlap == used < 80 == values.data["items"]
+    assert f"{used} of them were used in training" in str(values)
+    assert {row["items"] for row in values.by_label.values()} == {40}
+    mean = sum(row["value"] for row in values.by_label.values()) / 2
+    assert values.score.value == pytest.approx(mean, abs=1e-4)
 
     fresh = write_pictures(tmp_path / "fresh", {"ants": 7, "bees": 3}, seed=9)
-    found = hs.evaluate(fitted.folder, fresh)
-    assert (found.overlap, found.data["items"]) == (0, 10)
-    assert "Warning" not in str(found)
+    values = hs.evaluate(fitted.folder, fresh)
+    assert (values.overlap, values.data["items"]) == (0, 10)
+    assert "Warning" not in str(values)
 
 
 def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
@@ -192,22 +194,24 @@ def test_rare_classes_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
             context = RunContext.of(settings, Silent(), workspace.folder)
             target = prepare(data, TINY, None, context).experiment
         assert target.labels == ("ants", "bees", "cats")
-        given = feed(12)
-        batch = Batch(given.inputs, torch.from_numpy(given.targets))
+        inputs = feed(12)
+        batch = Batch(inputs.inputs, torch.from_numpy(inputs.targets))
         with torch.no_grad():
             losses[choice] = float(target.task.step(network.eval(), batch).loss)
     assert losses["auto"] > losses["none"] + 0.1
 
 
 def test_predictions_from_python(fitted: Fitted) -> None:
-    found = hs.load(fitted.folder).predict([fitted.pictures / "bees", fitted.pictures / "ants"])
-    assert len(found) == 80
-    assert found[0].path == str(fitted.pictures / "bees" / "000.png")
-    for prediction in found:
+    predictions = hs.load(fitted.folder).predict(
+        [fitted.pictures / "bees", fitted.pictures / "ants"]
+    )
+    assert len(predictions) == 80
+    assert predictions[0].path == str(fitted.pictures / "bees" / "000.png")
+    for prediction in predictions:
         assert set(prediction.probabilities) == {"ants", "bees"}
         assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
         assert prediction.probability == max(prediction.probabilities.values())
-    right = sum(Path(p.path).parent.name == p.label for p in found) / len(found)
+    right = sum(Path(p.path).parent.name == p.label for p in predictions) / len(predictions)
     assert right > 0.9
 
 

@@ -22,8 +22,8 @@ SEEDED = "seeded:convnet?width=4"
 
 
 def cut(boundary: int, size: int, prefix: float, frozen: float, **more: bool) -> Cut:
-    known = {"stored": False, "fits": True, **more}
-    return Cut(boundary, "stage", (size,), size, prefix, frozen, 1e-9 * size, **known)
+    entries = {"stored": False, "fits": True, **more}
+    return Cut(boundary, "stage", (size,), size, prefix, frozen, 1e-9 * size, **entries)
 
 
 prices = st.floats(1e-6, 1.0)
@@ -58,16 +58,16 @@ def test_every_legal_boundary_is_measured(precision: str, width: int) -> None:
     stages = len(backbone.stages)
     inputs = torch.rand(4, 3, 16, 16)
     cuts = measure(backbone, inputs, (stages, [1]), WORK, precision)
-    assert [found.boundary for found in cuts] == list(range(1, stages + 1))
-    assert [found.after for found in cuts] == list(backbone.stages)
-    assert [found.stored for found in cuts] == [True] + [False] * (stages - 1)
+    assert [result.boundary for result in cuts] == list(range(1, stages + 1))
+    assert [result.after for result in cuts] == list(backbone.stages)
+    assert [result.stored for result in cuts] == [True] + [False] * (stages - 1)
     values = inputs
     parts = [*backbone.prefix(stages - 1), torch.nn.Sequential(*backbone.prefix()[-2:])]
-    for found, stage in zip(cuts, parts, strict=True):
+    for result, stage in zip(cuts, parts, strict=True):
         values = stage.eval()(values)
-        assert found.shape == tuple(values.shape[1:])
+        assert result.shape == tuple(values.shape[1:])
         numbers = values[0].numel()
-        assert found.size == numbers * (4 if found.boundary == stages else width)
+        assert result.size == numbers * (4 if result.boundary == stages else width)
     assert all(a.prefix < b.prefix for a, b in pairwise(cuts))
     assert cuts[-1].frozen == 0
     assert cuts[0].frozen == pytest.approx(cuts[-1].prefix - cuts[0].prefix)
@@ -77,20 +77,20 @@ def test_what_does_not_fit_on_the_disk_is_marked(monkeypatch: pytest.MonkeyPatch
     backbone, inputs = tiny.backbone(), torch.rand(2, 3, 16, 16)
     monkeypatch.setattr(plan, "DISK_SHARE", 0.0)
     cuts = measure(backbone, inputs, (2, []), WORK, "fp32")
-    assert not any(found.fits for found in cuts)
+    assert not any(result.fits for result in cuts)
 
 
 def test_the_plan_names_the_boundary_that_fit_takes(pictures: Path) -> None:
     settings = Settings(epochs=2, scratch=False)
-    made = extraction.plan_features(
+    result = extraction.plan_features(
         pictures, SEEDED, strategy="last-stages?count=1", settings=settings
     )
-    assert made.work.epochs == 2
-    assert made.chosen in made.cuts
-    assert "chosen" in str(made)
-    assert made.to_json()["chosen"] == made.chosen.boundary
-    found = extraction.cache_features(pictures, SEEDED, settings=settings)
-    assert (found.computed, found.items) == (made.work.items, made.work.items)
+    assert result.work.epochs == 2
+    assert result.chosen in result.cuts
+    assert "chosen" in str(result)
+    assert result.to_json()["chosen"] == result.chosen.boundary
+    actual = extraction.cache_features(pictures, SEEDED, settings=settings)
+    assert (actual.computed, actual.items) == (result.work.items, result.work.items)
     again = extraction.cache_features(pictures, SEEDED, settings=settings)
     assert again.computed == 0
     assert again.to_json()["rate"] is None

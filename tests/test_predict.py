@@ -74,14 +74,14 @@ def test_a_table_is_answered_row_by_row(reviews: Path) -> None:
     model = hs.load(reviews / "model")
     with open(reviews / "t.csv") as file:
         texts = [row["review"] for row in csv.DictReader(file)]
-    found = model.predict(reviews / "t.csv")
-    assert [each.path for each in found] == texts
-    assert [each.id for each in found] == [f"t.csv#{n}" for n in range(2, 62)]
-    assert [each.label for each in found[:2]] == ["0", "1"]
+    predictions = model.predict(reviews / "t.csv")
+    assert [each.path for each in predictions] == texts
+    assert [each.id for each in predictions] == [f"t.csv#{n}" for n in range(2, 62)]
+    assert [each.label for each in predictions[:2]] == ["0", "1"]
     one_by_one = [model.predict(text)[0] for text in texts[:4]]
-    assert [each.label for each in one_by_one] == [each.label for each in found[:4]]
-    said = json.loads(run("predict", reviews / "model", reviews / "t.csv", "--json").stdout)
-    assert [row["path"] for row in said["predictions"]] == texts
+    assert [each.label for each in one_by_one] == [each.label for each in predictions[:4]]
+    record = json.loads(run("predict", reviews / "model", reviews / "t.csv", "--json").stdout)
+    assert [row["path"] for row in record["predictions"]] == texts
 
 
 def test_arguments_are_texts_unless_they_are_written_as_files(
@@ -131,16 +131,16 @@ def test_another_column_is_named_by_a_flag(reviews: Path, tmp_path: Path) -> Non
 
 def test_a_bad_photo_stops_nothing(fitted: Fitted, photos: Path) -> None:
     model = hs.load(fitted.folder)
-    found = model.predict(photos)
-    assert [Path(each.path).name for each in found] == [f"00{n}.png" for n in range(5)]
-    assert [bool(each.error) for each in found] == [False, True, False, True, False]
-    assert found[3].error == "it is not a picture"
-    assert found.failed == [found[1], found[3]]
+    predictions = model.predict(photos)
+    assert [Path(each.path).name for each in predictions] == [f"00{n}.png" for n in range(5)]
+    assert [bool(each.error) for each in predictions] == [False, True, False, True, False]
+    assert predictions[3].error == "it is not a picture"
+    assert predictions.failed == [predictions[1], predictions[3]]
     alone = model.predict([photos / "004.png"])[0]
-    assert found[4].label == alone.label
-    assert found[4].probability == pytest.approx(alone.probability)
+    assert predictions[4].label == alone.label
+    assert predictions[4].probability == pytest.approx(alone.probability)
     with pytest.raises(DataError, match=r"003\.png can't be used: it is not a picture"):
-        _ = found[3].label
+        _ = predictions[3].label
     with pytest.raises(DataError, match=r"001\.png can't be used, as well as 1 more"):
         model.predict([photos / "001.png", photos / "003.png"])
     with pytest.raises(DataError, match="No input was given"):
@@ -151,7 +151,7 @@ def test_a_bad_photo_stops_nothing(fitted: Fitted, photos: Path) -> None:
     assert done.exit_code == 2
     assert done.stderr.endswith("error: 2 could not be answered; see the answer.\n")
     assert [row.keys() >= {"label", "probabilities"} for row in rows] == [
-        not e.error for e in found
+        not e.error for e in predictions
     ]
     assert rows[3] == {"path": str(photos / "003.png"), "error": "it is not a picture"}
     lines = run("predict", fitted.folder, photos).stdout.splitlines()
@@ -174,8 +174,8 @@ def test_a_manifest_of_pictures_and_a_pattern(fitted: Fitted, photos: Path) -> N
     first, second = hs.load(fitted.folder).predict(str(table))
     assert (first.id, first.path) == ("p0", str(photos / "000.png")) and first.label
     assert (second.id, second.error) == ("p1", "it can't be read: no such file or directory")
-    found = run("predict", fitted.folder, f"{photos}/00[04].png", "--json")
-    assert len(json.loads(found.stdout)["predictions"]) == 2
+    outputs = run("predict", fitted.folder, f"{photos}/00[04].png", "--json")
+    assert len(json.loads(outputs.stdout)["predictions"]) == 2
     done = run("predict", fitted.folder, f"{photos}/*.bmp")
     assert done.exit_code == 2 and "matches no file" in done.stderr
     assert "names no file" in run("predict", fitted.folder, "").stderr
@@ -192,21 +192,21 @@ def test_a_manifest_of_pictures_and_a_pattern(fitted: Fitted, photos: Path) -> N
 
 def test_the_column_of_pictures_is_the_one_that_names_files(fitted: Fitted, photos: Path) -> None:
     (photos.parent / "list.csv").write_text("id,breed\n000,ants\n004,bees\n")
-    found = hs.load(fitted.folder).predict(photos.parent / "list.csv")
-    assert [each.path for each in found] == [str(photos / f"{n}.png") for n in ("000", "004")]
+    predictions = hs.load(fitted.folder).predict(photos.parent / "list.csv")
+    assert [each.path for each in predictions] == [str(photos / f"{n}.png") for n in ("000", "004")]
     (photos.parent / "two.csv").write_text("a,b\nsome/x.png,1\nsome/y.png,2\n")
     done = run("predict", fitted.folder, photos.parent / "two.csv")
     assert done.exit_code == 2 and "(--image, or image= from Python)" in done.stderr
     photos.joinpath("x.png").write_bytes(photos.joinpath("000.png").read_bytes())
-    named = run("predict", fitted.folder, photos.parent / "two.csv", "--image", "a", "--json")
-    rows = json.loads(named.stdout)["predictions"]
+    outputs = run("predict", fitted.folder, photos.parent / "two.csv", "--image", "a", "--json")
+    rows = json.loads(outputs.stdout)["predictions"]
     assert [row["path"] for row in rows] == [str(photos / "x.png"), str(photos / "y.png")]
     assert "label" in rows[0] and "no such file" in rows[1]["error"]
 
 
 def test_answers_are_written_as_a_table(fitted: Fitted, photos: Path, tmp_path: Path) -> None:
-    said = run("predict", fitted.folder, photos, "--json").stdout
-    rows = json.loads(said)["predictions"]
+    stdout = run("predict", fitted.folder, photos, "--json").stdout
+    rows = json.loads(stdout)["predictions"]
     columns = [
         "path",
         "id",
@@ -227,22 +227,22 @@ def test_answers_are_written_as_a_table(fitted: Fitted, photos: Path, tmp_path: 
         assert list(written[0]) == columns
         assert [row["path"] for row in written] == [row["path"] for row in rows]
         assert [row["error"] or None for row in written] == [row.get("error") for row in rows]
-        for row, wanted in zip(written, rows, strict=True):
-            if "error" not in wanted:
-                assert row["label"] == wanted["label"]
+        for row, expected in zip(written, rows, strict=True):
+            if "error" not in expected:
+                assert row["label"] == expected["label"]
                 assert float(row["probability_bees"]) == pytest.approx(
-                    wanted["probabilities"]["bees"]
+                    expected["probabilities"]["bees"]
                 )
         before = out.read_bytes()
         again = run("predict", fitted.folder, photos, "--out", out)
         assert again.exit_code == 2 and "already exists. Name a new file" in again.stderr
         assert out.read_bytes() == before
         assert [each.name for each in out.parent.iterdir() if each.name.startswith(".")] == []
-    told = json.loads(
+    record = json.loads(
         run("predict", fitted.folder, photos, "--out", tmp_path / "a.csv", "--json").stdout
     )
-    assert (told["items"], told["failures"]) == (5, 2)
-    assert told["failed"][1]["error"] == "it is not a picture"
+    assert (record["items"], record["failures"]) == (5, 2)
+    assert record["failed"][1]["error"] == "it is not a picture"
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -333,17 +333,17 @@ def test_each_file_is_read_once_and_none_long_before_its_turn(
 
     monkeypatch.setattr(Path, "read_bytes", counted)
     names = [photos / f"00{n % 5}.png" for n in range(1000)]
-    drawn = 0
+    count = 0
 
     def drawing() -> Any:
-        nonlocal drawn
+        nonlocal count
         for name in names:
-            drawn += 1
+            count += 1
             yield name
 
     answers = model.stream(drawing())
     next(answers)
-    assert drawn < 300
+    assert count < 300
     assert len(list(answers)) == 999
     assert len(reads) == 1000
 
@@ -367,10 +367,10 @@ def test_offline_opens_no_socket(
 
 def test_a_notebook_shows_answers_whole_and_harmless() -> None:
     evil = "<script>alert(1)</script>"
-    found = Predictions(
+    result = Predictions(
         [Prediction(evil, {"label": evil, "probability": 0.5}), Prediction("b", {}, error=evil)]
     )
-    page = found._repr_html_()
+    page = result._repr_html_()
     assert "<script" not in page and page.count("&lt;script&gt;") == 3
     assert page.count("<tr>") == 3
     many = Predictions(Prediction(f"{n}.png", {"label": "x"}) for n in range(1500))
@@ -387,10 +387,10 @@ class ZMQInteractiveShell:
 def test_a_notebook_gets_whole_results_and_no_stray_output(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = hs.evaluate(fitted.folder, fitted.pictures)
+    values = hs.evaluate(fitted.folder, fitted.pictures)
     ranking = hs.rank(fitted.pictures, ["seeded:convnet"])
     reported = hs.reported(fitted.folder)
-    results: list[Any] = [fitted.result, found, ranking, reported]
+    results: list[Any] = [fitted.result, values, ranking, reported]
     results.append(hs.load(fitted.folder).predict(fitted.pictures / "ants"))
     before = [str(result) for result in results]
     card = (fitted.folder / "README.md").read_text(encoding="utf-8")
@@ -402,16 +402,18 @@ def test_a_notebook_gets_whole_results_and_no_stray_output(
         assert len(result._repr_html_()) > 100
     for line in as_text(fitted.result.evidence.to_json()).splitlines():
         assert line in card
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "")
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "")
 
 
 def test_what_data_say_is_escaped_in_a_notebook() -> None:
     evil = "<img src=x onerror=alert(1)>"
     interval = Interval(0.5, 0.4, 0.6)
-    found = Evaluation("accuracy", interval, {evil: {"items": 1, "value": 1.0}}, {"items": 1}, 0)
-    assert evil in str(found)
-    assert evil not in found._repr_html_() and "&lt;img" in found._repr_html_()
+    evaluation = Evaluation(
+        "accuracy", interval, {evil: {"items": 1, "value": 1.0}}, {"items": 1}, 0
+    )
+    assert evil in str(evaluation)
+    assert evil not in evaluation._repr_html_() and "&lt;img" in evaluation._repr_html_()
 
 
 def test_in_a_real_notebook_nothing_strays(fitted: Fitted, tmp_path: Path) -> None:

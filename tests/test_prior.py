@@ -33,9 +33,9 @@ def run(data: str, weights: str, score: float, metric: str = "accuracy") -> Past
     return Past(data, "classification", metric, f"of {weights}", weights, score, 0.0)
 
 
-def only(known: Facts, past: list[Past]) -> Prior:
-    (found,) = prior([known], past)
-    return found
+def only(facts: Facts, past: list[Past]) -> Prior:
+    (result,) = prior([facts], past)
+    return result
 
 
 def test_the_published_accuracy_is_the_value() -> None:
@@ -54,20 +54,20 @@ def test_the_published_accuracy_is_the_value() -> None:
 def test_best_comes_first() -> None:
     better = replace(MOBILENET, reference="timm:b", weights="b", accuracy=80.0)
     random = replace(better, reference="timm:c", pretrained=False, parameters=10**9)
-    found = prior([random, MOBILENET, better], [])
-    assert [each.reference for each in found] == ["timm:b", "timm:mobilenetv2_100", "timm:c"]
-    assert found[-1].value == 0
-    assert found[-1].reasons == ("random weights", "1000.0M parameters", "2018")
+    estimate = prior([random, MOBILENET, better], [])
+    assert [each.reference for each in estimate] == ["timm:b", "timm:mobilenetv2_100", "timm:c"]
+    assert estimate[-1].value == 0
+    assert estimate[-1].reasons == ("random weights", "1000.0M parameters", "2018")
 
 
 def test_without_an_accuracy_size_and_year_decide() -> None:
     bare = replace(MOBILENET, accuracy=None)
-    found = only(bare, [])
-    assert 65 < found.value < 75
-    assert found.reasons[0] == "no published accuracy; estimated from its size and year"
-    assert only(replace(bare, parameters=10**8), []).value > found.value
-    assert only(replace(bare, year=2022), []).value > found.value
-    assert only(replace(bare, accuracy=math.nan), []) == found
+    estimate = only(bare, [])
+    assert 65 < estimate.value < 75
+    assert estimate.reasons[0] == "no published accuracy; estimated from its size and year"
+    assert only(replace(bare, parameters=10**8), []).value > estimate.value
+    assert only(replace(bare, year=2022), []).value > estimate.value
+    assert only(replace(bare, accuracy=math.nan), []) == estimate
     assert only(replace(bare, parameters=1), []).value == module.LEAST
 
 
@@ -95,9 +95,9 @@ def test_past_runs_shift_the_value_by_the_mean_lead() -> None:
     past = [run("1", "m", 0.90), run("1", "x", 0.80), run("1", "y", 0.86)]
     past += [run("2", "m", 0.70), run("2", "x", 0.69)]
     past += [run("3", "m", 0.99), run("4", "x", 0.10), run("4", "y", 0.20)]  # of one alone; others
-    found = only(MOBILENET, past)
-    assert found.value == pytest.approx(72.9 + (7 + 1) / 2 * 2 / (2 + 2))
-    assert found.reasons[-1] == "led others by 4.0 points on 2 data sets here"
+    estimate = only(MOBILENET, past)
+    assert estimate.value == pytest.approx(72.9 + (7 + 1) / 2 * 2 / (2 + 2))
+    assert estimate.reasons[-1] == "led others by 4.0 points on 2 data sets here"
     worse = only(replace(MOBILENET, weights="x"), past)
     assert worse.reasons[-1].startswith("trailed others by ")
     assert only(replace(MOBILENET, weights="other"), past).value == 72.9
@@ -110,9 +110,9 @@ def test_several_metrics_of_a_data_set_count_once() -> None:
         run("1", "m", 0.5, "f1"),
         run("1", "x", 0.5, "f1"),
     ]
-    found = only(MOBILENET, past)
-    assert found.value == pytest.approx(72.9 + 5 / 3)
-    assert found.reasons[-1] == "led others by 5.0 points on 1 data set here"
+    estimate = only(MOBILENET, past)
+    assert estimate.value == pytest.approx(72.9 + 5 / 3)
+    assert estimate.reasons[-1] == "led others by 5.0 points on 1 data set here"
     level = only(MOBILENET, past[2:])
     assert level.reasons[-1] == "level with others on 1 data set here"
 
@@ -143,35 +143,35 @@ KNOWN = st.builds(
 )
 
 
-@given(known=st.lists(KNOWN, max_size=5), past=PASTS, data=st.data())
+@given(facts=st.lists(KNOWN, max_size=5), past=PASTS, data=st.data())
 def test_the_order_of_what_is_given_does_not_matter(
-    known: list[Facts], past: list[Past], data: st.DataObject
+    facts: list[Facts], past: list[Past], data: st.DataObject
 ) -> None:
-    shuffled = data.draw(st.permutations(known)), data.draw(st.permutations(past))
-    assert prior(*shuffled) == prior(known, past)
+    shuffled = data.draw(st.permutations(facts)), data.draw(st.permutations(past))
+    assert prior(*shuffled) == prior(facts, past)
 
 
-@given(known=st.lists(KNOWN, max_size=6), past=PASTS)
-def test_random_weights_come_below_all_trained_ones(known: list[Facts], past: list[Past]) -> None:
-    named = [replace(each, reference=str(number)) for number, each in enumerate(known)]
-    found = prior(named, past)
-    assert all(math.isfinite(each.value) and all(each.reasons) for each in found)
-    trained = [named[int(each.reference)].pretrained for each in found]
+@given(facts=st.lists(KNOWN, max_size=6), past=PASTS)
+def test_random_weights_come_below_all_trained_ones(facts: list[Facts], past: list[Past]) -> None:
+    names = [replace(each, reference=str(number)) for number, each in enumerate(facts)]
+    estimate = prior(names, past)
+    assert all(math.isfinite(each.value) and all(each.reasons) for each in estimate)
+    trained = [names[int(each.reference)].pretrained for each in estimate]
     assert trained == sorted(trained, reverse=True)
     assert all(
-        (each.value > 0) == is_trained for each, is_trained in zip(found, trained, strict=True)
+        (each.value > 0) == is_trained for each, is_trained in zip(estimate, trained, strict=True)
     )
 
 
-@given(known=KNOWN, past=PASTS.filter(bool), data=st.data(), gain=st.floats(0, 1))
+@given(facts=KNOWN, past=PASTS.filter(bool), data=st.data(), gain=st.floats(0, 1))
 def test_a_better_past_never_lowers_the_value(
-    known: Facts, past: list[Past], data: st.DataObject, gain: float
+    facts: Facts, past: list[Past], data: st.DataObject, gain: float
 ) -> None:
     place = data.draw(st.integers(0, len(past) - 1))
-    worse = replace(past[place], weights=known.weights, score=data.draw(st.floats(-1, 1)))
+    worse = replace(past[place], weights=facts.weights, score=data.draw(st.floats(-1, 1)))
     better = replace(worse, score=worse.score + gain)
     before, after = ([*past[:place], each, *past[place + 1 :]] for each in (worse, better))
-    assert only(known, after).value >= only(known, before).value - 1e-9
+    assert only(facts, after).value >= only(facts, before).value - 1e-9
 
 
 @pytest.mark.slow
@@ -187,8 +187,8 @@ def test_the_line_is_the_one_through_the_published_table() -> None:
             rows.append((1.0, math.log10(count / 2e7), year - 2020, accuracy))
     table = np.array(rows)
     inputs, accuracies = table[:, :3], table[:, 3]
-    found = np.linalg.lstsq(inputs, accuracies, rcond=None)[0]
-    assert found == pytest.approx([module.CENTRE, module.SIZE, module.YEAR], abs=0.06)
+    result = np.linalg.lstsq(inputs, accuracies, rcond=None)[0]
+    assert result == pytest.approx([module.CENTRE, module.SIZE, module.YEAR], abs=0.06)
     hat = np.einsum("ij,jk,ik->i", inputs, np.linalg.inv(inputs.T @ inputs), inputs)
-    assert median(np.abs((accuracies - inputs @ found) / (1 - hat))) < 2
+    assert median(np.abs((accuracies - inputs @ result) / (1 - hat))) < 2
     assert len(rows) == 182

@@ -112,11 +112,11 @@ def test_a_solution_is_that_of_the_library(width: int, monkeypatch: pytest.Monke
 def test_errors_are_the_slopes_of_a_loss(loss: logistic.Loss, seed: int) -> None:
     rng = np.random.default_rng(seed)
     outputs = rng.normal(0, 3, (4, 2, 3))
-    wanted = np.eye(3)[rng.integers(0, 3, 4)][:, None]
+    expected = np.eye(3)[rng.integers(0, 3, 4)][:, None]
     moved, step = rng.normal(size=outputs.shape), 1e-6
     errors = outputs.copy()
-    loss(errors, wanted)
-    ahead, behind = (loss(outputs + way * step * moved, wanted) for way in (1, -1))
+    loss(errors, expected)
+    ahead, behind = (loss(outputs + way * step * moved, expected) for way in (1, -1))
     slope = (ahead - behind) / (2 * step)
     np.testing.assert_allclose((errors * moved).sum(axis=2), slope, atol=1e-5)
 
@@ -125,15 +125,15 @@ def test_errors_are_the_slopes_of_a_loss(loss: logistic.Loss, seed: int) -> None
 @given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=6))
 def test_folds_share_out_every_class(sizes: list[int]) -> None:
     targets = np.repeat(np.arange(len(sizes)), sizes)
-    held = probe.folds(targets)
+    folds = probe.folds(targets)
     alone = sizes.count(1)
-    assert held.sum(axis=0).max() <= 1
-    assert len(held) == probe.FOLDS or held.sum() >= probe._JUDGED - alone
+    assert folds.sum(axis=0).max() <= 1
+    assert len(folds) == probe.FOLDS or folds.sum() >= probe._JUDGED - alone
     for label, size in enumerate(sizes):
-        own = held[:, targets == label].sum(axis=1)
+        own = folds[:, targets == label].sum(axis=1)
         assert own.max() <= -(-size // probe.FOLDS)
         assert own.max() < size or size < 2  # something of it is left to learn from
-        if len(held) == probe.FOLDS:
+        if len(folds) == probe.FOLDS:
             assert own.sum() == (size if size > 1 else 0)
 
 
@@ -141,10 +141,10 @@ def test_folds_share_out_every_class(sizes: list[int]) -> None:
 @given(seed=st.integers(0, 99), count=st.integers(1, 60))
 def test_folds_leave_every_label_of_a_set_somewhere(seed: int, count: int) -> None:
     targets = (np.random.default_rng(seed).random((count, 4)) < [0.5, 0.4, 0.3, 0.0]) * 1.0
-    held = probe.folds(targets)
+    folds = probe.folds(targets)
     rare = [label for label in range(4) if targets[:, label].sum() == 1]
     alone = targets[:, rare].any(axis=1)
-    np.testing.assert_array_equal(held.sum(axis=0), ~alone)
+    np.testing.assert_array_equal(folds.sum(axis=0), ~alone)
 
 
 @pytest.mark.parametrize(("noise", "width"), [(0.05, 6), (3.0, 200)])
@@ -159,8 +159,8 @@ def test_the_strength_fits_the_data(noise: float, width: int) -> None:
     for strength in probe.PROBE_STRENGTHS:
         weight, bias = fitted.solution(strength)
         lost.append(task.losses(scale(checked[0]) @ weight.T + bias, checked[1]).mean())
-    found = task.losses(answer(task.probe(train, train, LABELS), checked[0]), checked[1]).mean()
-    assert found < min(lost) + 0.1 * (max(lost) - min(lost))
+    mean = task.losses(answer(task.probe(train, train, LABELS), checked[0]), checked[1]).mean()
+    assert mean < min(lost) + 0.1 * (max(lost) - min(lost))
     strong = int(np.argmin(lost)) < len(lost) // 2
     assert strong == (noise > 1)
 
@@ -180,12 +180,12 @@ def test_the_full_probe_learns_from_every_label(make: Callable[[], Task]) -> Non
     def joined(more: Examples) -> Examples:
         return np.vstack([train[0], more[0]]), np.concatenate([train[1], more[1]])
 
-    found = answer(as_module(full_probe(task, train, validation, LABELS)), features)
+    result = answer(as_module(full_probe(task, train, validation, LABELS)), features)
     expected = answer(task.probe(joined(validation), others, LABELS), features)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
     alone = answer(task.probe(train, validation, LABELS), features)
     np.testing.assert_allclose(alone, answer(task.probe(train, others, LABELS), features))
-    assert np.abs(found - alone).max() > 1e-2
+    assert np.abs(result - alone).max() > 1e-2
 
 
 def test_a_probe_that_picks_on_validation_is_not_fitted_to_it() -> None:

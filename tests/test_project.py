@@ -61,9 +61,9 @@ def test_a_form_can_be_filled_in(form: Path) -> None:
 
 def test_commands_that_are_named_exist() -> None:
     for name in ("CONTRIBUTING.md", ".github/pull_request_template.md", ".ci/run", "README.md"):
-        named = set(re.findall(r"^\s*make ([a-z0-9-]+)", text(name), re.M))
-        named |= set(re.findall(r"`make ([a-z0-9-]+)`", text(name)))
-        assert named <= targets(), name
+        names = set(re.findall(r"^\s*make ([a-z0-9-]+)", text(name), re.M))
+        names |= set(re.findall(r"`make ([a-z0-9-]+)`", text(name)))
+        assert names <= targets(), name
     assert "coverage" in targets()
     assert set(re.findall(r"run: make ([a-z-]+)", text(".github/workflows/tests.yml"))) <= targets()
     assert set(re.findall(r"\.PHONY: (.*)", text("Makefile"))[0].split()) == targets()
@@ -93,8 +93,8 @@ def test_what_the_extra_dev_names_is_pinned() -> None:
         line.partition("==")[0].lower().replace("_", "-")
         for line in text("constraints.txt").splitlines()
     }
-    named = {each for each in project["optional-dependencies"]["dev"] if "[" not in each}
-    assert {each.replace("_", "-") for each in named} <= pinned
+    names = {each for each in project["optional-dependencies"]["dev"] if "[" not in each}
+    assert {each.replace("_", "-") for each in names} <= pinned
 
 
 @pytest.mark.slow

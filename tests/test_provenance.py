@@ -55,22 +55,24 @@ def test_no_password_and_no_name_of_the_user_is_kept(monkeypatch: pytest.MonkeyP
 
 
 def test_a_record_says_how_its_model_was_made(fitted: Fitted, tmp_path: Path) -> None:
-    found = hs.reported(fitted.folder).to_json()["made"]
-    assert found["date"] <= date.today().isoformat() and found["headstart"] == version("headstart")
-    assert (found["modality"], found["data"]) == ("image", fitted.pictures.name)
-    assert found["command"].startswith("hs.fit(")
-    assert found["backbone"]["reference"] == fitted.result.evidence.backbone
+    result = hs.reported(fitted.folder).to_json()["made"]
+    assert result["date"] <= date.today().isoformat() and result["headstart"] == version(
+        "headstart"
+    )
+    assert (result["modality"], result["data"]) == ("image", fitted.pictures.name)
+    assert result["command"].startswith("hs.fit(")
+    assert result["backbone"]["reference"] == fitted.result.evidence.backbone
     page = (fitted.folder / "report.html").read_text(encoding="utf-8")
     assert "What was transferred" in page and "hs.fit(" in page
-    told = hs.report_on(fitted.folder, fitted.pictures, tmp_path / "page").to_json()
-    assert told["made"]["command"].startswith("hs.report_on(")
+    record = hs.report_on(fitted.folder, fitted.pictures, tmp_path / "page").to_json()
+    assert record["made"]["command"].startswith("hs.report_on(")
 
 
 @pytest.mark.slow
 def test_a_command_is_in_the_record_of_what_it_made(fitted: Fitted, tmp_path: Path) -> None:
     words = ["report", str(fitted.folder), str(fitted.pictures), "--out", str(tmp_path / "page")]
-    given = {**os.environ, "HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-m", "headstart", *words], check=True, env=given)
-    kept = json.loads((tmp_path / "page" / "evidence.json").read_text(encoding="utf-8"))
-    assert kept["made"]["command"].startswith("headstart report ")
-    assert kept["made"]["command"].endswith("--out ~/page")
+    options = {**os.environ, "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "headstart", *words], check=True, env=options)
+    record = json.loads((tmp_path / "page" / "evidence.json").read_text(encoding="utf-8"))
+    assert record["made"]["command"].startswith("headstart report ")
+    assert record["made"]["command"].endswith("--out ~/page")

@@ -163,8 +163,10 @@ def test_strangers_words_stay_values(
 
     from headstart import artifact
 
-    known = artifact.read(fitted.folder)
-    changed = replace(known, origin={**known.origin, "reference": reference, "licence": licence})
+    content = artifact.read(fitted.folder)
+    changed = replace(
+        content, origin={**content.origin, "reference": reference, "licence": licence}
+    )
     text = front_matter(changed, {"metric": "accuracy"}, "timm")
     assert lines <= set(text.splitlines())
     names = {line.partition(":")[0] for line in text.splitlines()}

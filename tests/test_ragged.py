@@ -59,14 +59,14 @@ def test_tokens_come_out_as_they_went_in(tmp_path: Path) -> None:
     store.append(
         addresses.rows_of(np.array([2])), addresses.packed(np.array([2]), padded(sizes)[[2]])
     )
-    found = RaggedRows(store.rows(addresses.digests), addresses.starts)  # type: ignore[arg-type]  # it is ragged
-    assert len(found) == 4
-    inputs = found.inputs(np.array([3, 1]))
+    result = RaggedRows(store.rows(addresses.digests), addresses.starts)  # type: ignore[arg-type]  # it is ragged
+    assert len(result) == 4
+    inputs = result.inputs(np.array([3, 1]))
     assert inputs["mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
     assert inputs["hidden"].dtype == torch.float32
     assert inputs["hidden"][:, :, 0].tolist() == [[300, 301, 302, 0, 0], [100, 101, 102, 103, 104]]
-    kept = (tmp_path / "features").rglob("rows.bin")
-    assert next(kept).stat().st_size == sum(sizes) * WIDTH * 4  # no padding on disk
+    files = (tmp_path / "features").rglob("rows.bin")
+    assert next(files).stat().st_size == sum(sizes) * WIDTH * 4  # no padding on disk
 
 
 def test_a_repeated_item_is_wanted_once() -> None:

@@ -84,10 +84,10 @@ def test_batches_keep_the_order_that_was_asked_for(order: list[int], size: int) 
 def test_only_a_few_batches_are_read_ahead() -> None:
     modality, size = Numbers(), 2
     reading = Reader(modality, {}).batches(numbers(100), groups_of(np.arange(100), size))
-    for taken in range(1, 4):
+    for count in range(1, 4):
         next(reading)
         time.sleep(0.1)
-        assert taken * size <= len(modality.read) <= (taken + AHEAD) * size
+        assert count * size <= len(modality.read) <= (count + AHEAD) * size
     reading.close()  # type: ignore[attr-defined] # it is a generator
     time.sleep(0.05)
     assert len(modality.read) <= (3 + AHEAD) * size
@@ -109,8 +109,8 @@ def views(
     """What a feed gives for each item, in the items' order."""
     feed = RawLoader(numbers(6), np.zeros(6, np.int64), Reader(Numbers(), {}), augmented)
     batches = feed.batches(np.array(order), size, view)
-    found = torch.cat([batch.inputs for batch in batches]).tolist()
-    return [value for _, value in sorted(zip(order, found, strict=True))]
+    values = torch.cat([batch.inputs for batch in batches]).tolist()
+    return [value for _, value in sorted(zip(order, values, strict=True))]
 
 
 def test_views_depend_on_seed_and_epoch_alone() -> None:

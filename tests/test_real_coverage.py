@@ -33,16 +33,16 @@ def test_a_draw_has_its_size_and_a_share_of_each_class(
     classes: int, size: int, number: int
 ) -> None:
     whole = pool(classes, 40)
-    drawn = whole.draw(size, number)
-    assert len(np.unique(drawn)) == len(drawn) == size
-    labels, counts = np.unique(whole.labels[drawn], return_counts=True)
+    sample = whole.draw(size, number)
+    assert len(np.unique(sample)) == len(sample) == size
+    labels, counts = np.unique(whole.labels[sample], return_counts=True)
     assert len(labels) == min(classes, size // EACH)
     assert counts.max() - counts.min() <= 1
-    left = whole.rest(drawn)
-    assert not set(left) & set(drawn)
-    assert len(left) == 40 * len(labels) - size
-    assert np.array_equal(drawn, whole.draw(size, number))
-    assert not np.array_equal(drawn, whole.draw(size, number + 1))
+    remaining = whole.rest(sample)
+    assert not set(remaining) & set(sample)
+    assert len(remaining) == 40 * len(labels) - size
+    assert np.array_equal(sample, whole.draw(size, number))
+    assert not np.array_equal(sample, whole.draw(size, number + 1))
 
 
 def test_labels_are_mixed_up_and_items_are_not() -> None:
@@ -67,15 +67,15 @@ def test_large_sets_are_the_ones_that_are_promised() -> None:
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
-    kept = Lines(tmp_path / "rows.jsonl", ("set", "draw"))
-    wanted = [{"set": "a", "draw": n} for n in range(3)]
-    kept.once(wanted[0], lambda: {"found": 1})
-    with kept.path.open("a") as file:
+    lines = Lines(tmp_path / "rows.jsonl", ("set", "draw"))
+    expected = [{"set": "a", "draw": n} for n in range(3)]
+    lines.once(expected[0], lambda: {"found": 1})
+    with lines.path.open("a") as file:
         file.write('{"set": "a", "dr')  # the process was killed here
-    assert kept.missing(wanted) == wanted[1:]
-    kept.once(wanted[1], lambda: {"found": 2})
-    assert kept.missing(wanted) == wanted[2:]
-    assert [row["found"] for row in kept.rows()] == [1, 2]
+    assert lines.missing(expected) == expected[1:]
+    lines.once(expected[1], lambda: {"found": 2})
+    assert lines.missing(expected) == expected[2:]
+    assert [row["found"] for row in lines.rows()] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -100,24 +100,24 @@ def row(draw: int, **given: Any) -> dict[str, Any]:
     cell = dict(zip(real.KEY, (GAIN, "plain", "any", 100, draw), strict=True))
     accuracy = {"value": 0.8, "low": 0.7, "high": 0.9}
     gain = {"value": 0.3, "low": 0.2, "high": 0.4}
-    found = {"accuracy": accuracy, "truth": 0.8, "gain": gain, "true_gain": 0.3}
-    return cell | found | {"scratch": [0.5], "verdict": "helps", "held_out": 30} | given
+    values = {"accuracy": accuracy, "truth": 0.8, "gain": gain, "true_gain": 0.3}
+    return cell | values | {"scratch": [0.5], "verdict": "helps", "held_out": 30} | given
 
 
 def counted(*rows: dict[str, Any]) -> dict[str, Count]:
-    ((_, found),) = counting.counts(rows).items()
-    return {each.what: each for each in found}
+    ((_, result),) = counting.counts(rows).items()
+    return {each.what: each for each in result}
 
 
 def test_intervals_are_held_against_the_truth() -> None:
-    found = counted(row(0), row(1, truth=0.95), row(2, true_gain=0.5), row(3, true_gain=None))
-    assert (found["accuracy"].times, found["accuracy"].draws) == (3, 4)
-    assert (found["gain"].times, found["gain"].draws) == (2, 3)
-    assert found["gain"].width == pytest.approx(0.2)
+    result = counted(row(0), row(1, truth=0.95), row(2, true_gain=0.5), row(3, true_gain=None))
+    assert (result["accuracy"].times, result["accuracy"].draws) == (3, 4)
+    assert (result["gain"].times, result["gain"].draws) == (2, 3)
+    assert result["gain"].width == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(
-    ("given", "wrong"),
+    ("inputs", "wrong"),
     [
         ({}, 0),
         ({"verdict": "hurts"}, 1),
@@ -128,9 +128,9 @@ def test_intervals_are_held_against_the_truth() -> None:
     ],
 )
 def test_a_verdict_is_wrong_where_it_claims_what_is_not_so(
-    given: dict[str, Any], wrong: int
+    inputs: dict[str, Any], wrong: int
 ) -> None:
-    assert counted(row(0, **given))["wrong verdicts"].times == wrong
+    assert counted(row(0, **inputs))["wrong verdicts"].times == wrong
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_labels_saved_are_held_against_the_true_curves(
     low: float, high: float | None, holds: bool
 ) -> None:
     """Scratch needs 100 labels for what the transfer reaches with 35: 2.8 times the labels."""
-    told = {
+    entries = {
         "counts": [25, 50, 100],
         "scratch": [25, 50, 100],
         "saved": {"value": 3.0, "low": low, "high": high},
@@ -149,17 +149,17 @@ def test_labels_saved_are_held_against_the_true_curves(
     rows = []
     for size, truth, scratch in ((12, 0.5, 0.2), (25, 0.6, 0.4), (50, 0.7, 0.5), (100, 0.8, 0.65)):
         rows.append(row(0, truth=truth, scratch=[scratch], size=size))
-    rows[-1]["labels"] = told
-    found = counting.counts(rows)[GAIN, "plain", "any", 100]
-    (saved,) = (each for each in found if each.what == "labels saved")
+    rows[-1]["labels"] = entries
+    result = counting.counts(rows)[GAIN, "plain", "any", 100]
+    (saved,) = (each for each in result if each.what == "labels saved")
     assert bool(saved.times) is holds
 
 
 def test_a_table_names_what_is_out_of_bounds() -> None:
     rows = [row(n, truth=0.95 if n < 15 else 0.8) for n in range(30)]
-    told = real.table(counting.counts(rows))
-    assert "| gain | plain | any | 100 | accuracy | 30 | 50.0% (!) | 0.200 |" in told
-    assert "| gain | 30 | 100.0% |" in told
+    lines = real.table(counting.counts(rows))
+    assert "| gain | plain | any | 100 | accuracy | 30 | 50.0% (!) | 0.200 |" in lines
+    assert "| gain | 30 | 100.0% |" in lines
 
 
 @pytest.fixture
@@ -176,9 +176,9 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
 @pytest.mark.parametrize("tier", [FEATURES, pytest.param(GAIN, marks=pytest.mark.slow)])
 def test_a_draw_is_fitted_and_measured(tiny: Drawn, tier: str, tmp_path: Path) -> None:
     bench = Bench.of(tiny, (tier, "plain"), tmp_path / "data", tmp_path / "work", None)
-    found = bench.measure(30, 0)
-    assert 0 <= found["accuracy"]["low"] <= found["accuracy"]["high"] <= 1
-    judged = bench._judged(tmp_path / "work" / "draw" / "model", bench.pool.draw(30, 0), 0)
-    assert found["truth"] == pytest.approx(judged, abs=0.02)  # whichever way it is computed
+    result = bench.measure(30, 0)
+    assert 0 <= result["accuracy"]["low"] <= result["accuracy"]["high"] <= 1
+    scores = bench._judged(tmp_path / "work" / "draw" / "model", bench.pool.draw(30, 0), 0)
+    assert result["truth"] == pytest.approx(scores, abs=0.02)  # whichever way it is computed
     if tier == GAIN:
-        assert found["true_gain"] == pytest.approx(found["truth"] - found["scratch"][0])
+        assert result["true_gain"] == pytest.approx(result["truth"] - result["scratch"][0])

@@ -45,9 +45,9 @@ def test_small_pictures_are_known(
         model = Model.of(backbone, backbone.head).eval()
         answers = model(image.collate(items, backbone.preprocess)).argmax(1).numpy()
     names = sorted({row["label"] for row in rows})
-    found = float((answers == [names.index(row["label"]) for row in rows]).mean())
-    print(f"\n{name}: {found:.3f} of {len(rows)} pictures of CIFAR-10")
-    assert found >= least
+    result = float((answers == [names.index(row["label"]) for row in rows]).mean())
+    print(f"\n{name}: {result:.3f} of {len(rows)} pictures of CIFAR-10")
+    assert result >= least
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -65,9 +65,9 @@ def test_small_networks_help_with_digits(
         rows = [row for own in few.values() for row in own[part]]
         pq.write_table(pa.Table.from_pylist(rows), data / f"{split}.parquet")
     settings = hs.Settings(evidence="none")
-    made = hs.fit(data, SOURCES[name][0], tmp_path / "model", strategy="lp-ft", settings=settings)
-    print(f"\n{name}: {made}")
-    arms = made.to_json()["arms"]
+    result = hs.fit(data, SOURCES[name][0], tmp_path / "model", strategy="lp-ft", settings=settings)
+    print(f"\n{name}: {result}")
+    arms = result.to_json()["arms"]
     assert arms["chosen"]["value"] > 0.75 > 3 * arms["naive"]["value"]
 
 
@@ -79,9 +79,9 @@ def test_frozen_features_tell_ants_from_bees(
     reference, least = PHOTOS[name]
     settings = hs.Settings(scratch=False, evidence="none")
     out = tmp_path / "model"
-    made = hs.fit(
+    result = hs.fit(
         "images/hymenoptera", reference, out, strategy="feature-extraction", settings=settings
     )
-    found = made.to_json()["arms"]["chosen"]["value"]
-    print(f"\n{name}: {found:.3f} of 153 photos of ants and bees")
-    assert found >= least
+    value = result.to_json()["arms"]["chosen"]["value"]
+    print(f"\n{name}: {value:.3f} of 153 photos of ants and bees")
+    assert value >= least

@@ -60,17 +60,17 @@ def published(folder: Path, modality: str) -> Served:
 def test_it_is_announced_fetched_and_used(
     modality: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted, told = RECOMMENDED[modality], Recording()
+    expected, progress = RECOMMENDED[modality], Recording()
     place = data(tmp_path, modality)
     with as_the_hub(published(tmp_path, modality), monkeypatch) as served:
-        first = hs.rank(place, settings=hs.Settings(device="cpu"), progress=told)
+        first = hs.rank(place, settings=hs.Settings(device="cpu"), progress=progress)
     assert served.got("model.safetensors")
-    assert [row.backbone for row in first.rows] == [wanted.reference]
-    announced = [text for text in told.said if f"{wanted.megabytes:g} MB" in text]
-    assert len(announced) == 1 and wanted.licence in announced[0]
+    assert [row.backbone for row in first.rows] == [expected.reference]
+    announced = [text for text in progress.said if f"{expected.megabytes:g} MB" in text]
+    assert len(announced) == 1 and expected.licence in announced[0]
     again = Recording()  # the server is gone: it is at hand now
     second = hs.rank(place, settings=hs.Settings(device="cpu"), progress=again)
-    assert [row.backbone for row in second.rows] == [wanted.reference]
+    assert [row.backbone for row in second.rows] == [expected.reference]
     assert not any("Fetching" in text for text in again.said)
 
 
@@ -101,5 +101,5 @@ def test_it_is_the_network_that_the_package_brings(modality: str) -> None:
 
 def test_sizes_are_those_of_the_networks() -> None:
     network = catalog.load_backbone("timm:tf_efficientnet_lite0?pretrained=false")
-    held = sum(p.numel() for stage in network.prefix() for p in stage.parameters())
-    assert held + 1280 * 1000 + 1000 == packaged.KNOWN["efficientnet-lite0"].parameters
+    total = sum(p.numel() for stage in network.prefix() for p in stage.parameters())
+    assert total + 1280 * 1000 + 1000 == packaged.KNOWN["efficientnet-lite0"].parameters

@@ -26,9 +26,13 @@ def test_what_is_written_reads_the_same(
 
 
 def test_a_reference_in_full() -> None:
-    found = parse("timm:mobilenetv2_100@a/b.safetensors?pad_type=same&mean=0.5,0.5")
-    assert (found.hub, found.name, found.weights) == ("timm", "mobilenetv2_100", "a/b.safetensors")
-    assert found.options == {"pad_type": "same", "mean": "0.5,0.5"}
+    parts = parse("timm:mobilenetv2_100@a/b.safetensors?pad_type=same&mean=0.5,0.5")
+    assert (parts.hub, parts.name, parts.weights) == (
+        "timm",
+        "mobilenetv2_100",
+        "a/b.safetensors",
+    )
+    assert parts.options == {"pad_type": "same", "mean": "0.5,0.5"}
 
 
 @pytest.mark.parametrize(
@@ -78,9 +82,9 @@ class Part:
 
 def test_options_take_the_types_of_the_defaults() -> None:
     name, options = parse_named("part?count=3&rate=1&limit=2&kind=4&loud=yes")
-    made = build(Part, options, name)
-    assert made == Part(3, 1.0, 2.0, "4", True)
-    assert [type(value) for value in vars(made).values()] == [int, float, float, str, bool]
+    result = build(Part, options, name)
+    assert result == Part(3, 1.0, 2.0, "4", True)
+    assert [type(value) for value in vars(result).values()] == [int, float, float, str, bool]
     assert build(Part, {}, "part") == Part()
 
 
@@ -104,5 +108,5 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, str], message: s
     [("True", True), ("false", False), ("3", 3), ("0.5", 0.5), ("same", "same"), ("", "")],
 )
 def test_words_stand_for_what_they_look_like(text: str, value: object) -> None:
-    found = literal(text)
-    assert (found, type(found)) == (value, type(value))
+    result = literal(text)
+    assert (result, type(result)) == (value, type(value))

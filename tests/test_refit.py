@@ -81,19 +81,20 @@ def test_new_items_are_learned_in_place_and_judged_apart(model: Path, tmp_path: 
     new = write(tmp_path / "new.csv", LATER, 200, seed=1)
     done = run("refit", model, new, "--json")
     assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["handed_over"] and told["verdict"] == "helps" and told["out"] == str(model)
-    assert told["new"]["after"]["value"] > 0.8 > told["new"]["before"]["value"]
-    change = told["new"]["change"]
+    content = json.loads(done.stdout)
+    assert content["handed_over"] and content["verdict"] == "helps" and content["out"] == str(model)
+    assert content["new"]["after"]["value"] > 0.8 > content["new"]["before"]["value"]
+    change = content["new"]["change"]
     assert change["low"] > 0 and change["value"] == pytest.approx(
-        told["new"]["after"]["value"] - told["new"]["before"]["value"], abs=1e-4
+        content["new"]["after"]["value"] - content["new"]["before"]["value"], abs=1e-4
     )
-    assert told["old"]["items"] == 24 and told["old"]["change"]["high"] >= 0
+    assert content["old"]["items"] == 24 and content["old"]["change"]["high"] >= 0
     later = hs.load(model)
     answers = later.predict(["sunny bright merry", "stormy dark harsh", "good fine nice"])
     assert [each.label for each in answers] == ["yes", "no", "yes"]
     assert (
-        later.reference is not None and len(later.reference) == 24 + 24 + told["new"]["items"] * 2
+        later.reference is not None
+        and len(later.reference) == 24 + 24 + content["new"]["items"] * 2
     )
     assert (model / "notes.txt").read_text() == "mine" and (model / "report.html").exists()
     record = plan.read(model)
@@ -106,10 +107,10 @@ def test_new_items_are_learned_in_place_and_judged_apart(model: Path, tmp_path: 
 
 def test_the_old_model_stays_where_nothing_is_gained(model: Path, tmp_path: Path) -> None:
     before = files(model)
-    known = hs.refit(model, write(tmp_path / "new.csv", WORDS, 40, seed=2))
-    assert not known.handed_over and known.record["new"]["before"]["value"] == 1.0
-    assert "Nothing is gained." in str(known) and "stays as it was" in str(known)
-    assert files(model) == before and known.verdict == "no evidence"
+    refitted = hs.refit(model, write(tmp_path / "new.csv", WORDS, 40, seed=2))
+    assert not refitted.handed_over and refitted.record["new"]["before"]["value"] == 1.0
+    assert "Nothing is gained." in str(refitted) and "stays as it was" in str(refitted)
+    assert files(model) == before and refitted.verdict == "no evidence"
     forced = hs.refit(model, tmp_path / "new.csv", anyway=True)
     assert forced.handed_over and files(model) != before
 
@@ -197,8 +198,8 @@ def test_mistakes_are_answered_in_a_sentence(tmp_path: Path) -> None:
     gone = run("refit", model, tmp_path / "gone.csv")
     assert gone.exit_code == 2 and "gone.csv does not exist" in gone.stderr
     new = write(tmp_path / "new.csv", LATER, 200, seed=1)
-    taken = run("refit", model, new, "-o", tmp_path)
-    assert taken.exit_code == 2 and "is not empty" in taken.stderr
+    outputs = run("refit", model, new, "-o", tmp_path)
+    assert outputs.exit_code == 2 and "is not empty" in outputs.stderr
     shutil.move(tmp_path / "old.csv", tmp_path / "moved.csv")
     lost = run("refit", model, new)
     assert lost.exit_code == 2 and "which is not there now" in lost.stderr
@@ -213,18 +214,18 @@ def test_mistakes_are_answered_in_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "low", "said"),
+    ("new", "old", "low", "message"),
     [
         (0.1, 0.0, -0.1, "It is better on new items, but by no more"),
         (0.0, 0.1, -0.1, "It is as good on new items and better on old ones, but by no more"),
         (0.0, 0.1, 0.05, "and better on old ones by more than the interval."),
     ],
 )
-def test_what_is_better_is_named(new: float, old: float, low: float, said: str) -> None:
+def test_what_is_better_is_named(new: float, old: float, low: float, message: str) -> None:
     record = {
         "verdict": "no evidence",
         "gained": True,
         "new": {"change": {"value": new, "low": -0.2, "high": 0.2}},
         "old": {"change": {"value": old, "low": low, "high": 0.2}},
     }
-    assert said in _why(record)
+    assert message in _why(record)

@@ -42,8 +42,8 @@ def linear(count: int, width: int, noise: float, seed: int = 0) -> tuple[np.ndar
     rng = np.random.default_rng(seed)
     weight = np.random.default_rng(99).normal(0, 1, (width, 2)) / np.sqrt(width)
     features = rng.normal(0, 1, (count, width)).astype(np.float32)
-    made = features @ weight + rng.normal(0, noise, (count, 2))
-    return features, (made * [50, 0.5] + [100, -2]).astype(np.float32)
+    result = features @ weight + rng.normal(0, noise, (count, 2))
+    return features, (result * [50, 0.5] + [100, -2]).astype(np.float32)
 
 
 def test_outputs_are_standardised_and_answers_are_not() -> None:
@@ -105,13 +105,13 @@ def test_the_probe_is_ridge_regression_of_the_best_strength(width: int) -> None:
     train, checked = linear(40, width, 0.5), linear(30, width, 0.5, seed=1)[0]
     head = TASK.probe(train, train, LABELS)
     scale = Standardisation.of(train[0])
-    inputs, wanted = scale(train[0]), (train[1] - [100, -2]) / [50, 0.5]
+    inputs, target = scale(train[0]), (train[1] - [100, -2]) / [50, 0.5]
     every, errors = [], []
     for strength in ridge.STRENGTHS:
         solver = Ridge(40 * strength)
-        left_out = cross_val_predict(solver, inputs, wanted, cv=LeaveOneOut())
-        errors.append(((left_out - wanted) ** 2).mean(axis=0))
-        every.append(solver.fit(inputs, wanted).predict(scale(checked)))
+        left_out = cross_val_predict(solver, inputs, target, cv=LeaveOneOut())
+        errors.append(((left_out - target) ** 2).mean(axis=0))
+        every.append(solver.fit(inputs, target).predict(scale(checked)))
     best = np.argmin(errors, axis=0)
     expected = np.stack([every[place][:, n] for n, place in enumerate(best)], axis=1)
     np.testing.assert_allclose(answer(head, checked), expected, atol=2e-4)
@@ -128,9 +128,9 @@ def test_the_error_of_an_item_left_out_is_that_without_it(
     strength = 12 * 10.0**power
     lengths, axes = principal_axes(inputs)
     turned = inputs @ axes
-    found = ridge._left_out(turned, lengths + strength, turned.T @ targets, targets)
+    result = ridge._left_out(turned, lengths + strength, turned.T @ targets, targets)
     answers = cross_val_predict(Ridge(strength), inputs, targets, cv=LeaveOneOut())
-    np.testing.assert_allclose(found, ((answers - targets) ** 2).mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(result, ((answers - targets) ** 2).mean(axis=0), rtol=1e-4)
 
 
 def test_the_probe_shrinks_what_only_noise_says() -> None:

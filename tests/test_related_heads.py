@@ -136,7 +136,7 @@ def classes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_classes_are_learned_beside_a_source_too() -> None:
     shape = Shape(Encoding.INDEX, WIDTH, 2)
-    held, truth = classes(2000, 5)
+    held_out, truth = classes(2000, 5)
     right = []
     for seed in range(8):
         features, labels = classes(8, 40 + seed)
@@ -148,7 +148,7 @@ def test_classes_are_learned_beside_a_source_too() -> None:
         probe = task.probe((features, labels), (features, labels), ["a", "b"])
         networks = fitted("source-logistic", training, other), probe
         with torch.inference_mode():
-            outputs = [n(torch.from_numpy(held)).numpy().argmax(axis=1) for n in networks]
+            outputs = [n(torch.from_numpy(held_out)).numpy().argmax(axis=1) for n in networks]
         right.append([(answer == truth).mean() for answer in outputs])
     ours, theirs = np.mean(right, axis=0)
     assert ours > theirs + 0.02

@@ -54,20 +54,20 @@ def test_the_verdict_comes_first(scratch: int, words: str) -> None:
 
 
 def test_without_a_scratch_arm_the_headline_is_the_accuracy() -> None:
-    found = evidence(arms={"naive": arm("naive", 10), "chosen": arm("lp-ft", 36)})
-    assert report.headline(found) == (
+    record = evidence(arms={"naive": arm("naive", 10), "chosen": arm("lp-ft", 36)})
+    assert report.headline(record) == (
         "Accuracy 0.900: 95 % interval 0.769 to 0.960, on 40 held-out items. The gain over scratch "
         "is unknown, as no network was trained from scratch for comparison."
     )
 
 
 def test_a_row_for_every_arm() -> None:
-    found = evidence()
-    text = report.as_text(found)
+    record = evidence()
+    text = report.as_text(record)
     lines = {line.split("  ")[0]: line for line in text.splitlines()}
     for name in ("naive", "features", "scratch", "chosen (lp-ft)"):
         key = name.split(" ")[0]
-        shown = found["arms"][key]
+        shown = record["arms"][key]
         assert f"{shown['value']:.3f}" in lines[name]
         assert f"{shown['low']:.3f} – {shown['high']:.3f}" in lines[name]
         assert lines[name].rstrip().endswith(str(shown["steps"]))
@@ -76,11 +76,11 @@ def test_a_row_for_every_arm() -> None:
 
 
 def test_the_arm_that_lost_is_shown_with_the_reason() -> None:
-    found = evidence(dropped=arm("full-fine-tuning", 20, "It scored less, so it was dropped."))
-    text = report.as_text(found)
+    record = evidence(dropped=arm("full-fine-tuning", 20, "It scored less, so it was dropped."))
+    text = report.as_text(record)
     assert "dropped (full-fine-tuning)" in text
     assert "It scored less, so it was dropped." in text.splitlines()
-    assert [row[0] for row in report.rows(found)][-1] == "dropped (full-fine-tuning)"
+    assert [row[0] for row in report.rows(record)][-1] == "dropped (full-fine-tuning)"
 
 
 def test_warnings_and_failed_checks_are_shown() -> None:
@@ -96,19 +96,19 @@ def test_warnings_and_failed_checks_are_shown() -> None:
 
 def test_long_names_do_not_break_the_table() -> None:
     long = "last-stages?count=3&decay=0.65&norm=frozen&warm-up=0.1"
-    found = evidence(arms={"naive": arm("naive", 10), "chosen": arm(long, 36)})
-    assert long in report.as_text(found)
+    record = evidence(arms={"naive": arm("naive", 10), "chosen": arm(long, 36)})
+    assert long in report.as_text(record)
     assert "[bold]" in report.as_text(evidence(warnings=["a [bold] name"]))
 
 
 def test_a_notebook_gets_the_same_rows_safely() -> None:
-    found = evidence(warnings=["<script>alert(1)</script>"])
-    page = report.as_html(found)
-    assert page.count("<tr>") == 1 + len(report.rows(found))
+    record = evidence(warnings=["<script>alert(1)</script>"])
+    page = report.as_html(record)
+    assert page.count("<tr>") == 1 + len(report.rows(record))
     assert "<script>" not in page and "&lt;script&gt;" in page
-    for row in report.rows(found):
+    for row in report.rows(record):
         assert all(f"<td>{cell}</td>" in page for cell in row)
-    assert report.headline(found) in page
+    assert report.headline(record) in page
 
 
 def test_a_result_prints_as_its_report(fitted: Fitted) -> None:
@@ -120,10 +120,10 @@ def test_a_result_prints_as_its_report(fitted: Fitted) -> None:
 
 def test_an_evaluation_prints_its_numbers() -> None:
     rows = {"ants": {"items": 30, "value": 0.5}, "bees": {"items": 10, "value": 1.0}}
-    found = Evaluation("accuracy", Interval(0.625, 0.5, 0.75), rows, {"items": 40}, 0)
-    assert str(found).splitlines() == [
+    evaluation = Evaluation("accuracy", Interval(0.625, 0.5, 0.75), rows, {"items": 40}, 0)
+    assert str(evaluation).splitlines() == [
         "accuracy 0.625, 95 % interval 0.500 – 0.750, on 40 items",
         "  ants: 0.500 of 30",
         "  bees: 1.000 of 10",
     ]
-    assert found.to_json()["score"] == {"value": 0.625, "low": 0.5, "high": 0.75}
+    assert evaluation.to_json()["score"] == {"value": 0.625, "low": 0.5, "high": 0.75}

@@ -20,19 +20,19 @@ NAMES = tuple(f"{a} {b} of the house" for a in ("wool", "linen", "silk") for b i
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of five classes with pictures."""
-    found = record(items=60)
+    entry = record(items=60)
     pictures: dict[str, str] = {}
-    for item, raw in shown(found, (320, 240)).items():
+    for item, raw in shown(entry, (320, 240)).items():
         pictures |= {item: thumbnail(raw), large(item): thumbnail(raw, 480)}
-    return write_page(tmp_path_factory.mktemp("few"), found, pictures)
+    return write_page(tmp_path_factory.mktemp("few"), entry, pictures)
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of 77 classes with texts."""
-    found = record(NAMES, items=400)
-    texts = {item: f"A text of {item}" for item in found["items"]["map"]["id"]}
-    return write_page(tmp_path_factory.mktemp("many"), found, texts)
+    entry = record(NAMES, items=400)
+    texts = {item: f"A text of {item}" for item in entry["items"]["map"]["id"]}
+    return write_page(tmp_path_factory.mktemp("many"), entry, texts)
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +54,20 @@ def desk(open_few: Seen) -> Iterator[Seen]:
     open_few.tab.evaluate("document.querySelector('dialog')?.close(); window.scrollTo(0, 0)")
 
 
-def rows(seen: Seen, place: str) -> list[str]:
+def rows(page: Seen, place: str) -> list[str]:
     """The first cells of the rows that are seen of a section's first table."""
-    table = seen.tab.locator(f"{place} table").first
-    found: list[str] = table.locator("tbody tr:visible > th").all_inner_texts()
-    return found
+    table = page.tab.locator(f"{place} table").first
+    result: list[str] = table.locator("tbody tr:visible > th").all_inner_texts()
+    return result
 
 
 def test_a_table_of_many_classes_is_searched(busy: Seen) -> None:
     field = busy.tab.locator("#classes input[type=search]").first
     assert len([row for row in rows(busy, "#classes") if not row.startswith("Accuracy")]) == 77
     field.fill("SILK 2")
-    found = rows(busy, "#classes")
-    groups = [row for row in found if row.startswith("Accuracy")]
-    assert sorted(set(found) - set(groups)) == sorted(n for n in NAMES if "silk 2" in n)
+    stored_rows = rows(busy, "#classes")
+    groups = [row for row in stored_rows if row.startswith("Accuracy")]
+    assert sorted(set(stored_rows) - set(groups)) == sorted(n for n in NAMES if "silk 2" in n)
     assert 1 <= len(groups) <= 4
     assert busy.tab.locator("#classes .count").first.inner_text() == "6 of 77"
     field.fill("")
@@ -154,16 +154,16 @@ def test_a_small_phone_reads_it_all_without_sideways_scrolling(
     which: str, browser: Any, request: pytest.FixtureRequest
 ) -> None:
     path: Path = request.getfixturevalue(which)
-    seen = look(browser, path, width=360, is_mobile=True, has_touch=True)
-    seen.tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    seen.tab.wait_for_function("document.querySelectorAll('details.fold svg.main-svg').length >= 0")
-    assert seen.tab.evaluate("document.documentElement.scrollWidth") <= 360
-    names = seen.tab.locator(".card .about .name:visible").all_inner_texts()
-    assert len(names) == seen.tab.locator(".card").count() > 5
+    page = look(browser, path, width=360, is_mobile=True, has_touch=True)
+    page.tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    page.tab.wait_for_function("document.querySelectorAll('details.fold svg.main-svg').length >= 0")
+    assert page.tab.evaluate("document.documentElement.scrollWidth") <= 360
+    names = page.tab.locator(".card .about .name:visible").all_inner_texts()
+    assert len(names) == page.tab.locator(".card").count() > 5
     assert all(name.startswith("photos/") for name in names)
-    beside = seen.tab.locator(".nearest li .name:visible").count()
-    assert beside == seen.tab.locator(".nearest li").count() > 5
-    assert seen.complaints == []
+    beside = page.tab.locator(".nearest li .name:visible").count()
+    assert beside == page.tab.locator(".nearest li").count() > 5
+    assert page.complaints == []
 
 
 def test_motion_is_for_those_who_want_it(desk: Seen) -> None:

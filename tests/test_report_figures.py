@@ -22,31 +22,31 @@ NAMES = tuple(f"{a} {b} for class" for a in ("wool", "linen", "silk") for b in r
 
 def reach(drawing: dict[str, Any], axis: str) -> tuple[float, float]:
     """The least and the greatest that a drawing shows along an axis: its range and its marks."""
-    seen = list(drawing["layout"][f"{axis}axis"].get("range") or ())
+    bounds = list(drawing["layout"][f"{axis}axis"].get("range") or ())
     for trace in drawing["data"]:
         values = [value for value in trace[axis] if value is not None]
         spread = trace.get(f"error_{axis}") or {}
-        seen += values
+        bounds += values
         for sign, name in ((1, "array"), (-1, "arrayminus")):
-            seen += [v + sign * by for v, by in zip(values, spread.get(name, ()), strict=False)]
-    return min(seen), max(seen)
+            bounds += [v + sign * by for v, by in zip(values, spread.get(name, ()), strict=False)]
+    return min(bounds), max(bounds)
 
 
 def test_no_accuracy_is_drawn_above_one(tmp_path: Path) -> None:
-    found = record(items=20)
+    entry = record(items=20)
     high = near(0.99, 0.05)  # up to 1.04
-    for arm in found["arms"].values():
+    for arm in entry["arms"].values():
         arm |= high
-    found["labels"] |= {"transfer": [{"items": n} | high for n in (10, 20)], "forecast": []}
-    found["groups"] = [{"group": name, "items": 9} | high for name in "ab"]
-    drawings = stored(page(tmp_path, found), "drawings")
+    entry["labels"] |= {"transfer": [{"items": n} | high for n in (10, 20)], "forecast": []}
+    entry["groups"] = [{"group": name, "items": 9} | high for name in "ab"]
+    drawings = stored(page(tmp_path, entry), "drawings")
     for name, axis in (("arms", "x"), ("groups", "x"), ("labels", "y"), ("convergence-steps", "y")):
         low, top = reach(drawings[name], axis)
         assert 0 <= low and 0.9 < top <= 1 + 1e-9, name
     everywhere = [each["layout"] for each in drawings.values()]
     axes = [each[f"{axis}axis"] for each in everywhere for axis in "xy"]
-    named = [each for each in axes if str(each.get("title", {}).get("text")).startswith("accuracy")]
-    assert len(named) >= 6 and all(max(each["range"]) <= 1 for each in named)
+    names = [each for each in axes if str(each.get("title", {}).get("text")).startswith("accuracy")]
+    assert len(names) >= 6 and all(max(each["range"]) <= 1 for each in names)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=8))
@@ -68,18 +68,18 @@ def test_a_metric_without_bounds_is_drawn_as_it_is() -> None:
 
 
 def test_a_single_dot_is_no_figure(tmp_path: Path) -> None:
-    found = record(items=20)
-    found["arms"] = {"chosen": found["arms"]["chosen"]}
-    found |= {"verdict": "evaluated", "gain": None, "evaluated": "more", "model": "m"}
-    del found["dropped"]
-    found["groups"] = found["groups"][:1]
-    found["labels"] |= {"transfer": found["labels"]["transfer"][:1], "scratch": [], "forecast": []}
+    entry = record(items=20)
+    entry["arms"] = {"chosen": entry["arms"]["chosen"]}
+    entry |= {"verdict": "evaluated", "gain": None, "evaluated": "more", "model": "m"}
+    del entry["dropped"]
+    entry["groups"] = entry["groups"][:1]
+    entry["labels"] |= {"transfer": entry["labels"]["transfer"][:1], "scratch": [], "forecast": []}
     for name in ("chosen", "scratch"):
-        found["convergence"][name] = found["convergence"][name][:1]
-    text = page(tmp_path, found)
-    drawn = stored(text, "drawings")
+        entry["convergence"][name] = entry["convergence"][name][:1]
+    text = page(tmp_path, entry)
+    stored_rows = stored(text, "drawings")
     alone = {"arms", "groups", "labels", "convergence-steps", "convergence-seconds"}
-    assert alone.isdisjoint(drawn) and "robustness" in drawn
+    assert alone.isdisjoint(stored_rows) and "robustness" in stored_rows
     assert {"arms", "groups", "labels"} <= sections(text)  # their numbers stand in tables
     convergence = text[
         text.index('<section id="convergence"') : text.index('<section id="confusion"')
@@ -89,13 +89,13 @@ def test_a_single_dot_is_no_figure(tmp_path: Path) -> None:
 
 
 def test_of_many_classes_the_confused_pairs_come_first(tmp_path: Path) -> None:
-    found = record(NAMES, items=200)
+    entry = record(NAMES, items=200)
     counts = 9 * np.eye(77, dtype=int)
     counts[5, 70] = 6
     counts[70, 5] = 4
     counts[8, 9] = 1
-    found["classes"]["confusion"] = counts.tolist()
-    section = by_class.confusion(found)
+    entry["classes"]["confusion"] = counts.tolist()
+    section = by_class.confusion(entry)
     assert section is not None
     (figure,) = section.figures
     assert [row[:3] for row in figure.table.rows] == [
@@ -108,14 +108,14 @@ def test_of_many_classes_the_confused_pairs_come_first(tmp_path: Path) -> None:
     assert len(set(ticks)) == 40
     assert abs(ticks.index(NAMES[5]) - ticks.index(NAMES[70])) == 1
     assert figure.folded
-    assert page(tmp_path, found).count('<details class="fold">') == 2
+    assert page(tmp_path, entry).count('<details class="fold">') == 2
 
 
 def test_many_classes_are_listed_in_groups_from_the_worst() -> None:
-    found = record(NAMES, items=200)
-    for number, row in enumerate(found["classes"]["rows"]):
+    entry = record(NAMES, items=200)
+    for number, row in enumerate(entry["classes"]["rows"]):
         row |= near(number / 76)
-    section = by_class.classes(found)
+    section = by_class.classes(entry)
     assert section is not None
     table = section.figures[0].table
     assert [row[0] for row in table.rows] == list(NAMES)
@@ -131,14 +131,14 @@ def test_many_classes_are_listed_in_groups_from_the_worst() -> None:
 
 
 def test_large_pictures_take_what_they_may_and_those_of_cards_come_first(tmp_path: Path) -> None:
-    found = record(items=200)
-    found["items"]["mistakes"] *= 2
+    entry = record(items=200)
+    entry["items"]["mistakes"] *= 2
     small, wide = "data:image/jpeg;base64,AAAA", f"data:image/jpeg;base64,{'A' * 100_000}"
-    ids = found["items"]["map"]["id"]
+    ids = entry["items"]["map"]["id"]
     pictures = dict.fromkeys(ids, small) | {large(item): wide for item in ids}
-    written = write_page(tmp_path, found, pictures)
-    kept = stored(written.read_text(encoding="utf-8"), "pictures")
-    opened = [item for item in kept if item.endswith(" large")]
+    written = write_page(tmp_path, entry, pictures)
+    stored_rows = stored(written.read_text(encoding="utf-8"), "pictures")
+    opened = [item for item in stored_rows if item.endswith(" large")]
     assert len(opened) * 100_000 <= LARGE_PICTURES < (len(opened) + 1) * 101_000
-    assert {large(row["id"]) for row in found["items"]["mistakes"]} <= set(opened)
-    assert set(ids) <= kept.keys()
+    assert {large(row["id"]) for row in entry["items"]["mistakes"]} <= set(opened)
+    assert set(ids) <= stored_rows.keys()

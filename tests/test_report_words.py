@@ -19,16 +19,18 @@ from headstart.report.words import plainly
 
 def told(**changes: Any) -> dict[str, Any]:
     """A record in which the model has .97 and scratch .69 of 400 items right."""
-    found = record(items=10)
-    found["arms"]["chosen"] |= near(0.97, 0.02)
-    found["arms"]["scratch"] |= near(0.69, 0.04)
-    found["arms"]["naive"] |= near(0.5, 0.04)
-    return found | {"gain": near(0.28, 0.05)} | changes
+    entry = record(items=10)
+    entry["arms"]["chosen"] |= near(0.97, 0.02)
+    entry["arms"]["scratch"] |= near(0.69, 0.04)
+    entry["arms"]["naive"] |= near(0.5, 0.04)
+    return entry | {"gain": near(0.28, 0.05)} | changes
 
 
-def without(found: dict[str, Any], *arms: str) -> dict[str, Any]:
+def without(actual: dict[str, Any], *arms: str) -> dict[str, Any]:
     """The record without some arms."""
-    return found | {"arms": {name: arm for name, arm in found["arms"].items() if name not in arms}}
+    return actual | {
+        "arms": {name: arm for name, arm in actual["arms"].items() if name not in arms}
+    }
 
 
 SAME = "The same network without pretraining is right on"
@@ -88,24 +90,24 @@ def test_two_sentences_say_what_it_means(changes: dict[str, Any], words: str) ->
 
 
 def test_few_items_are_counted_and_near_certainty_is_not_certainty() -> None:
-    found = told(held_out=20)
-    found["arms"]["chosen"] |= near(0.95)
-    found["arms"]["scratch"] |= near(0.6)
-    assert plainly(found)[0] == f"{RIGHT} 19 of the 20 pictures it has not seen."
-    assert plainly(found)[1].startswith(f"{SAME} 12 of 20, so")
-    found = told(held_out=4000)
-    found["arms"]["chosen"] |= near(0.99975)
-    assert plainly(found)[0] == f"{RIGHT} more than 99 of 100 pictures it has not seen."
+    result = told(held_out=20)
+    result["arms"]["chosen"] |= near(0.95)
+    result["arms"]["scratch"] |= near(0.6)
+    assert plainly(result)[0] == f"{RIGHT} 19 of the 20 pictures it has not seen."
+    assert plainly(result)[1].startswith(f"{SAME} 12 of 20, so")
+    result = told(held_out=4000)
+    result["arms"]["chosen"] |= near(0.99975)
+    assert plainly(result)[0] == f"{RIGHT} more than 99 of 100 pictures it has not seen."
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 5000))
 def test_what_is_said_to_be_right_is_what_was_measured(
     chosen: float, scratch: float, held_out: int
 ) -> None:
-    found = told(held_out=held_out)
-    found["arms"]["chosen"] |= near(chosen)
-    found["arms"]["scratch"] |= near(scratch)
-    words = plainly(found)[0].removeprefix(f"{RIGHT} ").split()
+    result = told(held_out=held_out)
+    result["arms"]["chosen"] |= near(chosen)
+    result["arms"]["scratch"] |= near(scratch)
+    words = plainly(result)[0].removeprefix(f"{RIGHT} ").split()
     if not words[0].isdigit():
         assert 0.995 <= chosen < 1 or 0 < chosen <= 0.005
         return
@@ -122,7 +124,7 @@ def test_what_a_record_may_say_besides_is_said_everywhere_or_nowhere(tmp_path: P
         "gain": near(0.28, 0.05) | {"trainings": 3},
         "proof": "unfinished",
     }
-    said = [
+    messages = [
         "Judged by 5 × 4 folds of all 20 items; the model handed over is made from all of them.",
         "Over the strongest simple method (tf-idf): +12.0 points of accuracy, 95 % interval +7.0 "
         "to +17.0.",
@@ -131,24 +133,24 @@ def test_what_a_record_may_say_besides_is_said_everywhere_or_nowhere(tmp_path: P
         "The proof is unfinished: the network from scratch was not trained to its end. "
         "`headstart prove MODEL` goes on with it.",
     ]
-    found = told(**more)
-    head = " ".join(Verdict.of(found).sentences)
-    for sentence in said:
+    result = told(**more)
+    head = " ".join(Verdict.of(result).sentences)
+    for sentence in messages:
         assert sentence in head
-        assert sentence in report.as_text(found)
-    assert "goes on with it" in page(tmp_path, found)
+        assert sentence in report.as_text(result)
+    assert "goes on with it" in page(tmp_path, result)
     plain = told()
-    for sentence in said:
+    for sentence in messages:
         assert sentence not in report.as_text(plain)
     assert len(Verdict.of(plain).sentences) == 3
 
 
 def test_without_scratch_the_accuracy_comes_first(tmp_path: Path) -> None:
-    found = without(told(gain=None, verdict="unknown", doubt=""), "scratch")
-    head = Verdict.of(found)
+    result = without(told(gain=None, verdict="unknown", doubt=""), "scratch")
+    head = Verdict.of(result)
     assert head.title == "Accuracy 0.970"
     assert head.rest.startswith("95 % interval 0.950 to 0.990, on 400 held-out items. The gain")
-    text = page(tmp_path, found)
+    text = page(tmp_path, result)
     heading = text[text.index("<h1>") : text.index("</h1>")]
     assert "Accuracy 0.970" in heading and "unknown" not in heading
     assert [bar.name for bar in head.bars] == ["This model", "Always one answer"]

@@ -32,13 +32,13 @@ def test_a_run_that_died_goes_on_as_if_it_had_not(
     with pytest.raises(tiny.Killed):
         tiny.run(tiny.SessionOptions(progress=tiny.dies_at(step), checkpoint=path))
     again = tiny.Recording()
-    model, made = tiny.run(tiny.SessionOptions(progress=again, checkpoint=path))
+    model, result = tiny.run(tiny.SessionOptions(progress=again, checkpoint=path))
     assert again.steps == STEPS * (EPOCHS - (step - 1) // STEPS)
     assert any("Going on" in text for text in again.said) == (step > STEPS)
     unbroken, expected = tiny.run()
     assert tiny.same_tensors(model, unbroken)
-    assert tiny.without_seconds(made) == tiny.without_seconds(expected)
-    assert (made.steps, made.best) == (expected.steps, expected.best)
+    assert tiny.without_seconds(result) == tiny.without_seconds(expected)
+    assert (result.steps, result.best) == (expected.steps, expected.best)
 
 
 def test_a_run_that_died_again_and_again_ends_the_same(
@@ -77,21 +77,23 @@ def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(tmp_pa
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     path.with_suffix(".writing").write_bytes(b"half a checkpoint")
     again = tiny.Recording()
-    model, made = tiny.run(tiny.SessionOptions(progress=again, checkpoint=path))
+    model, result = tiny.run(tiny.SessionOptions(progress=again, checkpoint=path))
     assert f"Going on after epoch 2 of {tiny.recipe().label}." in again.said
     unbroken, expected = tiny.run()
     assert tiny.same_tensors(model, unbroken)
-    assert tiny.without_seconds(made) == tiny.without_seconds(expected)
+    assert tiny.without_seconds(result) == tiny.without_seconds(expected)
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
-    told = tiny.SessionOptions(checkpoint=tmp_path / "run.checkpoint")
-    first, made = tiny.run(told)
+    session = tiny.SessionOptions(checkpoint=tmp_path / "run.checkpoint")
+    first, result = tiny.run(session)
     again = tiny.Recording()
-    second, told_again = tiny.run(tiny.SessionOptions(progress=again, checkpoint=told.checkpoint))
+    second, told_again = tiny.run(
+        tiny.SessionOptions(progress=again, checkpoint=session.checkpoint)
+    )
     assert again.steps == 0
     assert tiny.same_tensors(first, second)
-    assert told_again == made
+    assert told_again == result
 
 
 def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path: Path) -> None:

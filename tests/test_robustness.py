@@ -48,9 +48,9 @@ def changed(name: str, pixels: np.ndarray = PHOTO) -> np.ndarray:
 @pytest.mark.parametrize("size", [(120, 90), (90, 121), (400, 300), (33, 31), (20, 28)])
 def test_a_clean_picture_is_what_the_model_sees_anyway(size: tuple[int, int], crop: float) -> None:
     reader = replace(READER, preprocess={**PLAIN, "crop": crop})
-    given = item(saved(photo(*size)))
-    clean = corrupted(given, picture(given.read(), reader), CLEAN)
-    assert (reader.decode(clean) == reader.decode(given)).all()
+    one_item = item(saved(photo(*size)))
+    clean = corrupted(one_item, picture(one_item.read(), reader), CLEAN)
+    assert (reader.decode(clean) == reader.decode(one_item)).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16"])
@@ -62,12 +62,12 @@ def test_every_kind_of_picture_looks_as_to_the_model(mode: str, channels: int) -
     else:
         shown = shown.convert(mode)
     reader = replace(READER, preprocess={**PLAIN, "channels": channels})
-    given = item(saved(shown))
-    pixels = picture(given.read(), reader)
+    one_item = item(saved(shown))
+    pixels = picture(one_item.read(), reader)
     assert pixels.shape == (32, 42, channels)
-    assert (reader.decode(corrupted(given, pixels, CLEAN)) == reader.decode(given)).all()
+    assert (reader.decode(corrupted(one_item, pixels, CLEAN)) == reader.decode(one_item)).all()
     for name in CORRUPTIONS:
-        assert reader.decode(corrupted(given, pixels, name)).shape == (channels, 32, 32)
+        assert reader.decode(corrupted(one_item, pixels, name)).shape == (channels, 32, 32)
 
 
 def test_a_turned_photo_is_upright() -> None:
@@ -102,41 +102,41 @@ def test_any_size_is_corrupted_alike_each_time(width: int, height: int, name: st
 
 def test_noise_has_its_strength_and_differs_between_pictures() -> None:
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
-    found = changed("gaussian noise", grey)
-    assert found.std() == pytest.approx(0.18 * 255, rel=0.05)
-    assert found.mean() == pytest.approx(128, abs=2)
+    image = changed("gaussian noise", grey)
+    assert image.std() == pytest.approx(0.18 * 255, rel=0.05)
+    assert image.mean() == pytest.approx(128, abs=2)
     other = changed("gaussian noise", grey + 1)
-    assert np.corrcoef(found.ravel(), other.ravel())[0, 1] < 0.1
+    assert np.corrcoef(image.ravel(), other.ravel())[0, 1] < 0.1
 
 
 def test_blur_takes_detail_in_proportion_to_the_size() -> None:
     rough = np.asarray(noise(224, 224))
-    found = changed("blur", rough)
-    assert found.mean() == pytest.approx(rough.mean(), abs=1)
+    image = changed("blur", rough)
+    assert image.mean() == pytest.approx(rough.mean(), abs=1)
     # white noise under a Gaussian of 3 px keeps 1 / (2 sqrt(pi) 3) of its standard deviation
-    assert found.std() == pytest.approx(rough.std() / (2 * np.sqrt(np.pi) * 3), rel=0.2)
+    assert image.std() == pytest.approx(rough.std() / (2 * np.sqrt(np.pi) * 3), rel=0.2)
     small = np.asarray(noise(28, 28))
-    assert changed("blur", small).std() > 3 * found.std()
+    assert changed("blur", small).std() > 3 * image.std()
 
 
 def test_compression_costs_detail_and_keeps_the_shapes() -> None:
-    found = changed("jpeg compression")
-    error = np.abs(found - PHOTO).mean()
+    image = changed("jpeg compression")
+    error = np.abs(image - PHOTO).mean()
     assert 2 < error < 30
 
 
 def test_brightness_raises_the_value_and_keeps_the_hue() -> None:
     colour = np.array([[[100, 50, 0], [0, 0, 0], [250, 125, 250]]], dtype=np.uint8)
-    found = changed("brightness", colour)
-    assert found[0].tolist() == pytest.approx(
+    image = changed("brightness", colour)
+    assert image[0].tolist() == pytest.approx(
         np.array([[176.5, 88.25, 0], [76.5, 76.5, 76.5], [255, 127.5, 255]]), abs=1
     )
 
 
 def test_contrast_falls_to_a_fifth_about_the_mean() -> None:
-    found = changed("contrast")
-    assert found.mean() == pytest.approx(PHOTO.mean(), abs=0.5)
-    assert found.std(axis=(0, 1)) == pytest.approx(PHOTO.std(axis=(0, 1)) / 5, rel=0.05)
+    image = changed("contrast")
+    assert image.mean() == pytest.approx(PHOTO.mean(), abs=0.5)
+    assert image.std(axis=(0, 1)) == pytest.approx(PHOTO.std(axis=(0, 1)) / 5, rel=0.05)
 
 
 def by_brightness(items: Sequence[Item]) -> np.ndarray:
@@ -159,38 +159,38 @@ def shades(count: int) -> tuple[list[Item], np.ndarray]:
     for number, target in enumerate(targets):
         pixels = rng.normal(150 if target else 105, 10, (32, 32, 3))
         pixels[:, 16:] += 20 if target else -20
-        kept = pil.fromarray(pixels.clip(0, 255).astype(np.uint8))
-        items.append(item(saved(kept), f"{number}.png"))
+        image = pil.fromarray(pixels.clip(0, 255).astype(np.uint8))
+        items.append(item(saved(image), f"{number}.png"))
     return items, targets
 
 
 def test_each_corruption_has_a_row_and_hits_who_relies_on_it() -> None:
     items, targets = shades(30)
-    found = robustness(by_brightness, READER, Classification(), items, targets, by_halves)
-    assert found is not None
-    assert json.loads(json.dumps(found)) == found
-    assert [row["corruption"] for row in found] == [CLEAN, *CORRUPTIONS]
-    rows = {row["corruption"]: row for row in found}
+    record = robustness(by_brightness, READER, Classification(), items, targets, by_halves)
+    assert record is not None
+    assert json.loads(json.dumps(record)) == record
+    assert [row["corruption"] for row in record] == [CLEAN, *CORRUPTIONS]
+    rows = {row["corruption"]: row for row in record}
     assert rows[CLEAN]["value"] == rows[CLEAN]["scratch"] == 1.0
     assert rows["brightness"]["value"] == 0.5  # all are bright now
     assert rows["brightness"]["scratch"] == 1.0
-    assert all(row["low"] <= row["value"] <= row["high"] for row in found)
+    assert all(row["low"] <= row["value"] <= row["high"] for row in record)
     alone = robustness(by_brightness, READER, Classification(), items, targets)
-    assert alone == [row | {"scratch": None} for row in found]
+    assert alone == [row | {"scratch": None} for row in record]
 
 
 def test_of_many_items_a_share_of_each_class_is_tried() -> None:
     items, targets = shades(2 * ITEMS)
-    seen: list[Sequence[Item]] = []
+    calls: list[Sequence[Item]] = []
 
     def outputs(given: Sequence[Item]) -> np.ndarray:
-        seen.append(given)
+        calls.append(given)
         return np.tile([0.0, 1.0], (len(given), 1))
 
-    found = robustness(outputs, READER, Classification(), items, targets)
-    assert found is not None
-    assert {len(given) for given in seen} == {ITEMS}
-    assert found[0]["value"] == 0.5
+    record = robustness(outputs, READER, Classification(), items, targets)
+    assert record is not None
+    assert {len(given) for given in calls} == {ITEMS}
+    assert record[0]["value"] == 0.5
 
 
 def test_what_is_no_picture_is_left_alone() -> None:

@@ -72,20 +72,20 @@ def test_scratch_never_takes_fewer_steps_than_are_due(pace: float, seconds: floa
             return 20
 
     arm = transfer(np.ones(5), seconds=seconds, steps=70)
-    found = Bound(Counts(), tiny.recipe(epochs=EPOCHS, batch=8), arm)  # type: ignore[arg-type]
-    epochs = found.epochs(searched(pace))
-    assert 20 * epochs >= found.least == 160
-    assert epochs <= found.whole
-    if epochs * 20 > found.least:  # within its time, or the fewest that are due
+    result = Bound(Counts(), tiny.recipe(epochs=EPOCHS, batch=8), arm)  # type: ignore[arg-type]
+    epochs = result.epochs(searched(pace))
+    assert 20 * epochs >= result.least == 160
+    assert epochs <= result.whole
+    if epochs * 20 > result.least:  # within its time, or the fewest that are due
         most = max(defaults.SCRATCH_SECONDS, defaults.SCRATCH_TIMES * max(seconds, pace * 10))
         assert (100 + 20 * epochs) * pace <= most
 
 
 def course(scores: list[float], per_epoch: int) -> Training:
     rows = [{"steps": float(per_epoch * n), "score": s} for n, s in enumerate(scores)]
-    found = Training(history=rows, steps=per_epoch * (len(scores) - 1))
-    found.best = int(np.argmax(scores))
-    return found
+    result = Training(history=rows, steps=per_epoch * (len(scores) - 1))
+    result.best = int(np.argmax(scores))
+    return result
 
 
 def test_scratch_ends_only_where_validation_has_decided(aim: Experiment) -> None:
@@ -104,40 +104,42 @@ def test_scratch_ends_only_where_validation_has_decided(aim: Experiment) -> None
 
 def test_a_training_ends_where_it_is_decided() -> None:
     session = replace(tiny.session(), decided=lambda training, outputs: training.epochs == 2)
-    made = Training(history=[{"score": 0.5, "validation_loss": 1.0}] * 3, best=0)
-    made.conclude(tiny.recipe(epochs=9), session, np.zeros((3, 2)))
-    assert made.decided and made.finished
+    result = Training(history=[{"score": 0.5, "validation_loss": 1.0}] * 3, best=0)
+    result.conclude(tiny.recipe(epochs=9), session, np.zeros((3, 2)))
+    assert result.decided and result.finished
     assert isinstance(session, record.Session)
 
 
 def test_scratch_is_taken_from_an_earlier_run(aim: Experiment) -> None:
     reference, rates, progress = tiny.recipe(epochs=2), (1e-2, 1e-3), tiny.Recording()
-    made, said = scratch_arm(aim, tiny.backbone, reference, rates)
+    result, message = scratch_arm(aim, tiny.backbone, reference, rates)
     again = replace(aim, progress=progress)
-    taken, told = scratch_arm(again, tiny.backbone, replace(reference, learning_rate=9.0), rates)
-    assert told == said + EARLIER and progress.steps == 0
-    same(made, taken)
+    earlier_arm, text = scratch_arm(
+        again, tiny.backbone, replace(reference, learning_rate=9.0), rates
+    )
+    assert text == message + EARLIER and progress.steps == 0
+    same(result, earlier_arm)
     assert "scratch" in {entry.name for entry in cache.entries()}
     other = replace(aim, settings=replace(aim.settings, seed=1))
     assert not scratch_arm(other, tiny.backbone, reference, rates)[1].endswith(EARLIER)
     off = replace(aim, settings=replace(aim.settings, cache=False))
-    assert scratch_arm(off, tiny.backbone, reference, rates)[1] == said
+    assert scratch_arm(off, tiny.backbone, reference, rates)[1] == message
     due = transfer(np.ones(len(aim.dataset.split("validation"))), steps=10_000)
     assert EARLIER not in scratch_arm(aim, tiny.backbone, reference, rates, due)[1]
 
-    known = scratch_at(aim, tiny.backbone, reference, 1e-2, 1)
-    same(known, scratch_at(again, tiny.backbone, reference, 1e-2, 1))
+    labels = scratch_at(aim, tiny.backbone, reference, 1e-2, 1)
+    same(labels, scratch_at(again, tiny.backbone, reference, 1e-2, 1))
     assert progress.steps == 0
 
 
 def test_a_damaged_network_is_trained_anew(aim: Experiment) -> None:
     reference = tiny.recipe(epochs=1)
-    made = scratch_at(aim, tiny.backbone, reference, 1e-2)
+    result = scratch_at(aim, tiny.backbone, reference, 1e-2)
     (file,) = (cache_folder() / remembered.FOLDER).iterdir()
     whole = file.read_bytes()
     for spoiled in (whole[: len(whole) // 2], b"", whole.replace(b"outputs.test", b"outputs.tess")):
         file.write_bytes(spoiled)
-        same(made, scratch_at(aim, tiny.backbone, reference, 1e-2))
+        same(result, scratch_at(aim, tiny.backbone, reference, 1e-2))
         assert file.read_bytes() != spoiled
 
 

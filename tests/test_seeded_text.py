@@ -97,9 +97,9 @@ def test_bf16_is_near(network: str) -> None:
     expected = features(backbone, inputs)
     for stage in backbone.prefix():
         stage.to(torch.bfloat16)
-    found = features(backbone, inputs)
-    assert found.dtype == torch.bfloat16
-    assert (found.float() - expected).norm() < 0.02 * expected.norm()
+    rows = features(backbone, inputs)
+    assert rows.dtype == torch.bfloat16
+    assert (rows.float() - expected).norm() < 0.02 * expected.norm()
 
 
 @every_network
@@ -143,10 +143,10 @@ def test_a_saved_folder_loads_again(network: str, own_files: bool, tmp_path: Pat
 
 def test_a_bag_tells_words_apart_after_a_probe() -> None:
     backbone = catalog.load_backbone("seeded:bag")
-    found = features(backbone, batch(backbone, ["awful", "dull", "great", "lovely"])).numpy()
-    examples = found, np.array([0, 0, 1, 1])
+    values = features(backbone, batch(backbone, ["awful", "dull", "great", "lovely"])).numpy()
+    examples = values, np.array([0, 0, 1, 1])
     head = catalog.task("text-classification").probe(examples, examples, ["bad", "good"])
-    assert head(torch.from_numpy(found)).argmax(1).tolist() == [0, 0, 1, 1]
+    assert head(torch.from_numpy(values)).argmax(1).tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(

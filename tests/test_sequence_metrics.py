@@ -27,8 +27,8 @@ quick = settings(max_examples=60, deadline=None)
 
 
 def value(name: str, pairs: Sequence[tuple[str, str]]) -> float:
-    answers, wanted = zip(*pairs, strict=True)
-    return catalog.metric_named(name).of(encoded(answers), encoded(wanted))
+    answers, expected = zip(*pairs, strict=True)
+    return catalog.metric_named(name).of(encoded(answers), encoded(expected))
 
 
 @given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"))))
@@ -42,20 +42,20 @@ def test_texts_are_the_same_after_they_were_arrays(texts: list[str]) -> None:
 @quick
 @given(pairs=PAIRS)
 def test_chrf_and_bleu_are_those_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
-    answers, wanted = map(list, zip(*pairs, strict=True))
-    theirs = CHRF().corpus_score(answers, [wanted]).score
+    answers, expected = map(list, zip(*pairs, strict=True))
+    theirs = CHRF().corpus_score(answers, [expected]).score
     assert 100 * value("chrf", pairs) == pytest.approx(theirs, abs=1e-9)
-    if not any("\uac00" <= letter for text in wanted for letter in text):
-        theirs = BLEU(force=True).corpus_score(answers, [wanted]).score
+    if not any("\uac00" <= letter for text in expected for letter in text):
+        theirs = BLEU(force=True).corpus_score(answers, [expected]).score
         assert 100 * value("bleu", pairs) == pytest.approx(theirs, abs=1e-9)
 
 
 @quick
 @given(pairs=PAIRS)
 def test_error_rates_are_those_of_jiwer(pairs: list[tuple[str, str]]) -> None:
-    answers, wanted = map(list, zip(*pairs, strict=True))
-    assert value("wer", pairs) == pytest.approx(jiwer.wer(wanted, answers), abs=1e-12)
-    assert value("cer", pairs) == pytest.approx(jiwer.cer(wanted, answers), abs=1e-12)
+    answers, expected = map(list, zip(*pairs, strict=True))
+    assert value("wer", pairs) == pytest.approx(jiwer.wer(expected, answers), abs=1e-12)
+    assert value("cer", pairs) == pytest.approx(jiwer.cer(expected, answers), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["chrf", "bleu", "wer", "cer"])
@@ -75,12 +75,12 @@ def test_words_of_korean_are_characters_where_no_morphology_is_there() -> None:
 
 def test_the_gain_of_one_answerer_over_another_is_paired() -> None:
     rng = np.random.default_rng(0)
-    wanted = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(80)]
-    good = [text if n % 3 else text[: len(text) // 2] for n, text in enumerate(wanted)]
+    expected = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) for _ in range(80)]
+    good = [text if n % 3 else text[: len(text) // 2] for n, text in enumerate(expected)]
     bad = [text if n % 4 == 1 else "cat" for n, text in enumerate(good)]
     groups = np.arange(80) // 4
     both = Resampling(
-        catalog.metric_named("chrf"), encoded(wanted), draws=Draws(seed=1, clusters=groups)
+        catalog.metric_named("chrf"), encoded(expected), draws=Draws(seed=1, clusters=groups)
     )
     gain = both.gain(encoded(good), encoded(bad))
     alone = [both.interval(encoded(each)) for each in (good, bad)]

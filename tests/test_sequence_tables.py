@@ -139,7 +139,7 @@ def test_a_memory_names_its_type_and_holds_marks_of_layout(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("<!DOCTYPE tmx [<!ENTITY a 'aaaa'>]><tmx><body/></tmx>", "declares entities"),
         ("<!DOCTYPE tmx [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><tmx/>", "declares entities"),
@@ -148,10 +148,10 @@ def test_a_memory_names_its_type_and_holds_marks_of_layout(tmp_path: Path) -> No
         ("<tmx><tu><tuv><seg>a</seg></tuv></tu></tmx>", r"says its language \(xml:lang\)"),
     ],
 )
-def test_what_is_no_memory_is_refused(content: str, said: str, tmp_path: Path) -> None:
+def test_what_is_no_memory_is_refused(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "m.tmx"
     path.write_text(content)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         loaded(path)
 
 

@@ -28,8 +28,8 @@ Pair = tuple[str, str]
 
 def words(number: int, letters: str) -> str:
     """Three words that no other number has."""
-    drawn = random.Random(number)
-    return " ".join("".join(drawn.choices(letters, k=6)) for _ in range(3))
+    rng = random.Random(number)
+    return " ".join("".join(rng.choices(letters, k=6)) for _ in range(3))
 
 
 def pairs(count: int) -> list[Pair]:
@@ -81,9 +81,9 @@ def test_pairs_that_spoil_are_left_out_and_counted(tmp_path: Path) -> None:
     assert "swapped" in reasons[2] and "copy" in reasons[3] and "script" in reasons[4]
     assert "lengths" in reasons[5] and "repeats" in reasons[6]
     assert len(dataset.items) == 62
-    said = " ".join(dataset.report.remarks)
-    assert "1 as its two texts are swapped" in said
-    assert "2 targets equal their source" in said
+    text = " ".join(dataset.report.remarks)
+    assert "1 as its two texts are swapped" in text
+    assert "2 targets equal their source" in text
 
 
 def test_copies_stay_where_columns_are_no_two_languages(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_two_languages_without_a_direction_are_asked_about(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("chosen", "message"),
     [
         ({"source": "en"}, "Give --target, too"),
         ({"source": "en", "target": "en"}, "a column of its own"),
@@ -171,13 +171,13 @@ def test_two_languages_without_a_direction_are_asked_about(tmp_path: Path) -> No
         ({"target": "ru", "targets": "numbers"}, "--targets numbers asks for other answers"),
     ],
 )
-def test_directions_that_contradict_are_refused(chosen: dict[str, Any], said: str) -> None:
-    with pytest.raises(HeadstartError, match=said):
+def test_directions_that_contradict_are_refused(chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(HeadstartError, match=message):
         schema(Settings(**chosen))
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "actual"),
     [
         ("Page %1 of %2 (100 %)", ["%1", "%2"]),
         ("Hello {name}, {{count}} for ${price} or $5", ["{name}", "{{count}}", "${price}"]),
@@ -188,8 +188,8 @@ def test_directions_that_contradict_are_refused(chosen: dict[str, Any], said: st
         ("Nothing at all: 12.5% & co.", []),
     ],
 )
-def test_what_is_never_translated_is_found(text: str, found: list[str]) -> None:
-    assert sorted(placeholders(text).elements()) == sorted(found)
+def test_what_is_never_translated_is_found(text: str, actual: list[str]) -> None:
+    assert sorted(placeholders(text).elements()) == sorted(actual)
 
 
 @settings(max_examples=100, deadline=None)

@@ -45,14 +45,14 @@ def photos(models: Models, count: int = 3) -> list[Path]:
 def test_pictures_are_answered_as_predict_does(three: Running, models: Models) -> None:
     paths, place = photos(models), "/models/pictures/predict"
     expected = hs.load(models.place("pictures")).predict(paths)
-    wanted = [each.content() for each in expected]
+    target = [each.content() for each in expected]
     encoded = [base64_of(path) for path in paths]
     by_json = three.tell([encoded[0], f"data:image/png;base64,{encoded[1]}", encoded[2]], place)
     content, kind = form({path.name: path.read_bytes() for path in paths})
     by_form = three.send(content, kind, place)
     for reply in (by_json, by_form):
         assert reply.status == 200, reply.content
-        for answer, own in zip(reply.json["predictions"], wanted, strict=True):
+        for answer, own in zip(reply.json["predictions"], target, strict=True):
             assert answer["label"] == own["label"] and answer["set"] == own["set"]
             assert answer["probabilities"] == pytest.approx(own["probabilities"], abs=1e-4)
             assert answer["familiarity"] == pytest.approx(own["familiarity"], abs=0.05)
@@ -279,7 +279,7 @@ def test_pages_of_other_sites_are_not_heard(three: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--host", "0.0.0.0"], "--without-token"),
         (["--port", "99999999"], "can't be used"),
@@ -289,11 +289,11 @@ def test_pages_of_other_sites_are_not_heard(three: Running) -> None:
     ],
 )
 def test_what_can_not_be_served_is_said_at_once(
-    models: Models, tmp_path: Path, arguments: list[str], said: str
+    models: Models, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     command = ["serve", str(models.place("texts")), "--port", "0", "--log", str(tmp_path / "log")]
     done = CliRunner().invoke(app, [*command, *arguments])
-    assert done.exit_code == 2 and said in done.stderr and "Traceback" not in done.stderr
+    assert done.exit_code == 2 and message in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_missing_library_is_named_with_its_extra(models: Models, tmp_path: Path) -> None:
@@ -309,8 +309,8 @@ def test_a_missing_library_is_named_with_its_extra(models: Models, tmp_path: Pat
 
 def test_models_have_names_that_addresses_hold(tmp_path: Path) -> None:
     assert folders(["a=x/y", str(tmp_path)]) == {"a": Path("x/y"), tmp_path.name: tmp_path}
-    for wrong, said in ((["x", "other/x"], "called x"), (["b d"], "no name"), ([], "No model")):
-        with pytest.raises(HeadstartError, match=said):
+    for wrong, reason in ((["x", "other/x"], "called x"), (["b d"], "no name"), ([], "No model")):
+        with pytest.raises(HeadstartError, match=reason):
             folders(wrong)
 
 
@@ -334,5 +334,5 @@ def test_what_began_is_answered_before_the_end(models: Models, tmp_path: Path) -
 
 def test_one_missing_file_spoils_no_other_answer(models: Models) -> None:
     predictor: Any = hs.load(models.place("pictures"))
-    found = predictor.predict([models.folder / "none.png", photos(models)[0]])
-    assert found[0].error == "it does not exist" and not found[1].error
+    predictions = predictor.predict([models.folder / "none.png", photos(models)[0]])
+    assert predictions[0].error == "it does not exist" and not predictions[1].error

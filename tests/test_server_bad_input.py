@@ -122,12 +122,12 @@ def demand_refused(running: Running, place: str, body: bytes, kind: str) -> None
     content = reply.read()
     line.close()
     assert reply.status == 200 or 400 <= reply.status < 500, (reply.status, content[:300])
-    told: Any = json.loads(content)
+    record: Any = json.loads(content)
     if reply.status == 200:  # texts may be anything
-        assert told.get("predictions") or told.get("explanations")
+        assert record.get("predictions") or record.get("explanations")
     else:
-        assert isinstance(told["error"], str) and told["error"].endswith((".", "?")), told
-        assert "Traceback" not in told["error"] and "/tmp/" not in told["error"]
+        assert isinstance(record["error"], str) and record["error"].endswith((".", "?")), record
+        assert "Traceback" not in record["error"] and "/tmp/" not in record["error"]
 
 
 def demand_alive(running: Running) -> None:

@@ -54,13 +54,13 @@ class Load:
 
     def wait_for(self, count: int) -> None:
         """Until so many more are acknowledged."""
-        seen, until = len(self.acknowledged), time.monotonic() + PATIENCE
-        wanted = seen + count
-        while len(self.acknowledged) < wanted and time.monotonic() < until:
+        size, until = len(self.acknowledged), time.monotonic() + PATIENCE
+        expected = size + count
+        while len(self.acknowledged) < expected and time.monotonic() < until:
             time.sleep(0.01)
-            if len(self.acknowledged) > seen:  # slow machines may take long, but not stand still
-                seen, until = len(self.acknowledged), time.monotonic() + PATIENCE
-        assert len(self.acknowledged) >= wanted, self.failures[:3]
+            if len(self.acknowledged) > size:  # slow machines may take long, but not stand still
+                size, until = len(self.acknowledged), time.monotonic() + PATIENCE
+        assert len(self.acknowledged) >= expected, self.failures[:3]
 
     def _ask(self) -> None:
         line = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=PATIENCE)

@@ -85,30 +85,32 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results, He
     table, heard = write_reviews(root / "reviews.csv"), Heard()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(root / "cache"))
-        made = hs.fit(
+        result = hs.fit(
             hs.Tasks(NAMES, of=table), "seeded:bag", root / "out", progress=heard, evidence="none",
             **OPTIONS,
         )  # fmt: skip
-    return root, made, heard
+    return root, result, heard
 
 
 def test_each_column_is_a_task_with_its_own_metric_and_interval(
     reviews: tuple[Path, Results, Heard],
 ) -> None:
-    root, made, _ = reviews
-    assert list(made.tasks) == list(NAMES)
-    metrics = [made.tasks[name]["metric"] for name in NAMES]
+    root, result, _ = reviews
+    assert list(result.tasks) == list(NAMES)
+    metrics = [result.tasks[name]["metric"] for name in NAMES]
     assert metrics == ["accuracy", "accuracy", "r2", "f1"]
     for name in NAMES:
-        arm = made.tasks[name]["arms"]["chosen"]
+        arm = result.tasks[name]["arms"]["chosen"]
         assert arm["low"] <= arm["value"] <= arm["high"]
-        assert (root / "out" / made.folders[name] / "headstart.json").is_file()
-    assert "by construction" in str(made)
+        assert (root / "out" / result.folders[name] / "headstart.json").is_file()
+    assert "by construction" in str(result)
     rows = rows_of(root / "reviews.csv")
     labelled = sum(bool(row["stars"]) for row in rows)
     assert 0 < labelled < len(rows)
-    assert made.tasks["stars"]["data"]["items"] == labelled  # rows without one count for the others
-    assert made.tasks["tags"]["data"]["items"] == len(rows)
+    assert (
+        result.tasks["stars"]["data"]["items"] == labelled
+    )  # rows without one count for the others
+    assert result.tasks["tags"]["data"]["items"] == len(rows)
 
 
 def test_features_are_extracted_once(reviews: tuple[Path, Results, Heard]) -> None:
@@ -118,12 +120,12 @@ def test_features_are_extracted_once(reviews: tuple[Path, Results, Heard]) -> No
 def test_together_is_what_each_is_alone(
     reviews: tuple[Path, Results, Heard], tmp_path: Path
 ) -> None:
-    root, made, _ = reviews
+    root, result, _ = reviews
     alone = hs.fit(
         *(root / "reviews.csv", "seeded:bag", tmp_path / "alone"), strategy="feature-extraction",
         label="stars", evidence="none", text="review", scratch=False,
     )  # fmt: skip
-    record, own = alone.record(), dict(made.tasks["stars"])
+    record, own = alone.record(), dict(result.tasks["stars"])
     assert record["arms"]["chosen"]["value"] == own["arms"]["chosen"]["value"]
     assert record["gain"] == own["gain"]
     texts = [f"good dull film gold {n}" for n in range(5)]
@@ -249,7 +251,7 @@ def test_data_sets_that_share_a_backbone_make_one_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--task", "mood"], "NAME=DATA"),
         (["--task", "=x"], "NAME=DATA"),
@@ -260,12 +262,12 @@ def test_data_sets_that_share_a_backbone_make_one_model(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_tasks_are_the_users_mistake(
-    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("fit", *arguments, "-b", "seeded:bag", "-o", tmp_path / "out")
     assert result.exit_code == 2
-    assert said in result.output
+    assert message in result.output
     assert "Traceback" not in result.output
 
 
@@ -302,8 +304,8 @@ def test_columns_of_several_kinds_are_several_tasks(tmp_path: Path) -> None:
     assert [member.kind for member in each] == kinds
     assert [member.settings.delimiter for member in each] == [None, None, ";", None]
     assert {member.settings.text for member in each} == {("text",)}
-    named = labelled(tmp_path, columns, delimiter="tags=;", targets="stars=numbers")
-    assert [member.kind for member in named] == ["numbers", *kinds[1:]]
+    names = labelled(tmp_path, columns, delimiter="tags=;", targets="stars=numbers")
+    assert [member.kind for member in names] == ["numbers", *kinds[1:]]
 
 
 def test_columns_named_with_commas_are_one_of_several_tasks(tmp_path: Path) -> None:
@@ -320,10 +322,10 @@ def test_columns_named_with_commas_are_one_of_several_tasks(tmp_path: Path) -> N
 
 def test_what_names_no_task_is_for_all() -> None:
     names = ["stars", "price"]
-    said = hs.Settings(metric="stars=macro-f1", targets="price=numbers,stars=classes")
-    assert own(said, "stars", names).metric == "macro-f1"
-    assert own(said, "price", names).metric is None
-    assert [own(said, name, names).targets for name in names] == ["classes", "numbers"]
+    settings = hs.Settings(metric="stars=macro-f1", targets="price=numbers,stars=classes")
+    assert own(settings, "stars", names).metric == "macro-f1"
+    assert own(settings, "price", names).metric is None
+    assert [own(settings, name, names).targets for name in names] == ["classes", "numbers"]
     for_all = hs.Settings(targets="numbers", delimiter="=")
     assert {own(for_all, name, names).targets for name in names} == {"numbers"}
     assert {own(for_all, name, names).delimiter for name in names} == {"="}
@@ -353,13 +355,13 @@ def test_a_source_from_several_sets_is_one_network_checked_against_naive_for_eac
 ) -> None:
     table = write_reviews(tmp_path / "reviews.csv", 200)
     out = tmp_path / "source"
-    made = hs.pretrain(
+    result = hs.pretrain(
         hs.Tasks(["category", "price"], of=table), "seeded:bag", out, text="review", epochs=30,
         evidence="none", learning_rate=None,
     )  # fmt: skip
-    assert made.shared
-    assert {each["strategy"] for each in made.tasks.values()} == {"scratch"}
-    for each in made.tasks.values():
+    assert result.shared
+    assert {each["strategy"] for each in result.tasks.values()} == {"scratch"}
+    for each in result.tasks.values():
         assert each["over_naive"]["low"] > 0
     weights = [(out / name / "model.safetensors") for name in ("category", "price")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -428,20 +430,20 @@ def test_a_target_that_is_unlike_its_source_is_warned_of_before_training(tmp_pat
     hs.pretrain(
         *(tmp_path / "source.csv", "seeded:bag", tmp_path / "source"), epochs=30, evidence="none"
     )
-    found = {}
+    values = {}
     for name in ("near", "far"):
         heard = Heard()
         result = hs.fit(
             *(tmp_path / f"{name}.csv", f"checkpoint:{tmp_path}/source"), tmp_path / f"{name}-out",
             strategy="lp-ft", epochs=1, scratch=False, evidence="quick", progress=heard,
         )  # fmt: skip
-        found[name] = result.record()["likeness"]
+        values[name] = result.record()["likeness"]
         warned = [line for line in heard.lines if "too dissimilar" in line]
         assert bool(warned) == (name == "far")
-    assert found["near"]["worth"]["low"] > 0.1
-    assert found["far"]["worth"]["low"] <= 0
-    assert found["far"]["overlap"] < found["near"]["overlap"]
-    assert found["far"]["apart"] > 0.9
+    assert values["near"]["worth"]["low"] > 0.1
+    assert values["far"]["worth"]["low"] <= 0
+    assert values["far"]["overlap"] < values["near"]["overlap"]
+    assert values["far"]["apart"] > 0.9
 
 
 @pytest.fixture(scope="module")
@@ -450,26 +452,26 @@ def jointly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     root = tmp_path_factory.mktemp("joint")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(root / "cache"))
-        made = hs.fit(
+        result = hs.fit(
             hs.Tasks(NAMES[:3], of=write_reviews(root / "reviews.csv", 150)), "seeded:bag",
             root / "out", joint="equal", strategy="lp-ft", epochs=2, text="review",
             scratch=False, evidence="none",
         )  # fmt: skip
-    return root, made
+    return root, result
 
 
 def test_one_network_for_all_is_compared_with_each_alone(jointly: tuple[Path, Results]) -> None:
-    root, made = jointly
-    assert made.joint is not None
-    assert set(made.joint["together"]) == set(NAMES[:3])
-    for name, row in made.joint["affinity"].items():
+    root, result = jointly
+    assert result.joint is not None
+    assert set(result.joint["together"]) == set(NAMES[:3])
+    for name, row in result.joint["affinity"].items():
         assert set(row) == set(NAMES[:3]) - {name}
         for gain in row.values():
             assert gain["low"] <= gain["value"] <= gain["high"]
-    assert "stars: with category" in str(made)
+    assert "stars: with category" in str(result)
     assert hs.load(root / "out").predict(["good fine film"])[0].tasks["stars"].label == "4"
     again = run("report", root / "out", "--json")
-    assert json.loads(again.stdout)["joint"] == made.to_json()["joint"]
+    assert json.loads(again.stdout)["joint"] == result.to_json()["joint"]
 
 
 @pytest.mark.parametrize("weights", ["equal", "uncertainty"])
@@ -540,11 +542,11 @@ def test_the_benchmark_says_which_task_is_worse_and_what_all_cost(
     assert all(row["stars"] in "12345" and row["year"].isdigit() for row in rows if row["year"])
     arm = {"value": 0.7, "low": 0.6, "high": 0.8}
     row = {"task": "stars", "metric": "accuracy", "arms": [arm, arm]}
-    found = {"items": 50, "one": 10.0, "all": 11.0, "ratio": 1.1, "rows": [row]}
-    assert not several.worse(found)
-    assert several.worse({**found, "ratio": 1.3})
-    assert several.worse({**found, "rows": [{**row, "arms": [arm, {**arm, "value": 0.59}]}]})
-    assert "1.10 times" in several.as_markdown(found)
+    values = {"items": 50, "one": 10.0, "all": 11.0, "ratio": 1.1, "rows": [row]}
+    assert not several.worse(values)
+    assert several.worse({**values, "ratio": 1.3})
+    assert several.worse({**values, "rows": [{**row, "arms": [arm, {**arm, "value": 0.59}]}]})
+    assert "1.10 times" in several.as_markdown(values)
 
 
 def test_what_is_wrong_with_one_task_is_said_of_it_before_any_work(tmp_path: Path) -> None:
@@ -553,8 +555,8 @@ def test_what_is_wrong_with_one_task_is_said_of_it_before_any_work(tmp_path: Pat
         ({"metric": "accuracy"}, "Task price: Metric 'accuracy' does not judge numbers"),
         ({"targets": "price=nothing"}, "'nothing' is not known"),
     )
-    for options, said in wrong:
-        with pytest.raises(HeadstartError, match=said):
+    for options, message in wrong:
+        with pytest.raises(HeadstartError, match=message):
             hs.fit(
                 *(hs.Tasks(["stars", "price"], of=table), "seeded:bag", tmp_path / "out"),
                 text="review", **options,
@@ -586,7 +588,7 @@ def test_a_run_that_was_killed_goes_on_with_the_tasks_that_are_left(
     with pytest.raises(HeadstartError, match="already holds a model"):
         hs.fit(tasks, "seeded:bag", out, seed=1, **options)
     heard = Heard()
-    made = hs.fit(tasks, "seeded:bag", out, progress=heard, **options)
+    result = hs.fit(tasks, "seeded:bag", out, progress=heard, **options)
     assert any("going on with it" in line for line in heard.lines)
-    assert list(made.tasks) == ["stars", "price"]
+    assert list(result.tasks) == ["stars", "price"]
     assert (out / "stars" / "headstart.json").stat().st_mtime_ns == before

@@ -56,9 +56,9 @@ def shift_of(new: tuple[np.ndarray, ...], seed: int = 0) -> Any:
 def test_assignments_keep_the_sizes_within_each_stratum(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     second, strata = rng.random(count) < 0.5, rng.integers(0, 3, count)
-    drawn = two_sample.assignments(second, 30, rng, strata)
+    draws = two_sample.assignments(second, 30, rng, strata)
     for group in range(3):
-        assert (drawn[:, strata == group].sum(axis=1) == second[strata == group].sum()).all()
+        assert (draws[:, strata == group].sum(axis=1) == second[strata == group].sum()).all()
 
 
 def test_the_discrepancy_is_that_of_the_definition() -> None:
@@ -69,22 +69,22 @@ def test_the_discrepancy_is_that_of_the_definition() -> None:
     def mean(a: np.ndarray, b: np.ndarray) -> float:
         return float(alike[np.ix_(a, b)].mean())
 
-    wanted = mean(~second, ~second) + mean(second, second) - 2 * mean(~second, second)
-    assert two_sample.discrepancy(alike, second[None])[0] == pytest.approx(wanted, abs=1e-6)
+    target = mean(~second, ~second) + mean(second, second) - 2 * mean(~second, second)
+    assert two_sample.discrepancy(alike, second[None])[0] == pytest.approx(target, abs=1e-6)
 
 
 def test_scores_of_the_classifier_are_those_of_a_ridge_without_the_item() -> None:
     rng = np.random.default_rng(0)
     rows, second = rng.normal(size=(15, 4)), np.arange(15) >= 7
     _, scores = two_sample.told_apart(rows, second, rng, 9)
-    centred, wanted = rows - rows.mean(axis=0), second - second.mean()
+    centred, target = rows - rows.mean(axis=0), second - second.mean()
     strength = np.trace(centred @ centred.T) / 15
-    for left in (0, 9):
-        others = np.delete(centred, left, axis=0)
+    for column in (0, 9):
+        others = np.delete(centred, column, axis=0)
         weights = np.linalg.solve(
-            others.T @ others + strength * np.eye(4), others.T @ np.delete(wanted, left)
+            others.T @ others + strength * np.eye(4), others.T @ np.delete(target, column)
         )
-        assert scores[left] == pytest.approx(float(centred[left] @ weights), rel=1e-6)
+        assert scores[column] == pytest.approx(float(centred[column] @ weights), rel=1e-6)
 
 
 def test_the_auc_is_that_of_scikit_learn() -> None:
@@ -92,8 +92,8 @@ def test_the_auc_is_that_of_scikit_learn() -> None:
 
     rng = np.random.default_rng(0)
     scores, second = rng.integers(0, 5, (3, 30)).astype(float), rng.random((3, 30)) < 0.4
-    wanted = [roc_auc_score(s, v) for s, v in zip(second, scores, strict=True)]
-    assert two_sample.auc(scores, second) == pytest.approx(wanted)
+    target = [roc_auc_score(s, v) for s, v in zip(second, scores, strict=True)]
+    assert two_sample.auc(scores, second) == pytest.approx(target)
 
 
 def test_no_shift_is_an_alarm_in_one_of_twenty_and_no_more() -> None:
@@ -123,33 +123,33 @@ def test_moved_inputs_are_told_from_a_moved_class_mix() -> None:
 
 
 def test_shares_of_classes_are_found_again() -> None:
-    held = 0
+    covered = 0
     for seed in range(20):
         _, outputs, _ = sample(300, seed)
         _, now, targets = sample(400, seed + 50, keep=2)
         value, low, high = with_interval(shares(now), shares(outputs), np.random.default_rng(0))
         truth = np.bincount(targets, minlength=3) / len(targets)
-        held += bool(((low - 0.02 <= truth) & (truth <= high + 0.02)).all())
+        covered += bool(((low - 0.02 <= truth) & (truth <= high + 0.02)).all())
         assert value.sum() == pytest.approx(1.0)
-    assert held >= 16
+    assert covered >= 16
     assert shares_of(shares(outputs), shares(outputs).mean(axis=0)) == pytest.approx(
         shares(outputs).mean(axis=0), abs=1e-3
     )
 
 
 def test_the_range_of_accuracy_holds_it_where_nothing_moved_and_warns_where_all_did() -> None:
-    held = 0
+    covered = 0
     for seed in range(30):
         rng = np.random.default_rng(seed)
         outputs = rng.normal(size=(500, 3)) * 1.5
         chances = shares(outputs)
         targets = (chances.cumsum(axis=1) < rng.random((500, 1))).sum(axis=1)
-        known, new = (chances[:200], targets[:200]), chances[200:]
-        found = expected(known, new, rng.random(300))
-        held += found.low <= (new.argmax(axis=1) == targets[200:]).mean() <= found.high
-        assert not found.outside
-    assert held >= 27
-    strange = expected(known, new, np.full(300, 0.001))
+        reference, new = (chances[:200], targets[:200]), chances[200:]
+        result = expected(reference, new, rng.random(300))
+        covered += result.low <= (new.argmax(axis=1) == targets[200:]).mean() <= result.high
+        assert not result.outside
+    assert covered >= 27
+    strange = expected(reference, new, np.full(300, 0.001))
     assert strange.outside and strange.low < 0.36 and strange.unfamiliar == 1.0
 
 
@@ -165,10 +165,10 @@ def test_a_saved_model_and_other_pictures_are_compared(fitted: Fitted, tmp_path:
         grey.save(path)
     done = run("shift", fitted.folder, other, "--json")
     assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["moved"] and told["inputs_moved"] and told["apart"]["effect"] > 0.9
-    assert told["expected"]["low"] <= told["expected"]["high"] <= 1
-    assert len(told["furthest"]) == 10 and Path(told["furthest"][0]["item"]).exists()
+    record = json.loads(done.stdout)
+    assert record["moved"] and record["inputs_moved"] and record["apart"]["effect"] > 0.9
+    assert record["expected"]["low"] <= record["expected"]["high"] <= 1
+    assert len(record["furthest"]) == 10 and Path(record["furthest"][0]["item"]).exists()
     text = run("shift", fitted.folder, other).stdout
     assert "The inputs moved" in text and "furthest items" in text and "Accuracy to expect" in text
 
@@ -178,9 +178,9 @@ def test_labelled_data_are_compared_in_the_features_of_a_backbone(tmp_path: Path
     (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
     (tmp_path / "b.csv").write_text("\n".join(["text", *(f"xq{n} zvw{n}k qq" for n in range(60))]))
     (tmp_path / "few.csv").write_text("text\nsome words\nmore words\n")
-    found = hs.shift(tmp_path / "a.csv", tmp_path / "b.csv", backbone="seeded:bag")
-    assert found.shift.moved and found.to_json()["before"].endswith("a.csv")
-    (row,) = [row for row in found.shift.measures if row["name"] == "tokens a word"]
+    shift = hs.shift(tmp_path / "a.csv", tmp_path / "b.csv", backbone="seeded:bag")
+    assert shift.shift.moved and shift.to_json()["before"].endswith("a.csv")
+    (row,) = [row for row in shift.shift.measures if row["name"] == "tokens a word"]
     assert row["before"] >= 1
     with pytest.raises(DataError, match="2 new items are too few"):
         hs.shift(tmp_path / "a.csv", tmp_path / "few.csv", backbone="seeded:bag")
@@ -209,9 +209,9 @@ def test_a_language_that_the_encoder_does_not_know_is_named(shared_data: Path) -
     with open(help_texts, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     texts = [row["ru"] for row in rows if row.get("ru")][:100]
-    found = hs.shift(reviews, texts, backbone=f"hf:{encoder()}")
-    assert found.shift.moved
-    assert "tokens a word" in str(found) and "hardly knows this language" in str(found)
+    shift = hs.shift(reviews, texts, backbone=f"hf:{encoder()}")
+    assert shift.shift.moved
+    assert "tokens a word" in str(shift) and "hardly knows this language" in str(shift)
 
 
 def test_a_table_of_texts_is_compared_from_the_command_line(tmp_path: Path) -> None:
@@ -230,9 +230,9 @@ def test_a_table_of_texts_is_compared_from_the_command_line(tmp_path: Path) -> N
 
 
 def test_none_of_few_items_is_no_share_of_nothing() -> None:
-    known = np.full((40, 2), 0.5)
+    probabilities = np.full((40, 2), 0.5)
     chances = np.tile([1.0, 0.0], (20, 1))
-    value, low, high = with_interval(chances, known, np.random.default_rng(0))
+    value, low, high = with_interval(chances, probabilities, np.random.default_rng(0))
     assert value[1] == pytest.approx(0, abs=1e-3)
     assert low[1] <= value[1] and high[1] > 0.1 and low[0] < 0.9
 
@@ -244,11 +244,11 @@ def test_a_place_that_is_not_there_is_named(fitted: Fitted, tmp_path: Path) -> N
 
 def test_items_on_both_sides_are_left_out_unless_items_repeat_one_another_anyway() -> None:
     rng = np.random.default_rng(0)
-    known = rng.normal(size=(60, 8)).astype(np.float32)
-    new = np.concatenate([known[:20], rng.normal(size=(40, 8))]).astype(np.float32)
-    same = two_sample.repeated(known.astype(np.float16), new)
+    values = rng.normal(size=(60, 8)).astype(np.float32)
+    new = np.concatenate([values[:20], rng.normal(size=(40, 8))]).astype(np.float32)
+    same = two_sample.repeated(values.astype(np.float16), new)
     assert same[:20].all() and not same[20:].any()
-    words = known[rng.integers(0, 5, 60)]  # five texts, again and again
+    words = values[rng.integers(0, 5, 60)]  # five texts, again and again
     assert not two_sample.repeated(words, words[:30]).any()
 
 

@@ -140,9 +140,9 @@ def test_the_checks_of_scikit_learn(
     tags = estimators._Estimator.__sklearn_tags__
 
     def as_for_tables(self: Any) -> Any:
-        found = tags(self)
-        found.input_tags.two_d_array = True  # or all checks but the first are left out
-        return found
+        result = tags(self)
+        result.input_tags.two_d_array = True  # or all checks but the first are left out
+        return result
 
     monkeypatch.setattr(estimators._Estimator, "__sklearn_tags__", as_for_tables)
     with warnings.catch_warnings():
@@ -151,9 +151,9 @@ def test_the_checks_of_scikit_learn(
             estimator, expected_failed_checks=failing, on_fail=None, on_skip=None
         )
     status = {each["check_name"]: each["status"] for each in results}
-    assert [name for name, found in status.items() if found == "failed"] == []
-    assert {name for name, found in status.items() if found == "passed"} >= PASSED
-    assert set(failing) == {name for name, found in status.items() if found == "xfail"}
+    assert [name for name, result in status.items() if result == "failed"] == []
+    assert {name for name, result in status.items() if result == "passed"} >= PASSED
+    assert set(failing) == {name for name, result in status.items() if result == "xfail"}
 
 
 def test_answers_are_those_of_the_saved_model(model: Any, files: list[str]) -> None:
@@ -166,8 +166,8 @@ def test_answers_are_those_of_the_saved_model(model: Any, files: list[str]) -> N
     assert list(model.predict(files)) == [each.label for each in saved.predict(files)]
     assert model.score(files, classes(files)) > 0.8
     pictures = [Image.open(file) for file in files]
-    for held in (pictures, np.stack([np.asarray(each) for each in pictures])):
-        np.testing.assert_allclose(model.predict_proba(held), shares, rtol=1e-5, atol=1e-6)
+    for container in (pictures, np.stack([np.asarray(each) for each in pictures])):
+        np.testing.assert_allclose(model.predict_proba(container), shares, rtol=1e-5, atol=1e-6)
     with pytest.raises(DataError, match=r"gone\.png can't be used: it does not exist"):
         model.predict(["gone.png"])
 
@@ -194,10 +194,10 @@ def test_a_temporary_model_goes_with_its_estimator_unless_it_was_pickled(
             pickle.dumps(fitted)
         return Path(fitted.folder_)
 
-    gone, kept = folder(False), folder(True)
+    gone, persistent = folder(False), folder(True)
     gc.collect()
     assert not gone.parent.exists()
-    assert kept.exists()
+    assert persistent.exists()
 
 
 def test_labels_keep_their_type(files: list[str], tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_plain_texts_stay_as_they_are(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("Don\u2019t  stop, 'now'!", "don't stop now"),
         ("ЖІНКА \u2013 п'ять…", "жінка п'ять"),
@@ -248,8 +248,8 @@ def test_plain_texts_stay_as_they_are(text: str) -> None:
         ("...", ""),
     ],
 )
-def test_spoken_texts(text: str, wanted: str) -> None:
-    assert plain(text) == wanted
+def test_spoken_texts(text: str, expected: str) -> None:
+    assert plain(text) == expected
 
 
 @given(text=st.text("abc\u0434\u0435' ", min_size=1, max_size=30))

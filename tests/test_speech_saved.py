@@ -46,8 +46,8 @@ def theirs(folder: Path, sound: np.ndarray) -> str:
         if ctc:
             every = network(fed.input_values).logits[0].argmax(-1).tolist()
             own = processor.tokenizer
-            kept = {own.pad_token_id, own.word_delimiter_token_id}
-            signs = {*own.all_special_ids} - kept  # no letters; trained networks say none
+            special = {own.pad_token_id, own.word_delimiter_token_id}
+            signs = {*own.all_special_ids} - special  # no letters; trained networks say none
             ids = [[number for number in every if number not in signs]]
         else:
             ids = network.generate(**fed, max_new_tokens=12)

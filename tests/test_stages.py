@@ -59,8 +59,8 @@ def test_known_networks(name: str, size: int, fewest: int, first: list[str]) -> 
     assert list(stages)[: len(first)] == first
     with torch.no_grad():
         assert torch.equal(compose(stages, example), network(example))
-    held = [key for stage in stages.values() for key in stage.state_dict()]
-    assert sorted(held) == sorted(network.state_dict())
+    entries = [key for stage in stages.values() for key in stage.state_dict()]
+    assert sorted(entries) == sorted(network.state_dict())
     owners = [id(p) for stage in stages.values() for p in stage.parameters()]
     assert len(owners) == len(set(owners)) == len(list(network.parameters()))
 
@@ -148,10 +148,10 @@ class Looping(nn.Module):
 def test_what_cannot_be_traced_is_one_stage_or_given() -> None:
     network, example = Looping(), torch.randn(2, 4)
     assert find_stages(network, example) == {"network": network}
-    named = {
+    by_name = {
         name: nn.Sequential(OrderedDict({name: child})) for name, child in network.named_children()
     }
-    assert find_stages(network, example, named) == named
+    assert find_stages(network, example, by_name) == by_name
     unnamed = {name: nn.Sequential(child) for name, child in network.named_children()}
     with pytest.raises(HeadstartError, match=r"don't hold its tensors: 0.bias"):
         find_stages(network, example, unnamed)

@@ -26,16 +26,16 @@ def mobile(**options: Any) -> nn.Module:
 
 def passes(network: nn.Module, example: Tensor = EXAMPLE) -> tuple[Parts, int]:
     """Its stages and pooling, and how often a convolution ran meanwhile."""
-    seen: list[int] = []
+    calls: list[int] = []
 
     def count(module: nn.Module, *_: object) -> None:
         if isinstance(module, nn.Conv2d):
-            seen.append(1)
+            calls.append(1)
 
     hook = nn.modules.module.register_module_forward_hook(count)
     try:
         parts = stages_and_pool(network, example)
-        return parts, len(seen)
+        return parts, len(calls)
     finally:
         hook.remove()
 

@@ -32,8 +32,8 @@ def trained(
         tiny.model(network),
         tiny.session(options=tiny.SessionOptions(progress=progress)),
     )
-    given = (model, tiny.TASK, strategy, tiny.splits(train=items), tiny.recipe(2, batch, 1e-3))
-    return model, train(*given, session), progress
+    inputs = (model, tiny.TASK, strategy, tiny.splits(train=items), tiny.recipe(2, batch, 1e-3))
+    return model, train(*inputs, session), progress
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_part_that_memory_leaves_of_one_item_is_left_out_too() -> None:
     task, model, progress = Tight(2), tiny.model(NORMED), tiny.Recording()
     session = tiny.session(options=tiny.SessionOptions(progress=progress))
     strategy = catalog.strategy("full-fine-tuning")
-    made = train(model, task, strategy, tiny.splits(train=5), tiny.recipe(2, 5, 1e-3), session)
+    training = train(model, task, strategy, tiny.splits(train=5), tiny.recipe(2, 5, 1e-3), session)
     assert task.sizes == [5, 3, 2, 2, 2, 2]  # never a single one
-    assert made.steps == 2
+    assert training.steps == 2
     with pytest.raises(HeadstartError, match="out of memory at two items a step"):
         train(tiny.model(NORMED), Tight(1), strategy, tiny.splits(), tiny.recipe(1), session)
 
@@ -88,10 +88,10 @@ class Exploding(Strategy):
 
 @pytest.mark.parametrize("after", [0, 4])
 def test_numbers_that_explode_end_the_training_at_the_best_before(after: int) -> None:
-    model, made, progress = trained(NORMED, Exploding(after), 24, 8)
-    assert made.diverged and made.finished and not made.cut
-    assert made.steps == after + 1
-    assert len(made.history) == 1 + after // tiny.STEPS
+    model, result, progress = trained(NORMED, Exploding(after), 24, 8)
+    assert result.diverged and result.finished and not result.cut
+    assert result.steps == after + 1
+    assert len(result.history) == 1 + after // tiny.STEPS
     outputs = predict(model, tiny.feed(6), tiny.session().accelerator)
     assert np.isfinite(outputs).all()
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
@@ -101,9 +101,9 @@ def test_numbers_that_explode_end_the_training_at_the_best_before(after: int) ->
 def test_a_network_that_answers_nothing_finite_is_refused() -> None:
     model = tiny.model(NORMED)
     torch.nn.init.constant_(model.get_parameter("head.bias"), float("inf"))
-    given = (tiny.splits(), tiny.recipe(1), tiny.session())
+    inputs = (tiny.splits(), tiny.recipe(1), tiny.session())
     with pytest.raises(HeadstartError, match="not finite"):
-        train(model, tiny.TASK, catalog.strategy("full-fine-tuning"), *given)
+        train(model, tiny.TASK, catalog.strategy("full-fine-tuning"), *inputs)
 
 
 @final
@@ -128,12 +128,17 @@ class Scaled(Strategy):
         self.merged = self.doubts[0].tolist()
 
 
-def scaled(told: tiny.SessionOptions | None = None) -> tuple[Model, Scaled, Training]:
+def scaled(progress: tiny.SessionOptions | None = None) -> tuple[Model, Scaled, Training]:
     strategy, model = Scaled(), tiny.model(dropout=0.3)
-    made = train(
-        model, tiny.TASK, strategy, tiny.splits(), tiny.recipe(4, rate=0.05), tiny.session(3, told)
+    training = train(
+        model,
+        tiny.TASK,
+        strategy,
+        tiny.splits(),
+        tiny.recipe(4, rate=0.05),
+        tiny.session(3, progress),
     )
-    return model, strategy, made
+    return model, strategy, training
 
 
 @pytest.mark.parametrize("step", [tiny.STEPS + 1, 3 * tiny.STEPS + 2])
@@ -145,12 +150,12 @@ def test_a_strategy_s_own_parameters_survive_a_kill(
     with pytest.raises(tiny.Killed):
         scaled(tiny.SessionOptions(progress=tiny.dies_at(step), checkpoint=path))
     again = tiny.Recording()
-    model, strategy, made = scaled(tiny.SessionOptions(progress=again, checkpoint=path))
+    model, strategy, result = scaled(tiny.SessionOptions(progress=again, checkpoint=path))
     assert any("Going on" in text for text in again.said)
     unbroken, expected, record = scaled()
     assert tiny.same_tensors(model, unbroken)
     assert strategy.merged == expected.merged != [0.0, 0.0]
-    assert tiny.without_seconds(made) == tiny.without_seconds(record)
+    assert tiny.without_seconds(result) == tiny.without_seconds(record)
     finished, last, _ = scaled(tiny.SessionOptions(checkpoint=path))  # nothing is left to train
     assert tiny.same_tensors(finished, unbroken) and last.merged == expected.merged
 
@@ -168,15 +173,15 @@ def test_a_strategy_s_own_parameters_are_those_of_the_best_epoch(
         numbers["rank"] = next(merits)
 
     monkeypatch.setattr(tiny.Recording, "row", row)
-    _, strategy, made = scaled(tiny.SessionOptions(progress=tiny.Recording()))
-    assert made.best == 0
+    _, strategy, result = scaled(tiny.SessionOptions(progress=tiny.Recording()))
+    assert result.best == 0
     assert strategy.merged == [0.0, 0.0]
 
 
 def test_other_own_parameters_than_the_checkpoint_s_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     session = tiny.session(3, tiny.SessionOptions(checkpoint=path))
-    given = (tiny.splits(), tiny.recipe(4, rate=0.05), session)
-    train(tiny.model(dropout=0.3), tiny.TASK, catalog.strategy("full-fine-tuning"), *given)
+    inputs = (tiny.splits(), tiny.recipe(4, rate=0.05), session)
+    train(tiny.model(dropout=0.3), tiny.TASK, catalog.strategy("full-fine-tuning"), *inputs)
     with pytest.raises(HeadstartError, match="own parameters are not those"):
         scaled(tiny.SessionOptions(checkpoint=path))

@@ -55,8 +55,8 @@ def test_examples_are_answered_judged_and_kept_as_fit_reads_them(tmp_path: Path)
         assert "always giving the commonest class" in state["score"]["verdict"]
         assert [each["examples"] for each in state["growth"]][-1] == 12
     dataset = load(tmp_path / "s/labels.csv", catalog.modality("image"), Schema(kind="classes"))
-    found = {item.read(): item.label for item in dataset.items}
-    assert found == {picture(n, i): n for n in ("ants", "bees") for i in range(6)}
+    values = {item.read(): item.label for item in dataset.items}
+    assert values == {picture(n, i): n for n in ("ants", "bees") for i in range(6)}
     with opened(tmp_path / "s") as visitor:  # nothing is lost, and it answers without more
         assert counts(visitor.state()) == {"ants": 6, "bees": 6}
         visitor.until(lambda s: s["head"])
@@ -68,8 +68,8 @@ def test_what_is_no_picture_is_one_sentence_and_the_rest_goes_on(tmp_path: Path)
         filled(visitor, {"ants": 2, "bees": 2})
         before = (tmp_path / "s/labels.csv").read_bytes()
         for raw, name in ((b"not a picture", "a.png"), (picture("ants", 1)[:90], "b.png")):
-            told = add(visitor, raw, "ants", name)
-            assert re.match(rf"{name} can't be used: .+\. Give another\.$", str(told["error"]))
+            answer = add(visitor, raw, "ants", name)
+            assert re.match(rf"{name} can't be used: .+\. Give another\.$", str(answer["error"]))
         assert "files that count are" in str(
             add(visitor, picture("ants", 3), "ants", "a.exe")["error"]
         )
@@ -260,16 +260,16 @@ def test_a_sheet_is_as_if_it_had_been_written_so(
     answers: list[tuple[str, str]], changes: dict[str, str | None], tmp_path_factory: Any
 ) -> None:
     path = tmp_path_factory.mktemp("sheet") / "labels.csv"
-    wanted = dict(answers)
-    wanted |= {name: label for name, label in changes.items() if name in wanted and label}
-    wanted = {n: label for n, label in wanted.items() if changes.get(n, "") is not None}
+    expected = dict(answers)
+    expected |= {name: label for name, label in changes.items() if name in expected and label}
+    expected = {n: label for n, label in expected.items() if changes.get(n, "") is not None}
     with Sheet(path, (PATH,)) as sheet:
         sheet.add_all([((name,), label) for name, label in answers])
         sheet.replace({(name,): label for name, label in changes.items()})
-        assert {content[0]: label for content, label in sheet.answers().items()} == wanted
+        assert {content[0]: label for content, label in sheet.answers().items()} == expected
         sheet.add(("last",), "x")
     with Sheet(path, (PATH,)) as sheet:
-        assert {c[0]: label for c, label in sheet.answers().items()} == wanted | {"last": "x"}
+        assert {c[0]: label for c, label in sheet.answers().items()} == expected | {"last": "x"}
 
 
 def test_a_row_that_points_elsewhere_brings_nothing_in(tmp_path: Path) -> None:
@@ -363,8 +363,8 @@ def cramped(tmp_path: Path) -> Any:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (FULL, FULL)),
     )
     assert running.stderr is not None
-    found = next(filter(None, (re.search(r":(\d+)/([\w-]+)/", line) for line in running.stderr)))
-    yield Visitor(int(found[1]), found[2]), running
+    result = next(filter(None, (re.search(r":(\d+)/([\w-]+)/", line) for line in running.stderr)))
+    yield Visitor(int(result[1]), result[2]), running
     running.kill()
     running.communicate()
 
@@ -373,8 +373,8 @@ def test_a_full_disk_is_one_sentence_and_what_was_kept_stays(cramped: Any, tmp_p
     visitor, running = cramped
     filled(visitor, {"ants": 3, "bees": 3})
     before = (tmp_path / "s/labels.csv").read_bytes()
-    told = add(visitor, picture("ants", 7, side=400), "ants")
-    assert told["status"] == 409 and "can't be written (File too large)" in str(told["error"])
+    answer = add(visitor, picture("ants", 7, side=400), "ants")
+    assert answer["status"] == 409 and "can't be written (File too large)" in str(answer["error"])
     assert (tmp_path / "s/labels.csv").read_bytes() == before
     assert not [each for each in (tmp_path / "s/items").iterdir() if each.stat().st_size > FULL]
     assert len(list((tmp_path / "s/items").iterdir())) == 6
@@ -412,8 +412,10 @@ def test_sources_are_ranked_and_chosen_and_a_fit_is_stopped(tmp_path: Path) -> N
         filled(visitor, {"ants": 12, "bees": 12})
         visitor.state("follow", on="yes")
         state = visitor.until(lambda s: s["sources"]["ranked"] == 24, 180)
-        found = {row["reference"]: row for row in state["sources"]["list"]}
-        assert all(0 <= row["low"] <= row["expected"] <= row["high"] <= 1 for row in found.values())
+        values = {row["reference"]: row for row in state["sources"]["list"]}
+        assert all(
+            0 <= row["low"] <= row["expected"] <= row["high"] <= 1 for row in values.values()
+        )
         visitor.state("follow", on="no")
         visitor.state("source", reference="seeded:residual")
         assert "not in the list" in visitor.state("source", reference="file:evil.py")["error"]

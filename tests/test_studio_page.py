@@ -20,15 +20,15 @@ NASTY = "<img src=x onerror=hit=1>"
 def tab(browser: Any, visitor: Visitor, **options: Any) -> Iterator[Any]:
     """The page in a tab that asks for nothing elsewhere, and of which nothing complains."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-    page, complaints, asked = context.new_page(), [], []
-    page.on("console", lambda said: complaints.append(said.text))
+    page, complaints, requests = context.new_page(), [], []
+    page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(visitor.url)
     until(page, "state !== null")
     yield page
     own = (visitor.url, "data:", f"blob:http://127.0.0.1:{visitor.port}")
-    assert all(url.startswith(own) for url in asked)
+    assert all(url.startswith(own) for url in requests)
     # a refused example is answered with 409, which the browser notes by itself
     assert [each for each in complaints if "status of 409" not in each] == []
     context.close()
@@ -284,16 +284,16 @@ def test_everything_is_reached_by_keys_and_has_a_name(browser: Any, tmp_path: Pa
         filled(visitor, {"ants": 3, "bees": 3})
         visitor.until(lambda s: s["score"] and not s["busy"])
         with tab(browser, visitor) as page:
-            seen = []
+            calls = []
             for _ in range(60):
                 page.keyboard.press("Tab")
-                seen.append(
+                calls.append(
                     page.evaluate("document.activeElement.id || document.activeElement.name")
                 )
-                if seen[-1] == "copy":
+                if calls[-1] == "copy":
                     break
-            order = [each for each in seen if each]
-            for wanted in (
+            order = [each for each in calls if each]
+            for expected in (
                 "finish",
                 "name",
                 "folder",
@@ -303,7 +303,7 @@ def test_everything_is_reached_by_keys_and_has_a_name(browser: Any, tmp_path: Pa
                 "rank",
                 "fit",
             ):
-                assert wanted in order
+                assert expected in order
             nameless = page.evaluate(
                 """[...document.querySelectorAll("button, input, select, textarea, a")]
                     .filter((each) => each.checkVisibility())

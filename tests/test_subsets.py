@@ -25,11 +25,11 @@ def test_each_position_stands_there_once(targets: np.ndarray, seed: int) -> None
 @given(targets=classes, count=st.integers(1, 60))
 def test_a_beginning_keeps_every_share_to_within_an_item(targets: np.ndarray, count: int) -> None:
     count = min(count, len(targets))
-    taken = targets[nested(targets)[:count]]
+    selection = targets[nested(targets)[:count]]
     kinds = len(np.unique(targets))
     for label in range(5):
-        wanted = count * (targets == label).mean()
-        assert abs((taken == label).sum() - wanted) <= kinds
+        expected = count * (targets == label).mean()
+        assert abs((selection == label).sum() - expected) <= kinds
 
 
 def test_other_seeds_take_other_items() -> None:
@@ -42,23 +42,23 @@ def test_other_seeds_take_other_items() -> None:
 def test_numbers_are_spread_over_their_range(size: int) -> None:
     numbers = np.random.default_rng(0).normal(size=(200, 2))
     tenths = np.quantile(numbers[:, 0], np.arange(1, 10) / 10)
-    taken = numbers[nested(numbers)[:size], 0]
-    counts = np.bincount(np.searchsorted(tenths, taken), minlength=10)
+    selection = numbers[nested(numbers)[:size], 0]
+    counts = np.bincount(np.searchsorted(tenths, selection), minlength=10)
     assert counts.min() >= size // 10 - 1 and counts.max() <= size // 10 + 1
 
 
 def test_label_sets_count_as_labels() -> None:
     sets = np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 10, dtype=np.float32)
-    taken = sets[nested(sets)[:8]]
-    assert len(np.unique(taken, axis=0)) == 4
+    selection = sets[nested(sets)[:8]]
+    assert len(np.unique(selection, axis=0)) == 4
 
 
 def test_folds_hold_every_item_back_once(pictures: Path) -> None:
     whole = load(pictures, Image())
     learned = [item.id for item in whole.items if item.split != "test"]
     folds = [refolded(whole, number, 3) for number in range(3)]
-    held = [item.id for fold in folds for item in fold.split("validation")]
-    assert sorted(held) == sorted(learned)
+    entries = [item.id for fold in folds for item in fold.split("validation")]
+    assert sorted(entries) == sorted(learned)
     for fold in folds:
         assert [item.id for item in fold.items] == learned
         assert fold.split("test") == ()

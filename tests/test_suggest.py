@@ -43,32 +43,32 @@ def pool(tmp_path: Path) -> Path:
 def test_known_copied_and_broken_items_are_left_out_and_counted(
     fitted: Fitted, model: Path, pool: Path
 ) -> None:
-    seen = sorted(fitted.pictures.rglob("*.png"))
-    for number, file in enumerate(seen[:7]):
+    names = sorted(fitted.pictures.rglob("*.png"))
+    for number, file in enumerate(names[:7]):
         shutil.copy(file, pool / f"seen-{number}.png")
     for number in range(3):
         shutil.copy(pool / "x" / "000.png", pool / f"copy-{number}.png")
     (pool / "broken.png").write_bytes(b"no picture")
-    found = hs.suggest(model, pool, 50)
-    named = [row.item.identity for row in found.rows]
-    assert (found.pool.labelled_count, found.pool.copies) == (7, 3)
-    assert [Path(name).name for name, _ in found.pool.skipped] == ["broken.png"]
-    assert len(named) == len(set(named)) <= 40
-    assert not set(named) & {each for part in plan.read(model).splits.values() for each in part}
+    suggestions = hs.suggest(model, pool, 50)
+    by_name = [row.item.identity for row in suggestions.rows]
+    assert (suggestions.pool.labelled_count, suggestions.pool.copies) == (7, 3)
+    assert [Path(name).name for name, _ in suggestions.pool.skipped] == ["broken.png"]
+    assert len(by_name) == len(set(by_name)) <= 40
+    assert not set(by_name) & {each for part in plan.read(model).splits.values() for each in part}
     for words in ("Left out: 7 ", "Left out: 3 ", "broken.png"):
-        assert words in str(found)
+        assert words in str(suggestions)
 
 
 def test_each_suggestion_says_why(model: Path, pool: Path) -> None:
-    found = hs.suggest(model, pool, 5)
+    suggestions = hs.suggest(model, pool, 5)
     answers = {row.path: row for row in hs.load(model).predict(pool)}
-    for row in found.rows:
-        told = answers[row.name]
-        best, second = sorted(told.probabilities.values())[::-1]
-        assert row.predicted == told.label
+    for row in suggestions.rows:
+        answer = answers[row.name]
+        best, second = sorted(answer.probabilities.values())[::-1]
+        assert row.predicted == answer.label
         assert row.doubt == pytest.approx(1 - (best - second), abs=1e-3)
         assert 1 <= row.covers <= 40
-    assert len(found.rows) == 5 and str(found).count("item") >= 5
+    assert len(suggestions.rows) == 5 and str(suggestions).count("item") >= 5
 
 
 def test_the_order_stays_the_same(model: Path, pool: Path) -> None:
@@ -98,10 +98,10 @@ def test_labelled_items_count_as_covered_by_their_stored_features_or_their_files
 
 def test_a_table_to_fill_in_is_data_for_fit(model: Path, pool: Path) -> None:
     place = pool / "next.csv"
-    found = hs.suggest(model, pool, 12, out=place)
+    suggestions = hs.suggest(model, pool, 12, out=place)
     with place.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [str(pool / row["path"]) for row in rows] == [row.name for row in found.rows]
+    assert [str(pool / row["path"]) for row in rows] == [row.name for row in suggestions.rows]
     assert {row["label"] for row in rows} == {""}
     for row in rows:
         row["label"] = row["path"].partition("/")[0] if rows.index(row) > 1 else "x"
@@ -113,10 +113,10 @@ def test_a_table_to_fill_in_is_data_for_fit(model: Path, pool: Path) -> None:
             row["label"] = "xy"[number % 2]
             labels[row["label"]] += 1
             writer.writerow(row)
-    made = hs.fit(
+    result = hs.fit(
         place, "seeded:convnet", pool.parent / "m", strategy="feature-extraction", settings=QUICK
     )
-    assert made.evidence.data["items"] == sum(labels.values()) == 12
+    assert result.evidence.data["items"] == sum(labels.values()) == 12
 
 
 def grown(root: Path, data: Path, rows: list[Any]) -> Path:
@@ -210,10 +210,12 @@ def test_texts_are_named_by_their_words(tmp_path: Path) -> None:
         with (tmp_path / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("text", "label"), *chosen])
     model = tmp_path / "model"
-    given = (tmp_path / "train.csv", "seeded:text-encoder", model)
-    hs.fit(*given, strategy="feature-extraction", settings=QUICK)
-    found = hs.suggest(model, tmp_path / "pool.csv", 4, out=tmp_path / "next.csv")
-    assert len(found.rows) == 4 and all(row.name.startswith("new ") for row in found.rows)
+    inputs = (tmp_path / "train.csv", "seeded:text-encoder", model)
+    hs.fit(*inputs, strategy="feature-extraction", settings=QUICK)
+    suggestions = hs.suggest(model, tmp_path / "pool.csv", 4, out=tmp_path / "next.csv")
+    assert len(suggestions.rows) == 4 and all(
+        row.name.startswith("new ") for row in suggestions.rows
+    )
     assert (tmp_path / "next.csv").read_text(encoding="utf-8").startswith("text,label,")
 
 
@@ -241,8 +243,8 @@ def test_a_mistake_is_one_sentence(
 def test_the_command_answers_as_the_function(model: Path, pool: Path) -> None:
     done = CliRunner().invoke(app, ["suggest", str(model), str(pool), "--next", "3", "--json"])
     assert done.exit_code == 0
-    told = json.loads(done.stdout)
-    assert told["suggestions"] == hs.suggest(model, pool, 3).to_json()["suggestions"]
+    record = json.loads(done.stdout)
+    assert record["suggestions"] == hs.suggest(model, pool, 3).to_json()["suggestions"]
 
 
 @pytest.mark.slow
@@ -252,12 +254,12 @@ def test_many_items_take_bounded_memory(tmp_path: Path) -> None:
     from headstart.labelling.selection import select
 
     file = tmp_path / "features.npy"
-    kept = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(100_000, 512))
+    rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(100_000, 512))
     rng = np.random.default_rng(0)
     for start in range(0, 100_000, 10_000):
-        kept[start : start + 10_000] = rng.normal(size=(10_000, 512))
+        rows[start : start + 10_000] = rng.normal(size=(10_000, 512))
     tracemalloc.start()
-    picks = select(kept, rng.random(100_000), [kept[:50]], 20)
+    picks = select(rows, rng.random(100_000), [rows[:50]], 20)
     peak = tracemalloc.get_traced_memory()[1]
     assert len(picks) == 20
     assert peak < 400e6  # features alone are 205 MB, a full matrix of distances 40 GB

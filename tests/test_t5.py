@@ -25,15 +25,15 @@ def test_t5_writes_as_transformers_does(kind: str, tmp_path: Path) -> None:
     network = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
     sources, targets = (list(side) for side in zip(*ROWS[:3], strict=True))
     fed = tokenizer(sources, return_tensors="pt", padding=True)
-    states, kept = own.states(sources), fed["attention_mask"].bool()
+    states, mask = own.states(sources), fed["attention_mask"].bool()
     with torch.inference_mode():
         theirs = network.get_encoder()(**fed).last_hidden_state
-        torch.testing.assert_close(states["hidden"][kept], theirs[kept], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(states["hidden"][mask], theirs[mask], rtol=1e-4, atol=1e-5)
         right = tokenizer(text_target=targets, return_tensors="pt", padding=True)["input_ids"]
         rows = network(**fed, labels=right).logits.log_softmax(-1)
         each = rows.gather(2, right[:, :, None])[:, :, 0] * (right != tokenizer.pad_token_id)
-        wanted = each.sum(1) / (right != tokenizer.pad_token_id).sum(1)
-        torch.testing.assert_close(own.writer.likelihoods(states, targets), wanted)
+        expected = each.sum(1) / (right != tokenizer.pad_token_id).sum(1)
+        torch.testing.assert_close(own.writer.likelihoods(states, targets), expected)
         for source in sources:
             (((text, _),),) = own.writer.candidates(own.states([source]), 1)
             alone = tokenizer([source], return_tensors="pt")

@@ -78,8 +78,8 @@ def test_a_tables_own_columns_are_no_source_that_is_too_unlike() -> None:
 
 
 def test_a_stopped_run_without_scratch_says_nothing_of_scratch() -> None:
-    said = " ".join(further({"proof": "stopped"}))
-    assert "stopped" in said and "scratch" not in said
+    text = " ".join(further({"proof": "stopped"}))
+    assert "stopped" in text and "scratch" not in text
     assert "scratch" in " ".join(further({"proof": "unfinished"}))
 
 
@@ -89,9 +89,9 @@ def test_infinite_cells_count_as_missing_and_are_said(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("area,price\n" + "".join(rows), encoding="utf-8")
     cells = [row.partition(",")[0] for row in rows]
-    used, said = catalog.modality("table").columns_of({"area": cells})
+    used, message = catalog.modality("table").columns_of({"area": cells})
     assert used == ("area",)
-    assert "`area` holds 3 infinite values, which count as missing" in said
+    assert "`area` holds 3 infinite values, which count as missing" in message
     settings: dict[str, Any] = {"evidence": "none", "scratch": False, "label": "price"}
     hs.fit(path, "table:columns", tmp_path / "model", **settings)
     model = hs.load(tmp_path / "model")

@@ -89,10 +89,10 @@ def test_a_column_is_told_by_its_cells(name: str, cells: list[str | None], kind:
 def test_rows_are_recognised_and_columns_are_said(houses: Path) -> None:
     modalities = {name: catalog.modality(name) for name in catalog.names("modalities")}
     assert recognise(houses, modalities, Schema(label="price")) == "table"
-    said = " ".join(load(houses, Table(), Schema(label="price")).report.remarks)
-    assert "numbers `area`, `beds`; categories `town`; dates `sold`; yes or no `pool`" in said
-    assert "`ref`, which only tells rows apart" in said
-    assert "`state`, which holds one value" in said and "`notes`, which holds no value" in said
+    text = " ".join(load(houses, Table(), Schema(label="price")).report.remarks)
+    assert "numbers `area`, `beds`; categories `town`; dates `sold`; yes or no `pool`" in text
+    assert "`ref`, which only tells rows apart" in text
+    assert "`state`, which holds one value" in text and "`notes`, which holds no value" in text
 
 
 def test_a_table_is_learned_from_and_answers_rows(model: Path, houses: Path) -> None:

@@ -46,11 +46,11 @@ def cycle(values: list[Any], count: int = COUNT) -> list[Any]:
 
 def everything(data: Dataset) -> dict[str, Any]:
     """Each item's content and its row of targets."""
-    found = {}
+    values = {}
     for name in ("train", "validation", "test"):
         for item, row in zip(data.split(name), data.targets(name).tolist(), strict=True):
-            found[item.read().decode()] = row
-    return found
+            values[item.read().decode()] = row
+    return values
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_the_kind_is_told_from_the_values(values: list[Any], kind: str) -> None:
     rows = [Row("", "", value, None, InlineSource(b"")) for value in values]
     assert kind_of(Contents(Path(), tuple(rows)), Schema()).name == kind
     assert kind_of(Contents(Path(), tuple(rows)), Schema(delimiter="|")).name == "label sets"
-    for asked in catalog.TARGETS:
-        assert kind_of(Contents(Path(), tuple(rows)), Schema(kind=asked)).name == asked
+    for request in catalog.TARGETS:
+        assert kind_of(Contents(Path(), tuple(rows)), Schema(kind=request)).name == request
 
 
 def test_a_kind_that_is_not_known_or_contradicted() -> None:
@@ -95,14 +95,14 @@ def test_numbers(tmp_path: Path) -> None:
     assert data.targets("train").shape == (len(data.split("train")), 1)
     assert everything(data) == {f"text {n}": [n / 4] for n in range(COUNT)}
     assert "`mark` is read as numbers" in data.report.remarks
-    found = data.report.to_json()
-    assert found["kind"] == "numbers"
-    assert {name: counts["items"] for name, counts in found["splits"].items()} == found["sizes"]
+    record = data.report.to_json()
+    assert record["kind"] == "numbers"
+    assert {name: counts["items"] for name, counts in record["splits"].items()} == record["sizes"]
     assert f"{COUNT} items with one number; train, validation" in str(data.report)
     own = data.targets("test")
-    told = f"mark {own.min():.4g} to {own.max():.4g}, mean {own.mean():.4g}"
-    assert data.report.spread["test"] == told and told in str(data.report)
-    assert json.loads(json.dumps(found)) == found
+    text = f"mark {own.min():.4g} to {own.max():.4g}, mean {own.mean():.4g}"
+    assert data.report.spread["test"] == text and text in str(data.report)
+    assert json.loads(json.dumps(record)) == record
 
 
 def test_several_numbers(tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ def test_label_sets(tmp_path: Path, delimited: bool) -> None:
     else:
         data = load(table(tmp_path, sets), Text())
     assert (data.kind, data.labels) == ("label sets", ("red", "round", "é"))
-    wanted = [[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0], [0, 0, 1]]
-    assert everything(data) == {f"text {n}": wanted[n % 5] for n in range(COUNT)}
+    expected = [[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert everything(data) == {f"text {n}": expected[n % 5] for n in range(COUNT)}
     assert data.targets("test").dtype == np.float32
     report = data.report
     assert report.splits["train"]["red"] == int(data.targets("train")[:, 0].sum())
@@ -193,8 +193,8 @@ def test_class_labels_in_a_list_become_names(tmp_path: Path) -> None:
             "text": [f"text {n}" for n in range(COUNT)],
             "label": cycle([[0], [0, 1], [1], []]),
         }
-        told = json.dumps({"info": {"features": {"label": features}}})
-        table = pa.table(columns).replace_schema_metadata({"huggingface": told})
+        text = json.dumps({"info": {"features": {"label": features}}})
+        table = pa.table(columns).replace_schema_metadata({"huggingface": text})
         pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
         data = load(tmp_path / "a.parquet", Text())
         assert data.labels == ("ant", "bee")

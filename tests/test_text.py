@@ -28,16 +28,16 @@ PAIR = b"\x1e"
 
 def tokenizer(template: bool = True) -> Tokenizer:
     """Known words as they are, between the special tokens of BERT."""
-    made = Tokenizer(WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    made.normalizer = Lowercase()
-    made.pre_tokenizer = Whitespace()
+    result = Tokenizer(WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    result.normalizer = Lowercase()
+    result.pre_tokenizer = Whitespace()
     if template:
-        made.post_processor = TemplateProcessing(
+        result.post_processor = TemplateProcessing(
             single="[CLS] $A [SEP]",
             pair="[CLS] $A [SEP] $B:1 [SEP]:1",
             special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
         )
-    return made
+    return result
 
 
 def backbone(raw: bytes | None = None, **preprocess: Any) -> Backbone:
@@ -96,9 +96,9 @@ def test_encodings_with_and_without_a_mark(encoding: str) -> None:
 
 
 def identity(text: str) -> str:
-    found = Text().check(text.encode())
-    assert found.problem is None
-    return found.identity
+    check = Text().check(text.encode())
+    assert check.problem is None
+    return check.identity
 
 
 def test_case_spacing_and_composition_make_no_difference() -> None:
@@ -116,32 +116,32 @@ def test_where_a_pair_is_parted_makes_one() -> None:
 @given(st.text())
 def test_an_identity_is_that_of_its_own_normal_form(text: str) -> None:
     raw = text.encode("utf-8", "replace")
-    found, louder = Text().check(raw), Text().check(b"  " + raw.replace(b" ", b"\n ") + b"\t")
-    assert found == louder or not found.identity
-    assert bool(found.identity) == (found.problem is None)
-    assert found.problem is None or not raw.decode().strip("\x1e").strip()
+    check, louder = Text().check(raw), Text().check(b"  " + raw.replace(b" ", b"\n ") + b"\t")
+    assert check == louder or not check.identity
+    assert bool(check.identity) == (check.problem is None)
+    assert check.problem is None or not raw.decode().strip("\x1e").strip()
 
 
 def test_tokens_are_those_of_the_library() -> None:
-    found = decode(b"A good FILM")
-    assert found.ids.tolist() == [2, 4, 5, 6, 3]
-    assert found.types.tolist() == [0] * 5
-    assert found.ids.dtype == found.types.dtype == np.int32
-    assert (found.cut, found.words, found.unknown, TEXT.size(found)) == (False, 3, 0, 5)
+    item = decode(b"A good FILM")
+    assert item.ids.tolist() == [2, 4, 5, 6, 3]
+    assert item.types.tolist() == [0] * 5
+    assert item.ids.dtype == item.types.dtype == np.int32
+    assert (item.cut, item.words, item.unknown, TEXT.size(item)) == (False, 3, 0, 5)
 
 
 def test_a_long_text_is_cut_and_keeps_its_special_tokens() -> None:
-    found = decode(b"good " * 9)
-    assert found.ids.tolist() == [2, *[5] * 6, 3]
-    assert (found.cut, found.words) == (True, 6)
+    item = decode(b"good " * 9)
+    assert item.ids.tolist() == [2, *[5] * 6, 3]
+    assert (item.cut, item.words) == (True, 6)
     assert not decode(b"good " * 6).cut
 
 
 def test_of_a_pair_the_longer_text_is_cut() -> None:
-    found = decode(b"good film" + PAIR + b"the plot " * 9)
-    assert found.ids.tolist() == [2, 5, 6, 3, 8, 9, 8, 3]
-    assert found.types.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert (found.cut, found.words) == (True, 5)
+    item = decode(b"good film" + PAIR + b"the plot " * 9)
+    assert item.ids.tolist() == [2, 5, 6, 3, 8, 9, 8, 3]
+    assert item.types.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert (item.cut, item.words) == (True, 5)
 
 
 def test_more_than_two_parts_are_one_text() -> None:
@@ -149,19 +149,19 @@ def test_more_than_two_parts_are_one_text() -> None:
 
 
 def test_unknown_words_are_counted_once_each_time() -> None:
-    found = decode(b"good xyzzy" + PAIR + b"the xyzzy")
-    assert (found.words, found.unknown) == (4, 2)
+    item = decode(b"good xyzzy" + PAIR + b"the xyzzy")
+    assert (item.words, item.unknown) == (4, 2)
     sure = decode(b"good xyzzy", unknown=None)
     assert (sure.words, sure.unknown) == (0, 0)
 
 
-@pytest.mark.parametrize(("unknown", "left"), [(1, 1), (None, 0)])
-def test_of_a_text_without_tokens_one_is_left(unknown: int | None, left: int) -> None:
+@pytest.mark.parametrize(("unknown", "first"), [(1, 1), (None, 0)])
+def test_of_a_text_without_tokens_one_is_left(unknown: int | None, first: int) -> None:
     raw = tokenizer(template=False).to_str().encode()
     source = backbone(raw, unknown=unknown)
-    found = Text().fitted(source).decode(b" \x1e ", source.preprocess)
-    assert found.ids.tolist() == [left]
-    assert (found.words, found.unknown) == (0, 0)
+    item = Text().fitted(source).decode(b" \x1e ", source.preprocess)
+    assert item.ids.tolist() == [first]
+    assert (item.words, item.unknown) == (0, 0)
 
 
 def test_batches_are_padded_on_the_right() -> None:
@@ -199,7 +199,7 @@ def test_threads_decode_alike() -> None:
     texts = [" ".join(WORDS[4 + n % 6] for n in range(k % 12 + 1)).encode() for k in range(200)]
     alone = [decode(raw).ids.tolist() for raw in texts]
     with ThreadPoolExecutor(8) as pool:
-        assert [found.ids.tolist() for found in pool.map(decode, texts)] == alone
+        assert [result.ids.tolist() for result in pool.map(decode, texts)] == alone
 
 
 def test_before_a_backbone_there_are_no_tokens() -> None:
@@ -225,9 +225,9 @@ def test_a_tokenizer_that_is_missing_or_another_one() -> None:
 
 
 def test_padding_and_truncation_of_the_file_are_not_taken_over() -> None:
-    made = tokenizer()
-    made.enable_padding(length=20)
-    made.enable_truncation(4)
-    source = backbone(made.to_str().encode(), max_length=6)
-    found = Text().fitted(source).decode(b"good " * 9, source.preprocess)
-    assert found.ids.tolist() == [2, 5, 5, 5, 5, 3]
+    result = tokenizer()
+    result.enable_padding(length=20)
+    result.enable_truncation(4)
+    source = backbone(result.to_str().encode(), max_length=6)
+    item = Text().fitted(source).decode(b"good " * 9, source.preprocess)
+    assert item.ids.tolist() == [2, 5, 5, 5, 5, 3]

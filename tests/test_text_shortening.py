@@ -22,45 +22,47 @@ SAMPLES = [
 
 
 def _pieces() -> Tokenizer:
-    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    result = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    result.normalizer = normalizers.BertNormalizer()
+    result.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer: Any = trainers.WordPieceTrainer(
         vocab_size=120, special_tokens=["[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False
     )
-    made.train_from_iterator(SAMPLES * 4, trainer)
-    made.post_processor = processors.TemplateProcessing(
+    result.train_from_iterator(SAMPLES * 4, trainer)
+    result.post_processor = processors.TemplateProcessing(
         "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 1), ("[SEP]", 2)]
     )
-    return made
+    return result
 
 
 def _bytes() -> Tokenizer:
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    result = Tokenizer(models.BPE())
+    result.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer: Any = trainers.BpeTrainer(
         vocab_size=340, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    made.train_from_iterator(SAMPLES * 4, trainer)
-    made.add_tokens(["quick brown"])  # one token of two words
-    return made
+    result.train_from_iterator(SAMPLES * 4, trainer)
+    result.add_tokens(["quick brown"])  # one token of two words
+    return result
 
 
 def _unigram() -> Tokenizer:
-    made = Tokenizer(models.Unigram())
-    made.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    result = Tokenizer(models.Unigram())
+    result.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    result.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer: Any = trainers.UnigramTrainer(
         vocab_size=110, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False
     )
-    made.train_from_iterator(SAMPLES * 4, trainer)
-    return made
+    result.train_from_iterator(SAMPLES * 4, trainer)
+    return result
 
 
 def _words() -> Tokenizer:
-    made = Tokenizer(models.WordLevel({"[UNK]": 0, "the": 1, "fox": 2, ",": 3}, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    return made
+    result = Tokenizer(
+        models.WordLevel({"[UNK]": 0, "the": 1, "fox": 2, ",": 3}, unk_token="[UNK]")
+    )
+    result.pre_tokenizer = pre_tokenizers.Whitespace()
+    return result
 
 
 MAKERS: dict[str, Callable[[], Tokenizer]] = {
@@ -74,9 +76,9 @@ tokenizer = cache(lambda name: MAKERS[name]())  # one for all examples, cut anew
 
 def limited(name: str, length: int, direction: str) -> Tokenizer:
     """A tokenizer that cuts texts at so many tokens."""
-    made: Tokenizer = tokenizer(name)
-    made.enable_truncation(length, direction=direction)
-    return made
+    result: Tokenizer = tokenizer(name)
+    result.enable_truncation(length, direction=direction)
+    return result
 
 
 @pytest.mark.parametrize("direction", ["right", "left"])
@@ -94,21 +96,21 @@ def test_the_tokens_are_those_of_the_whole(
     name: str, direction: str, words: list[str], space: str, length: int, repeated: int
 ) -> None:
     text = (space.join(words) + space) * repeated
-    made = limited(name, length, direction)
-    part = shortened(text, made)
-    assert made.encode(part).ids == made.encode(text).ids
-    assert made.encode(part).offsets == made.encode(text).offsets or direction == "left"
-    assert bool(made.encode(part).overflowing) == bool(made.encode(text).overflowing)
+    result = limited(name, length, direction)
+    part = shortened(text, result)
+    assert result.encode(part).ids == result.encode(text).ids
+    assert result.encode(part).offsets == result.encode(text).offsets or direction == "left"
+    assert bool(result.encode(part).overflowing) == bool(result.encode(text).overflowing)
 
 
 def test_of_pairs_only_enormous_texts_are_cut() -> None:
     """Which text of a pair keeps one token more depends on which is the longer one."""
-    made = limited("words", 23, "right")
-    assert bounded("the fox " * 100_000, made) == "the fox " * 100_000
-    assert len(bounded("the fox " * 1_000_000, made)) == 1 << 20
-    made = limited("words", 30_000, "left")
+    result = limited("words", 23, "right")
+    assert bounded("the fox " * 100_000, result) == "the fox " * 100_000
+    assert len(bounded("the fox " * 1_000_000, result)) == 1 << 20
+    result = limited("words", 30_000, "left")
     text = "the " * 999_999 + "fox"
-    assert bounded(text, made) == text[-64 * 30_000 :]
+    assert bounded(text, result) == text[-64 * 30_000 :]
 
 
 def test_a_short_text_is_not_looked_at() -> None:

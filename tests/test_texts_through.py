@@ -29,16 +29,16 @@ FILLER = ("the", "film", "was", "and", "plot", "it")
 
 def sentences(count: int) -> list[tuple[str, int]]:
     """Texts of several lengths, each with how many of its words praise."""
-    drawn = random.Random(3)
-    made = []
+    rng = random.Random(3)
+    instances = []
     for _ in range(count):
-        praise = drawn.randint(0, 3)
-        words = [drawn.choice(GOOD) for _ in range(praise)]
-        words += [drawn.choice(BAD) for _ in range(3 - praise)]
-        words += [drawn.choice(FILLER) for _ in range(drawn.randint(1, 4))]
-        drawn.shuffle(words)
-        made.append((" ".join(words), praise))
-    return made
+        praise = rng.randint(0, 3)
+        words = [rng.choice(GOOD) for _ in range(praise)]
+        words += [rng.choice(BAD) for _ in range(3 - praise)]
+        words += [rng.choice(FILLER) for _ in range(rng.randint(1, 4))]
+        rng.shuffle(words)
+        instances.append((" ".join(words), praise))
+    return instances
 
 
 def write(path: Path, rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> Path:
@@ -64,25 +64,25 @@ def fitted(reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Result
 
 
 def test_the_evidence_holds_a_bag_of_words_beside_the_network(fitted: hs.Result) -> None:
-    found = fitted.evidence.to_json()
-    assert found["arms"].keys() == {"naive", "features", "scratch", "chosen", "tf-idf"}
-    assert found["arms"]["tf-idf"]["value"] > found["arms"]["naive"]["value"]
-    assert found["checks"] == {
+    record = fitted.evidence.to_json()
+    assert record["arms"].keys() == {"naive", "features", "scratch", "chosen", "tf-idf"}
+    assert record["arms"]["tf-idf"]["value"] > record["arms"]["naive"]["value"]
+    assert record["checks"] == {
         "frozen stages are bit-identical": True,
         "equal in a fresh process": True,
     }
-    above = found["arms"]["tf-idf"]["validation"] > found["arms"]["chosen"]["validation"]
-    assert any("tf-idf" in warning for warning in found["warnings"]) == above
+    above = record["arms"]["tf-idf"]["validation"] > record["arms"]["chosen"]["validation"]
+    assert any("tf-idf" in warning for warning in record["warnings"]) == above
 
 
 def test_texts_and_files_of_text_are_answered(fitted: hs.Result, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a lovely film")
     model = hs.load(fitted.folder)
-    told, read, folder = model.predict(["a lovely film", tmp_path / "a.txt", tmp_path])
-    assert told.path == "a lovely film"
-    assert read.path == folder.path == str(tmp_path / "a.txt")
-    assert told.probabilities == pytest.approx(read.probabilities)
-    assert told.probability == max(told.probabilities.values())
+    inline, content, folder = model.predict(["a lovely film", tmp_path / "a.txt", tmp_path])
+    assert inline.path == "a lovely film"
+    assert content.path == folder.path == str(tmp_path / "a.txt")
+    assert inline.probabilities == pytest.approx(content.probabilities)
+    assert inline.probability == max(inline.probabilities.values())
     with pytest.raises(hs.HeadstartError, match=r"'  ' can't be used: .*white space"):
         model.predict(["  "])
     assert [each.path for each in model.predict(["absent.txt"])] == ["absent.txt"]
@@ -101,33 +101,33 @@ def test_padding_and_company_change_no_answer(fitted: hs.Result) -> None:
 def test_a_saved_text_model_is_evaluated_and_transferred_from(
     fitted: hs.Result, reviews: Path, tmp_path: Path
 ) -> None:
-    found = hs.evaluate(fitted.folder, reviews, text=["review"], label="verdict")
-    assert found.overlap == sum(
+    values = hs.evaluate(fitted.folder, reviews, text=["review"], label="verdict")
+    assert values.overlap == sum(
         fitted.evidence.data["sizes"][split] for split in ("train", "validation")
     )
-    made = hs.fit(
+    result = hs.fit(
         reviews,
         f"checkpoint:{fitted.folder}",
         tmp_path / "again",
         strategy="feature-extraction",
         settings=settings(scratch=False),
     )
-    assert made.evidence.backbone == f"checkpoint:{fitted.folder}"
+    assert result.evidence.backbone == f"checkpoint:{fitted.folder}"
 
 
 def test_numbers_are_learned_and_answered_in_their_own_units(tmp_path: Path) -> None:
     rows = [(text, 1000.5 + 200 * praise) for text, praise in sentences(160)]
     data = write(tmp_path / "stars.csv", rows, ("text", "price"))
-    made = hs.fit(
+    result = hs.fit(
         data, ENCODER, tmp_path / "out", strategy="lp-ft", settings=settings(scratch=False)
     )
-    found = made.evidence.to_json()
-    assert found["metric"] == "r2"
-    assert found["data"]["kind"] == "numbers"
-    assert found["arms"]["chosen"]["value"] > found["arms"]["naive"]["value"]
+    record = result.evidence.to_json()
+    assert record["metric"] == "r2"
+    assert record["data"]["kind"] == "numbers"
+    assert record["arms"]["chosen"]["value"] > record["arms"]["naive"]["value"]
     low, high = (
         prediction.to_json()["value"]
-        for prediction in hs.load(made.folder).predict(
+        for prediction in hs.load(result.folder).predict(
             ["dull awful poor film", "fine lovely great"]
         )
     )
@@ -135,24 +135,24 @@ def test_numbers_are_learned_and_answered_in_their_own_units(tmp_path: Path) -> 
 
 
 def test_sets_of_labels_are_learned_and_answered(tmp_path: Path) -> None:
-    drawn = random.Random(5)
+    rng = random.Random(5)
     rows = []
     for text, praise in sentences(160):
-        also = drawn.random() < 0.5
+        also = rng.random() < 0.5
         tags = (["good"] if praise > 1 else []) + (["long"] if also else [])
         rows.append({"text": text + (" and it was long" if also else ""), "tags": tags})
     data = tmp_path / "tags.jsonl"
     data.write_text("\n".join(map(json.dumps, rows)))
-    made = hs.fit(
+    result = hs.fit(
         data,
         ENCODER,
         tmp_path / "out",
         strategy="feature-extraction",
         settings=settings(scratch=False),
     )
-    found = made.evidence.to_json()
-    assert (found["metric"], found["data"]["kind"]) == ("f1", "label sets")
-    answer = hs.load(made.folder).predict(["lovely and it was long"])[0].to_json()
+    record = result.evidence.to_json()
+    assert (record["metric"], record["data"]["kind"]) == ("f1", "label sets")
+    answer = hs.load(result.folder).predict(["lovely and it was long"])[0].to_json()
     assert answer["probabilities"].keys() == {"good", "long"}
 
 
@@ -175,22 +175,22 @@ def test_the_bag_of_words_sees_training_texts_only_and_what_they_tell(
     schema = Schema(delimiter=";") if kind == "label sets" else Schema()
     dataset = load(write(tmp_path / "data.csv", rows, ("text", "label")), modality, schema)
     names = {"classes": "classification", "numbers": "regression", "label sets": "multi-label"}
-    made = settings()
-    given = catalog.targets(kind).task_settings(
+    result = settings()
+    inputs = catalog.targets(kind).task_settings(
         dataset.targets("train"), len(dataset.labels), False
     )
     target = Experiment(
         dataset,
-        catalog.task(f"text-{names[kind]}", **given),
+        catalog.task(f"text-{names[kind]}", **inputs),
         Reader(modality, {}),
-        made,
-        machine.Compute.of(made, 0),
+        result,
+        machine.Compute.of(result, 0),
         Budget(None),
         tiny.Recording(),
     )
-    found = baseline_arm(target)
-    assert found is not None
-    assert len(found.scores) == len(dataset.split("test"))
+    arm = baseline_arm(target)
+    assert arm is not None
+    assert len(arm.scores) == len(dataset.split("test"))
     naive = target.task.naive(dataset.targets("train"), dataset.labels)
-    plain = target.task.scores(np.tile(naive, (len(found.scores), 1)), dataset.targets("test"))
-    assert found.scores.mean() > plain.mean() + 0.1
+    plain = target.task.scores(np.tile(naive, (len(arm.scores), 1)), dataset.targets("test"))
+    assert arm.scores.mean() > plain.mean() + 0.1

@@ -33,10 +33,10 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     folder.mkdir(parents=True)
     content = classifier(tmp_path / "network.onnx").read_bytes()
     tar_of(folder / "1", ("./network.onnx", content))
-    with serving(tmp_path / "served") as found:
-        monkeypatch.setenv("HEADSTART_TFHUB", f"{found}/")
+    with serving(tmp_path / "served") as address:
+        monkeypatch.setenv("HEADSTART_TFHUB", f"{address}/")
         monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
-        yield found
+        yield address
 
 
 def resolve(text: str) -> Reference:
@@ -51,12 +51,12 @@ def saved_model(served: Served, name: str = "tiny/network/1", inside: str = "") 
 
 
 def test_a_handle_stands_for_the_graph_in_its_archive(served: Served, own_cache: Path) -> None:
-    found = resolve(f"tfhub:{HANDLE}?size=8&crop=0.9")
-    assert (found.hub, found.options) == ("graph", {"size": "8", "crop": "0.9"})
+    spec = resolve(f"tfhub:{HANDLE}?size=8&crop=0.9")
+    assert (spec.hub, spec.options) == ("graph", {"size": "8", "crop": "0.9"})
     name = hashlib.sha1(f"{served}/{HANDLE}".encode()).hexdigest()
-    assert found.name == str(own_cache / "tfhub" / name / "network.onnx")
+    assert spec.name == str(own_cache / "tfhub" / name / "network.onnx")
     assert served.asked == [(f"{HANDLE}?tf-hub-format=compressed", "")]
-    assert resolve(f"tfhub:{HANDLE}/").name == found.name
+    assert resolve(f"tfhub:{HANDLE}/").name == spec.name
     assert len(served.asked) == 1
 
 
@@ -71,9 +71,9 @@ def test_the_network_comes_with_its_own_name(served: Served) -> None:
 @pytest.mark.parametrize("inside", ["", "model/"])
 def test_saved_models_are_fed_from_zero_to_one(served: Served, inside: str) -> None:
     saved_model(served, inside=inside)
-    found = resolve(f"tfhub:{HANDLE}?mean=0.5")
-    assert (Path(found.name) / "saved_model.pb").read_bytes() == b"graph"
-    assert found.options == {"mean": "0.5", "std": "1"}
+    spec = resolve(f"tfhub:{HANDLE}?mean=0.5")
+    assert (Path(spec.name) / "saved_model.pb").read_bytes() == b"graph"
+    assert spec.options == {"mean": "0.5", "std": "1"}
 
 
 def test_known_handles_say_their_size(served: Served) -> None:
@@ -95,8 +95,8 @@ def test_a_whole_address_and_the_librarys_cache(
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "theirs"))
     monkeypatch.delenv("HEADSTART_TFHUB")
     (served.folder / "a.tar.gz").write_bytes((served.folder / HANDLE).read_bytes())
-    found = resolve(f"tfhub:{served}/a.tar.gz")
-    assert served.asked == [("a.tar.gz", "")] and Path(found.name).is_file()
+    spec = resolve(f"tfhub:{served}/a.tar.gz")
+    assert served.asked == [("a.tar.gz", "")] and Path(spec.name).is_file()
     resolve(f"tfhub:{served}/{HANDLE}?tf-hub-format=compressed")
     assert served.asked[1:] == [(f"{HANDLE}?tf-hub-format=compressed", "")]
     theirs = tmp_path / "theirs" / hashlib.sha1(b"https://tfhub.dev/a/b").hexdigest()
@@ -111,14 +111,14 @@ def test_hashes_are_kept_and_demanded(served: Served) -> None:
     digest = hashlib.sha256((served.folder / HANDLE).read_bytes()).hexdigest()
     with pytest.raises(WeightsError, match=f"its sha256 is {digest}, not {'0' * 64}"):
         resolve(f"tfhub:{HANDLE}?sha256={'0' * 64}")
-    found = resolve(f"tfhub:{HANDLE}?sha256={digest}")
-    assert "sha256" not in found.options
-    folder = Path(found.name).parent
+    spec = resolve(f"tfhub:{HANDLE}?sha256={digest}")
+    assert "sha256" not in spec.options
+    folder = Path(spec.name).parent
     record = folder.with_name(f"{folder.name}.headstart.json")
     assert json.loads(record.read_text())["sha256"] == digest
     with pytest.raises(WeightsError, match=f"sha256 {digest}, not {'0' * 64}"):
         resolve(f"tfhub:{HANDLE}?sha256={'0' * 64}")
-    Path(found.name).write_bytes(b"spoilt")
+    Path(spec.name).write_bytes(b"spoilt")
     with pytest.raises(WeightsError, match=f"tfhub:{HANDLE} has changed .* Remove {folder}"):
         resolve(f"tfhub:{HANDLE}")
 
@@ -174,9 +174,9 @@ def test_offline_opens_no_socket(monkeypatch: pytest.MonkeyPatch, served: Served
 
 def test_cards_tell_what_is_known_and_what_is_at_hand(served: Served) -> None:
     hub = catalog.hub("tfhub")
-    known = {card.reference: card for card in hub.cards("*")}
-    assert len(known) == len(KNOWN)
-    card = known["tfhub:google/imagenet/mobilenet_v2_100_224/feature_vector/5"]
+    entries = {card.reference: card for card in hub.cards("*")}
+    assert len(entries) == len(KNOWN)
+    card = entries["tfhub:google/imagenet/mobilenet_v2_100_224/feature_vector/5"]
     assert (card.parameters, card.input, card.licence) == (2_257_984, "3x224x224", "Apache-2.0")
     assert (card.accuracy, card.at_hand, card.modality) == (None, False, "image")
     resolve(f"tfhub:{HANDLE}")

@@ -180,11 +180,11 @@ def test_cards_tell_and_remember(no_network: None, own_cache: Path) -> None:
 def test_parameters_are_counted_and_remembered_where_they_are_not_known(
     no_network: None, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = json.loads(listing.COUNTED.read_text())
-    assert known.keys() >= set(timm.list_models("mobilenet*"))
+    record = json.loads(listing.COUNTED.read_text())
+    assert record.keys() >= set(timm.list_models("mobilenet*"))
     monkeypatch.setattr(listing, "COUNTED", own_cache / "absent")
     for card in catalog.hub("timm").cards("mobilenetv2_*"):
-        assert card.parameters == known[card.reference.partition(":")[2].partition(".")[0]]
+        assert card.parameters == record[card.reference.partition(":")[2].partition(".")[0]]
     (remembered,) = own_cache.glob("timm-*.json")
     content = json.loads(remembered.read_text())
     remembered.write_text(json.dumps({**content, "mobilenetv2_075": 7}))
@@ -194,8 +194,8 @@ def test_parameters_are_counted_and_remembered_where_they_are_not_known(
 
 
 def test_what_is_published_is_of_weights_that_timm_has() -> None:
-    known = set(timm.list_pretrained())
-    assert set(listing.ACCURACY) <= known
+    names = set(timm.list_pretrained())
+    assert set(listing.ACCURACY) <= names
     assert all(20 < accuracy < 100 for accuracy in listing.ACCURACY.values())
     for name in listing.ACCURACY:
         config = timm.get_pretrained_cfg(name)

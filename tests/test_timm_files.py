@@ -33,12 +33,12 @@ make: Callable[..., nn.Module] = timm.create_model
 def network(name: str = TINY, seed: int = 1, **more: Any) -> nn.Module:
     """A network of timm with random weights, among them those of norms."""
     torch.manual_seed(seed)
-    made = make(name, **{"num_classes": 5, **more})
-    for module in made.modules():
+    model = make(name, **{"num_classes": 5, **more})
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias)
-    return made.eval()
+    return model.eval()
 
 
 def same(backbone: Backbone, theirs: nn.Module) -> bool:
@@ -48,8 +48,10 @@ def same(backbone: Backbone, theirs: nn.Module) -> bool:
     head = backbone.head or nn.Identity()
     with torch.no_grad():
         answers = Model.of(backbone, head).eval()(batch)
-        wanted: Tensor = theirs.eval()(batch)
-    return answers.shape == wanted.shape and torch.allclose(answers, wanted, atol=1e-4, rtol=1e-3)
+        expected: Tensor = theirs.eval()(batch)
+    return answers.shape == expected.shape and torch.allclose(
+        answers, expected, atol=1e-4, rtol=1e-3
+    )
 
 
 # --- a config.json beside the weights ---
@@ -267,8 +269,8 @@ def test_another_size_gets_its_positions_as_timm_does(tmp_path: Path) -> None:
 def torchvisions(name: str) -> nn.Module:
     """A network of torchvision with random weights."""
     torch.manual_seed(1)
-    made: nn.Module = models.get_model(name, weights=None, num_classes=5)
-    return made.eval()
+    model: nn.Module = models.get_model(name, weights=None, num_classes=5)
+    return model.eval()
 
 
 @pytest.mark.parametrize(

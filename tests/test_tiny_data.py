@@ -25,13 +25,13 @@ def fit(data: Path, out: Path, strategy: str | None = "lp-ft", **chosen: Any) ->
 def test_two_classes_of_a_few_items_are_fitted_or_refused(items: int, tmp_path: Path) -> None:
     data = write_pictures(tmp_path / "data", {"ants": items, "bees": items})
     try:
-        made = fit(data, tmp_path / "model").to_json()
+        record = fit(data, tmp_path / "model").to_json()
     except hs.HeadstartError as error:
         assert str(error).count(". ") == 1 and items == 2
         assert not (tmp_path / "model").exists()
     else:
-        assert made["verdict"] in ("unknown", "no evidence")  # so few items prove nothing
-        assert all(0 <= arm["value"] <= 1 for arm in made["arms"].values())
+        assert record["verdict"] in ("unknown", "no evidence")  # so few items prove nothing
+        assert all(0 <= arm["value"] <= 1 for arm in record["arms"].values())
 
 
 def test_a_class_of_one_item_is_refused(tmp_path: Path) -> None:
@@ -44,12 +44,12 @@ def test_a_class_of_one_item_is_refused(tmp_path: Path) -> None:
 def test_a_rate_far_too_high_is_said_and_never_a_model_of_nan(
     strategy: str, pictures: Path, tmp_path: Path
 ) -> None:
-    made = fit(
+    record = fit(
         pictures, tmp_path / "model", strategy, learning_rate=1e35, scratch=False, evidence="none"
     ).to_json()
-    said = [each for each in made["warnings"] if "no longer finite" in each]
-    assert len(said) == 1 and said[0].endswith("Give a lower --learning-rate.")
-    assert f"The training of {strategy} ended after" in said[0]
+    messages = [each for each in record["warnings"] if "no longer finite" in each]
+    assert len(messages) == 1 and messages[0].endswith("Give a lower --learning-rate.")
+    assert f"The training of {strategy} ended after" in messages[0]
     state = read(tmp_path / "model" / "model.safetensors").state
     assert all(np.isfinite(tensor.numpy()).all() for tensor in state.values())
     assert "NaN" not in (tmp_path / "model" / "evidence.json").read_text()
@@ -77,7 +77,7 @@ def test_a_rate_far_too_high_is_said_and_never_a_model_of_nan(
 def test_settings_that_no_run_can_have_are_one_sentence(
     chosen: dict[str, Any], pictures: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(hs.HeadstartError, match=next(iter(chosen))) as found:
+    with pytest.raises(hs.HeadstartError, match=next(iter(chosen))) as error:
         fit(pictures, tmp_path / "model", **chosen)
-    assert "Give" in str(found.value)
+    assert "Give" in str(error.value)
     assert list(tmp_path.iterdir()) in ([pictures], [pictures, tmp_path / "cache"])

@@ -132,9 +132,9 @@ def github(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     packed(archives / "HEAD.zip", FILES, f"re-po-{COMMIT}", COMMIT)
     changed = {**FILES, "models/sizes.json": '{"width": 3}'}
     packed(archives / "feature" / "x.zip", changed, "re-po-feature-x")
-    with serving(here / "served") as found:
-        monkeypatch.setenv("HEADSTART_GITHUB", found.address)
-        yield found
+    with serving(here / "served") as address:
+        monkeypatch.setenv("HEADSTART_GITHUB", address.address)
+        yield address
 
 
 def load(entry: str = "small", options: str = "trust=true", where: str = "./repo") -> Backbone:
@@ -146,8 +146,8 @@ def rows(backbone: Backbone) -> torch.Tensor:
     """Features of a fixed batch."""
     batch = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        found: torch.Tensor = Model.of(backbone, nn.Identity()).eval()(batch)
-    return found
+        result: torch.Tensor = Model.of(backbone, nn.Identity()).eval()(batch)
+    return result
 
 
 def ran(here: Path) -> bool:
@@ -197,8 +197,10 @@ def test_repositories_are_trusted_by_name_where_they_come_from(
     with pytest.raises(HeadstartError, match="is not trusted"):
         load(options="")
     assert not ran(here)
-    found = load(options="", where="own.er/re-po")
-    assert os.environ[TRUST] == found.architecture.options["sha256"]  # for what proves the model
+    loaded_backbone = load(options="", where="own.er/re-po")
+    assert (
+        os.environ[TRUST] == loaded_backbone.architecture.options["sha256"]
+    )  # for what proves the model
 
 
 def test_the_flag_trusts_a_repository_by_name(here: Path, github: Served) -> None:
@@ -249,12 +251,12 @@ def test_code_opens_no_connection_offline(
 ) -> None:
     monkeypatch.setenv("ASK", f"{github}/own.er/re-po/archive/HEAD.zip")
     load("asks_the_network")
-    asked = len(github.asked)
-    assert asked == 2  # entry points without a switch are called twice
+    count = len(github.asked)
+    assert count == 2  # entry points without a switch are called twice
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(HeadstartError, match=r"failed \(.*forbidden.*\)\. HF_HUB_OFFLINE forbids"):
         load("asks_the_network")
-    assert len(github.asked) == asked
+    assert len(github.asked) == count
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     load("asks_the_network")
 
@@ -337,8 +339,8 @@ def test_weights_that_are_always_loaded_count_as_pretrained() -> None:
     bare = [catalog.load_backbone(first.architecture) for _ in range(2)]
     assert not bare[0].origin.pretrained
     assert len({first.origin.weights_hash, *(each.origin.weights_hash for each in bare)}) == 3
-    drawn = load("small")
-    assert not drawn.origin.pretrained and drawn.head is None
+    loaded_backbone = load("small")
+    assert not loaded_backbone.origin.pretrained and loaded_backbone.head is None
     with pytest.raises(HeadstartError, match="gives random weights, whatever pretrained says"):
         load("small", "trust=true&pretrained=true")
 
@@ -496,8 +498,8 @@ def test_cards_list_entry_points_without_running_them(here: Path, github: Served
     load(where="own.er/re-po")
     load(where="own.er/re-po:feature/x")
     ran(here)
-    found = {card.reference for card in hub.cards("own.er*/loads")}
-    assert found == {"torchhub:own.er/re-po/loads", "torchhub:own.er/re-po:feature/x/loads"}
+    result = {card.reference for card in hub.cards("own.er*/loads")}
+    assert result == {"torchhub:own.er/re-po/loads", "torchhub:own.er/re-po:feature/x/loads"}
     assert not ran(here)
     (here / "repo" / "hubconf.py").write_text("def (")
     assert list(hub.cards("./repo/*")) == []

@@ -85,8 +85,8 @@ def test_stages_and_head_equal_torchvisions_network(
         expected = network(batch)
     assert torch.allclose(outputs(backbone, batch), expected, atol=1e-5, rtol=1e-4)
     body = Model.of(backbone, nn.Identity()).backbone_state().keys()
-    left = {key for key in network.state_dict() if key not in body}
-    assert {key.rpartition(".")[0] for key in left if "ux" not in key} == {backbone.head_name}
+    remaining = {key for key in network.state_dict() if key not in body}
+    assert {key.rpartition(".")[0] for key in remaining if "ux" not in key} == {backbone.head_name}
 
 
 def test_squeezenet_gives_what_its_classifier_reads() -> None:

@@ -37,8 +37,8 @@ def test_cards_tell_all_without_a_network(no_network: None, torch_home: Path) ->
     assert (swag.licence, swag.input, swag.year) == ("CC-BY-NC-4.0", "3x384x384", 2022)
     assert swag.trained_on == "Instagram-3.6B, then ImageNet-1k"
     assert all(card.year and card.parameters for card in cards.values())
-    found = {card.reference for card in cards.values() if card.accuracy is None}
-    assert "torchvision:fcos_resnet50_fpn" in found and len(found) < 20  # which find boxes
+    result = {card.reference for card in cards.values() if card.accuracy is None}
+    assert "torchvision:fcos_resnet50_fpn" in result and len(result) < 20  # which find boxes
     ssd = cards["torchvision:ssdlite320_mobilenet_v3_large"]
     assert (ssd.input, ssd.trained_on, ssd.year) == ("3x320x320", "COCO", 2019)
     assert not [reference for reference in cards if "FEATURES" in reference]

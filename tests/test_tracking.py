@@ -81,13 +81,13 @@ def tracked(progress: tiny.Recording | None = None) -> tuple[Tracked, Kept]:
 
 
 def test_a_training_is_followed_row_by_row_as_it_goes() -> None:
-    seen: list[int] = []
+    calls: list[int] = []
     keeper = Kept(Run(Path("/models/birds"), {}, offline=True))
-    progress = tiny.Recording(lambda step: seen.append(len(keeper.rows)))
+    progress = tiny.Recording(lambda step: calls.append(len(keeper.rows)))
     follower = Tracked(progress, "kept", lambda: keeper)
     _, record = tiny.run(tiny.SessionOptions(progress=follower))
     assert [step for _, step, _ in keeper.rows] == [int(row["steps"]) for row in record.history]
-    assert seen[0] == 1 and seen[-1] == len(record.history) - 1
+    assert calls[0] == 1 and calls[-1] == len(record.history) - 1
     name, _, first = keeper.rows[0]
     assert name == "tiny" and "loss" not in first and first["score"] == record.history[0]["score"]
     assert keeper.rows[-1][2]["loss"] == record.history[-1]["loss"]
@@ -118,32 +118,32 @@ def test_trainings_of_one_label_are_told_apart() -> None:
 
 
 def test_one_failure_is_one_warning_and_ends_the_following() -> None:
-    told = tiny.Recording()
-    follower, keeper = tracked(told)
+    progress = tiny.Recording()
+    follower, keeper = tracked(progress)
     keeper.broken = True
     for _ in range(3):
         follower.row("tiny", ROW)
     follower.result(lambda: RESULT)
     follower.end(failed=False)
-    assert told.warned == ["kept can't track this run: the server is gone. It goes on without."]
+    assert progress.warned == ["kept can't track this run: the server is gone. It goes on without."]
     assert keeper.results == [] and keeper.ended == []
 
 
 def test_a_tracker_that_can_not_begin_is_a_warning() -> None:
-    told = tiny.Recording()
+    progress = tiny.Recording()
 
     def begin() -> Tracker:
         raise HeadstartError("http://there is a server, and this run is offline")
 
-    follower = Tracked(told, "mlflow", begin)
+    follower = Tracked(progress, "mlflow", begin)
     follower.row("tiny", ROW)
-    assert len(told.warned) == 1 and "is offline" in told.warned[0]
+    assert len(progress.warned) == 1 and "is offline" in progress.warned[0]
 
 
 def test_a_result_as_numbers_and_words() -> None:
-    found = numbers_of(RESULT)
-    assert found["arms/chosen/value"] == 0.9 and found["gain/low"] == -0.1
-    assert "arms/chosen/note" not in found
+    result = numbers_of(RESULT)
+    assert result["arms/chosen/value"] == 0.9 and result["gain/low"] == -0.1
+    assert "arms/chosen/note" not in result
     assert words_of(RESULT)["verdict"] == "no evidence"
     assert words_of(RESULT)["artifact"] == "/models/birds"
     assert numbers_of(RESULT | {"gain": None}).keys() == {
@@ -179,12 +179,12 @@ def test_fit_tells_what_was_asked_and_what_came_of_it(
 
 
 def test_what_comes_of_a_run_does_not_depend_on_the_tracker(kept: list[Kept]) -> None:
-    asked = hs.Settings(epochs=3, track="mlflow")
-    with tracking.follow(asked, Silent(), Path("out"), {}) as run:
+    settings = hs.Settings(epochs=3, track="mlflow")
+    with tracking.follow(settings, Silent(), Path("out"), {}) as run:
         assert run.settings == hs.Settings(epochs=3)
     options.demand_plan_alone(hs.Settings(track="mlflow"), None, None)
     with pytest.raises(HeadstartError, match="A plan says"):
-        options.demand_plan_alone(asked, None, None)
+        options.demand_plan_alone(settings, None, None)
 
 
 @pytest.mark.slow
@@ -254,9 +254,9 @@ def test_mlflow_keeps_a_run_in_its_database(
     monkeypatch.chdir(tmp_path)  # its default is a database in the current folder
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
-    told = tiny.Recording()
-    follow_once("mlflow", tmp_path / "birds", told)
-    assert told.warned == [] and len(told.said) == 1
+    progress = tiny.Recording()
+    follow_once("mlflow", tmp_path / "birds", progress)
+    assert progress.warned == [] and len(progress.said) == 1
     assert (tmp_path / "mlflow.db").is_file()
 
     from mlflow import MlflowClient
@@ -274,16 +274,16 @@ def test_mlflow_keeps_a_run_in_its_database(
     assert [(point.step, point.value) for point in curve] == [(0, 0.5), (3, 0.5)]
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    follow_once("mlflow", tmp_path / "birds", told)
-    assert len(told.warned) == 1 and "this run is offline" in told.warned[0]
+    follow_once("mlflow", tmp_path / "birds", progress)
+    assert len(progress.warned) == 1 and "this run is offline" in progress.warned[0]
 
 
 def test_tensorboard_keeps_a_run_in_files(tmp_path: Path) -> None:
-    told = tiny.Recording()
-    follow_once("tensorboard", tmp_path / "birds", told)
-    assert told.warned == []
+    progress = tiny.Recording()
+    follow_once("tensorboard", tmp_path / "birds", progress)
+    assert progress.warned == []
     (folder,) = (tmp_path / "runs").iterdir()
-    assert folder.name.startswith("birds-") and str(folder) in told.said[0]
+    assert folder.name.startswith("birds-") and str(folder) in progress.said[0]
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -291,17 +291,17 @@ def test_tensorboard_keeps_a_run_in_files(tmp_path: Path) -> None:
     assert [(e.step, e.value) for e in events.Scalars("lp-ft/score")] == [(0, 0.5), (3, 0.5)]
     assert [e.step for e in events.Scalars("lp-ft/loss")] == [3]
     assert events.Scalars("gain/high")[0].value == pytest.approx(0.3)
-    (asked,), (result,) = (events.Tensors(f"{name}/text_summary") for name in ("asked", "result"))
-    assert b"| data | birds/ |" in asked.tensor_proto.string_val[0]
+    (request,), (result,) = (events.Tensors(f"{name}/text_summary") for name in ("asked", "result"))
+    assert b"| data | birds/ |" in request.tensor_proto.string_val[0]
     assert b"| verdict | no evidence |" in result.tensor_proto.string_val[0]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("wandb") is None, reason="needs wandb, which is large")
 def test_wandb_keeps_a_run_in_files_while_offline(tmp_path: Path) -> None:
-    told = tiny.Recording()
-    follow_once("wandb", tmp_path / "birds", told)
-    assert told.warned == []
+    progress = tiny.Recording()
+    follow_once("wandb", tmp_path / "birds", progress)
+    assert progress.warned == []
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     (log,) = folder.glob("run-*.wandb")
     content = log.read_bytes()
@@ -323,6 +323,6 @@ def test_a_run_is_followed_by_mlflow_from_the_command_line(
 
     client = MlflowClient(f"sqlite:///{tmp_path}/runs.db")
     (run,) = client.search_runs(["1"])
-    found = json.loads(done.stdout)["arms"]["chosen"]["value"]
-    assert run.data.metrics["arms/chosen/value"] == pytest.approx(found)
+    value = json.loads(done.stdout)["arms"]["chosen"]["value"]
+    assert run.data.metrics["arms/chosen/value"] == pytest.approx(value)
     assert "scratch/score" in run.data.metrics

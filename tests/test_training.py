@@ -43,28 +43,28 @@ def test_the_best_row_is_kept() -> None:
     session, splits = tiny.session(), tiny.splits()
     model = tiny.model()
     strategy = catalog.strategy("full-fine-tuning")
-    made = train(model, TASK, strategy, splits, tiny.recipe(8, rate=0.1), session)
-    assert made.best == max(range(len(made.history)), key=made.selection_key)
-    assert len(made.history) == made.epochs + 1 == 9
+    training = train(model, TASK, strategy, splits, tiny.recipe(8, rate=0.1), session)
+    assert training.best == max(range(len(training.history)), key=training.selection_key)
+    assert len(training.history) == training.epochs + 1 == 9
     outputs = predict(model, splits.validation, session.accelerator)
     scores = TASK.scores(outputs, splits.validation.targets)
     losses = TASK.losses(outputs, splits.validation.targets)
-    assert (scores.mean(), -losses.mean()) == pytest.approx(made.selection_key(made.best))
+    assert (scores.mean(), -losses.mean()) == pytest.approx(training.selection_key(training.best))
 
 
 def test_training_that_only_spoils_stops_early_and_keeps_the_start() -> None:
-    given = tiny.splits()
-    wrong = tiny.TensorFeed(given.validation.inputs, (given.validation.targets + 1) % 3)  # type: ignore[attr-defined] # a TensorFeed
+    splits = tiny.splits()
+    wrong = tiny.TensorFeed(splits.validation.inputs, (splits.validation.targets + 1) % 3)  # type: ignore[attr-defined] # a TensorFeed
     model = tiny.model()
-    seen: list[dict[str, torch.Tensor]] = []
+    calls: list[dict[str, torch.Tensor]] = []
     with torch.no_grad():
         model.head.bias.copy_(torch.tensor([0.0, 0.0, 0.01]))  # type: ignore[operator] # a Linear
-    seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    calls.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     strategy = catalog.strategy("last-stages")
     recipe = tiny.recipe(30, patience=3)
-    made = train(model, TASK, strategy, Splits(given.train, wrong), recipe, tiny.session())
-    assert (made.best, made.epochs, made.finished, made.cut) == (0, 3, True, False)
-    assert all(torch.equal(seen[0][name], tensor) for name, tensor in model.state_dict().items())
+    training = train(model, TASK, strategy, Splits(splits.train, wrong), recipe, tiny.session())
+    assert (training.best, training.epochs, training.finished, training.cut) == (0, 3, True, False)
+    assert all(torch.equal(calls[0][name], tensor) for name, tensor in model.state_dict().items())
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 4, 5])
@@ -78,11 +78,11 @@ def test_a_budget_ends_the_run_after_the_step_in_which_it_is_over(
         now[0] += 1.0
 
     progress = tiny.Recording(a_second_later)
-    model, made = tiny.run(tiny.SessionOptions(Budget(float(seconds)), progress))
-    assert made.steps == progress.steps == max(1, seconds)
-    assert made.cut and made.finished
-    assert made.seconds == max(1, seconds)
-    assert len(made.history) == made.epochs + 1
+    model, result = tiny.run(tiny.SessionOptions(Budget(float(seconds)), progress))
+    assert result.steps == progress.steps == max(1, seconds)
+    assert result.cut and result.finished
+    assert result.seconds == max(1, seconds)
+    assert len(result.history) == result.epochs + 1
     assert not model.training
 
 
@@ -95,8 +95,8 @@ def test_a_short_budget_shortens_the_warm_up_too() -> None:
 
 
 def test_without_a_budget_no_run_is_cut() -> None:
-    made = tiny.run()[1]
-    assert (made.cut, made.steps) == (False, EPOCHS * STEPS)
+    outputs = tiny.run()[1]
+    assert (outputs.cut, outputs.steps) == (False, EPOCHS * STEPS)
 
 
 @final
@@ -135,8 +135,8 @@ class Tight(Task):
         return TASK.decode(outputs, labels)
 
 
-def tight_run(task: Task, told: tiny.SessionOptions | None = None) -> Model:
-    session = tiny.session(options=told)
+def tight_run(task: Task, progress: tiny.SessionOptions | None = None) -> Model:
+    session = tiny.session(options=progress)
     model = tiny.model("seeded:vit?width=2")  # no BatchNorm, so that parts add up to the whole
     strategy = catalog.strategy("full-fine-tuning")
     train(model, task, strategy, tiny.splits(), tiny.recipe(2, rate=1e-3), session)
@@ -188,7 +188,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 
 
 def test_class_weights_move_the_loss() -> None:
-    made = []
+    instances = []
     for task in (TASK, catalog.task("image-classification", weights=(9.0, 1.0, 1.0))):
         model, session = tiny.model(), tiny.session()
         feed = tiny.feed(24, seed=1, noise=3.0)
@@ -201,17 +201,17 @@ def test_class_weights_move_the_loss() -> None:
             session,
         )
         outputs = predict(model, feed, session.accelerator)
-        made.append((trained.history[1]["loss"], (outputs.argmax(1) == 0).mean()))
-    assert made[0][0] != made[1][0]
-    assert made[1][1] > made[0][1]
+        instances.append((trained.history[1]["loss"], (outputs.argmax(1) == 0).mean()))
+    assert instances[0][0] != instances[1][0]
+    assert instances[1][1] > instances[0][1]
 
 
 def test_a_last_batch_of_one_item_is_left_out() -> None:
-    made = train(
+    training = train(
         *(tiny.model(), TASK, catalog.strategy("full-fine-tuning")),
         *(tiny.splits(train=9), tiny.recipe(2), tiny.session()),
     )
-    assert made.steps == 2
+    assert training.steps == 2
 
 
 @final
@@ -266,14 +266,14 @@ def test_items_of_unlike_length_are_answered_in_their_order() -> None:
 
 @pytest.mark.parametrize("room", [8, 3, 1])
 def test_items_of_unlike_length_are_split_where_memory_is_short(room: int) -> None:
-    made = []
+    instances = []
     for task in (TASK, Tight(room)):
         model, feed, session = reader(), Sentences(range(1, 17)), tiny.session()
         strategy = catalog.strategy("full-fine-tuning")
         train(model, task, strategy, Splits(feed, feed), tiny.recipe(2, rate=1e-3), session)
-        made.append(model.state_dict())
-    for name, tensor in made[0].items():
-        torch.testing.assert_close(tensor, made[1][name], rtol=1e-4, atol=1e-5)
+        instances.append(model.state_dict())
+    for name, tensor in instances[0].items():
+        torch.testing.assert_close(tensor, instances[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> None:
@@ -293,13 +293,13 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
     def raw(split: str) -> RawLoader:
         return RawLoader(dataset.split(split), dataset.targets(split), reader, augmented=False)
 
-    made = []
+    instances = []
     for feeds in (raw, stored):
         model = Model.of(tiny.backbone(), TASK.head(backbone.feature_dim, dataset.labels))
         splits = Splits(feeds("train"), feeds("validation"))
         recipe = tiny.recipe(EPOCHS, rate=1e-3)
-        made.append((model, train(model, TASK, strategy, splits, recipe, tiny.session())))
-    (whole, one), (suffix, two) = made
+        instances.append((model, train(model, TASK, strategy, splits, recipe, tiny.session())))
+    (whole, one), (suffix, two) = instances
     assert [row["score"] for row in one.history] == [row["score"] for row in two.history]
     assert one.best == two.best
     losses = [[row["loss"] for row in each.history] for each in (one, two)]

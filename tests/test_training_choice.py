@@ -18,12 +18,14 @@ def _kept(rows: list[np.ndarray], latest: bool) -> int:
     return training.best
 
 
-@pytest.mark.parametrize(("latest", "kept"), [(False, 2), (True, 5)])
-def test_of_few_items_the_latest_epoch_counts_where_a_task_says_so(latest: bool, kept: int) -> None:
+@pytest.mark.parametrize(("latest", "remaining"), [(False, 2), (True, 5)])
+def test_of_few_items_the_latest_epoch_counts_where_a_task_says_so(
+    latest: bool, remaining: int
+) -> None:
     noise = np.random.default_rng(0).normal(0, 0.2, (6, 9))
     means = np.array([0.2, 0.5, 0.66, 0.6, 0.58, 0.6])
     rows = list(means[:, None] + noise - noise.mean(axis=1, keepdims=True))
-    assert _kept(rows, latest) == kept
+    assert _kept(rows, latest) == remaining
 
 
 def test_of_many_items_an_epoch_that_is_clearly_better_counts() -> None:

@@ -204,8 +204,8 @@ def test_what_spoils_transcripts_is_left_out(tmp_path: Path) -> None:
     rows = [(f"{n:02}.wav", text) for n, text in enumerate(texts)]
     table(tmp_path / "metadata.csv", [("file", "text"), *rows])
     own = opened(tmp_path)
-    kept = {item.label for item in own.items}
-    assert kept == {*texts[3:]}
+    remaining = {item.label for item in own.items}
+    assert remaining == {*texts[3:]}
     report = str(own.report)
     assert "its text has no word" in report
     assert "its text is not in the script of the others" in report
@@ -223,11 +223,11 @@ def test_the_nearest_item_is_that_of_the_nearest_numbers() -> None:
 def test_spoken_error_rates_pass_over_case_and_punctuation() -> None:
     from headstart.contracts.sequences import encoded
 
-    wanted, answers = encoded(["Hello, world!", "It's ten."]), encoded(["hello world", "its TEN"])
-    rates = {n: catalog.metric_named(n).of(answers, wanted) for n in ("wer", "spoken-wer")}
+    expected, answers = encoded(["Hello, world!", "It's ten."]), encoded(["hello world", "its TEN"])
+    rates = {n: catalog.metric_named(n).of(answers, expected) for n in ("wer", "spoken-wer")}
     assert rates == {"wer": pytest.approx(1.0), "spoken-wer": pytest.approx(0.25)}
-    assert catalog.metric_named("spoken-cer").of(answers, wanted) == pytest.approx(1 / 19)
-    assert "lower case" in catalog.metric_named("spoken-wer").signature(wanted)
+    assert catalog.metric_named("spoken-cer").of(answers, expected) == pytest.approx(1 / 19)
+    assert "lower case" in catalog.metric_named("spoken-wer").signature(expected)
 
 
 def test_a_column_that_is_no_text_is_asked_about(tmp_path: Path) -> None:

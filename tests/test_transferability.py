@@ -44,9 +44,9 @@ def close(first: dict[str, float | None], second: dict[str, float | None]) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_score_is_a_number_where_it_is_defined(kind: str) -> None:
-    found = scored(drawn(0, kind))
-    assert set(found) == set(SCORES)
-    assert all(value is not None and np.isfinite(value) for value in found.values())
+    scores = scored(drawn(0, kind))
+    assert set(scores) == set(SCORES)
+    assert all(value is not None and np.isfinite(value) for value in scores.values())
 
 
 @pytest.mark.parametrize(
@@ -119,28 +119,28 @@ def test_noise_of_many_dimensions_never_outranks_an_informative_source(seed: int
     noise = rng.normal(size=(100, 2048))
     means = 0.15 * rng.normal(size=(5, 512))
     informative = rng.normal(size=(100, 512)) + means[classes]
-    found = [scored(Sample(part, classes, "classes")) for part in (noise, informative)]
+    results = [scored(Sample(part, classes, "classes")) for part in (noise, informative)]
     for name in ("logme", "ridge", "k-nn"):
-        first, second = (each[name] for each in found)
+        first, second = (each[name] for each in results)
         assert first is not None and second is not None
         assert first < second, name
-    assert combined(found).argmax() == 1
+    assert combined(results).argmax() == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dimensions", [10, 100])
 def test_a_clearer_source_has_higher_scores(kind: str, dimensions: int) -> None:
     rng = np.random.default_rng(7)
-    found = []
+    results = []
     for noise in (4.0, 2.0, 0.5):
         sample = drawn(3, kind, count=60)
         hidden = sample.codes @ rng.normal(size=(sample.codes.shape[1], dimensions))
         features = hidden + noise * rng.normal(size=hidden.shape)
-        found.append(scored(replace(sample, features=features)))
+        results.append(scored(replace(sample, features=features)))
     for name in ("logme", "ridge", "k-nn"):
-        values = [each[name] or 0.0 for each in found]
+        values = [each[name] or 0.0 for each in results]
         assert values == sorted(values), name
-    assert combined(found).argmax() == 2
+    assert combined(results).argmax() == 2
 
 
 @few
@@ -173,37 +173,37 @@ def test_hostile_samples_give_finite_scores(features: np.ndarray, kind: str, see
 def test_features_that_are_all_the_same_score_as_documented(value: float) -> None:
     classes = np.arange(10) % 2
     same = Sample(np.tile([value, value / 3, 0.7 * value], (10, 1)), classes, "classes")
-    found = scored(same)
-    assert {name: found[name] for name in ALL_SAME_MEANS} == pytest.approx(ALL_SAME_MEANS)
+    scores = scored(same)
+    assert {name: scores[name] for name in ALL_SAME_MEANS} == pytest.approx(ALL_SAME_MEANS)
     informative = scored(Sample(classes[:, None] + np.eye(10), classes, "classes"))
     for name in SCORES:
-        worse, better = found[name], informative[name]
+        worse, better = scores[name], informative[name]
         assert worse is not None and better is not None
         assert worse < better, name
 
 
 def test_items_of_one_class_in_one_point_score_best() -> None:
     classes = np.arange(12) % 3
-    found = scored(Sample(np.eye(3)[classes], classes, "classes"))
-    assert found["k-nn"] == found["ridge"] == 1
-    assert found["logme"] is not None and found["logme"] > 3
+    scores = scored(Sample(np.eye(3)[classes], classes, "classes"))
+    assert scores["k-nn"] == scores["ridge"] == 1
+    assert scores["logme"] is not None and scores["logme"] > 3
 
 
 def test_one_item_a_class_is_scored() -> None:
-    found = scored(Sample(np.random.default_rng(0).normal(size=(4, 6)), np.arange(4), "classes"))
-    assert found["k-nn"] == found["ridge"] == 0
-    assert all(value is None or np.isfinite(value) for value in found.values())
+    scores = scored(Sample(np.random.default_rng(0).normal(size=(4, 6)), np.arange(4), "classes"))
+    assert scores["k-nn"] == scores["ridge"] == 0
+    assert all(value is None or np.isfinite(value) for value in scores.values())
 
 
 def test_the_combined_choice_averages_ranks() -> None:
-    found = combined(
+    result = combined(
         [
             {"logme": 0.1, "k-nn": 0.9, "ridge": 0.8},
             {"logme": 0.3, "k-nn": 0.9, "ridge": None},
             {"logme": 0.2, "ridge": 0.7},
         ]
     )
-    assert found.tolist() == pytest.approx([(1 + 2.5 + 3) / 3, (3 + 2.5 + 1) / 3, (2 + 1 + 2) / 3])
+    assert result.tolist() == pytest.approx([(1 + 2.5 + 3) / 3, (3 + 2.5 + 1) / 3, (2 + 1 + 2) / 3])
     assert combined([]).shape == (0,)
     assert combined([{}, {"logme": None}]).tolist() == [1.5, 1.5]
 

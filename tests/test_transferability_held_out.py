@@ -21,8 +21,10 @@ def refitted(sample: Sample, strength: float) -> np.ndarray:
     for left_out in range(len(sample)):
         others = np.arange(len(sample)) != left_out
         middle, level = items[others].mean(axis=0), codes[others].mean(axis=0)
-        seen = items[others] - middle
-        weights = np.linalg.solve(seen.T @ seen + penalty, seen.T @ (codes[others] - level))
+        visited = items[others] - middle
+        weights = np.linalg.solve(
+            visited.T @ visited + penalty, visited.T @ (codes[others] - level)
+        )
         answers.append((items[left_out] - middle) @ weights + level)
     return np.array(answers)
 
@@ -61,8 +63,8 @@ def test_each_number_has_the_strength_that_suits_it() -> None:
 
 def test_without_features_ridge_answers_the_mean_of_the_others() -> None:
     targets = np.array([0, 0, 0, 1])
-    found = ridge(Sample(np.ones((4, 2)), targets, "classes"))
-    assert found == pytest.approx(np.array([[2 / 3, 1 / 3]] * 3 + [[1, 0]]))
+    result = ridge(Sample(np.ones((4, 2)), targets, "classes"))
+    assert result == pytest.approx(np.array([[2 / 3, 1 / 3]] * 3 + [[1, 0]]))
 
 
 def test_neighbours_are_the_nearest_others_by_angle() -> None:
@@ -71,9 +73,9 @@ def test_neighbours_are_the_nearest_others_by_angle() -> None:
     features = np.stack([np.cos(turns), np.sin(turns)], axis=1) * lengths[:, None]
     numbers = np.arange(9.0)[:, None]
     sample = Sample(np.concatenate([features, -features]), np.tile(numbers, (2, 1)), "numbers")
-    found = neighbours(sample, count=1)
+    accuracy = neighbours(sample, count=1)
     codes = sample.codes[:, 0]
-    assert found[:9, 0] == pytest.approx(codes[[1, 0, 1, 4, 3, 4, 7, 6, 7]])
+    assert accuracy[:9, 0] == pytest.approx(codes[[1, 0, 1, 4, 3, 4, 7, 6, 7]])
 
 
 def test_nearer_neighbours_weigh_more() -> None:
@@ -102,9 +104,9 @@ def test_an_item_is_never_its_own_neighbour_but_its_twin_is() -> None:
 def test_items_as_near_as_the_last_neighbour_count_too() -> None:
     features = np.array([[1.0], [1], [1], [1], [-1], [-1], [-1], [-1]])
     targets = np.array([0, 0, 0, 1, 1, 1, 1, 0])
-    found = neighbours(Sample(features, targets, "classes"), count=1)
-    assert found[0] == pytest.approx([2 / 3, 1 / 3])
-    assert found[3] == pytest.approx([1, 0])
+    accuracy = neighbours(Sample(features, targets, "classes"), count=1)
+    assert accuracy[0] == pytest.approx([2 / 3, 1 / 3])
+    assert accuracy[3] == pytest.approx([1, 0])
 
 
 def test_an_item_at_the_mean_is_as_near_to_all_others() -> None:
@@ -140,8 +142,8 @@ def test_a_rare_label_that_is_never_named_is_no_success() -> None:
     rng = np.random.default_rng(3)
     labels = (np.arange(60) < 4)[:, None].astype(np.float32)
     noise = Sample(rng.normal(size=(60, 20)), labels, "label sets")
-    told = Sample(rng.normal(size=(60, 20)) + 3 * labels, labels, "label sets")
+    sample = Sample(rng.normal(size=(60, 20)) + 3 * labels, labels, "label sets")
     for name in ("k-nn", "ridge"):
-        worse, better = SCORES[name](noise), SCORES[name](told)
+        worse, better = SCORES[name](noise), SCORES[name](sample)
         assert worse < 0.1
         assert better > worse + 0.3

@@ -55,12 +55,12 @@ def test_axes_are_the_centred_features_turned(
     sample = Sample(features, np.arange(count), "classes")
     assert sample.centred.mean(axis=0) == pytest.approx(np.zeros(width), abs=1e-12)
     assert (sample.centred**2).sum() == pytest.approx(count)
-    left, lengths = sample.axes
+    axes, lengths = sample.axes
     assert lengths.shape == (min(count - 1, width),)
     assert (np.diff(lengths) <= 0).all()
-    assert left.T @ left == pytest.approx(np.eye(len(lengths)), abs=1e-9)
+    assert axes.T @ axes == pytest.approx(np.eye(len(lengths)), abs=1e-9)
     products = sample.centred @ sample.centred.T
-    turned = left * lengths
+    turned = axes * lengths
     assert turned @ turned.T == pytest.approx(products, abs=1e-9)
 
 
@@ -81,8 +81,8 @@ def test_features_near_the_end_of_the_range_do_not_overflow() -> None:
 
 def test_half_precision_and_given_arrays_are_left_as_they_are() -> None:
     features = (FEATURES * 1000).astype(np.float16)
-    kept = features.copy()
+    copy = features.copy()
     sample = Sample(features, np.arange(8) % 2, "classes")
     assert sample.axes[0].dtype == np.float64
     assert np.isfinite(sample.axes[0]).all()
-    assert (features == kept).all()
+    assert (features == copy).all()

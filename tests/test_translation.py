@@ -117,8 +117,8 @@ def test_mbart_is_taught_as_transformers_does(fifty: bool, tmp_path: Path) -> No
             theirs = network(**fed).logits[0].log_softmax(-1)
             rows = theirs.gather(1, fed["labels"][0][:, None])[:, 0]
             ours = own.writer.likelihoods(own.states([source]), [target])
-        said = rows if fifty else rows[:-1]  # mBART's labels end with the language
-        assert float(ours[0]) == pytest.approx(float(said.mean()), rel=1e-3)
+        labels = rows if fifty else rows[:-1]  # mBART's labels end with the language
+        assert float(ours[0]) == pytest.approx(float(labels.mean()), rel=1e-3)
     starting = own.writer.vocabulary.starting()
     assert code in (starting["decoder_start_token_id"], starting["forced_bos_token_id"])
     assert not any("ru_RU" in text for text, _ in own.writer.candidates(own.states(sources), 1)[0])
@@ -163,15 +163,15 @@ def test_a_folder_of_transformers_answers_as_there(folder: Path) -> None:
     states = own.states(sources)
     with torch.inference_mode():
         theirs = network.get_encoder()(**fed).last_hidden_state
-        kept = fed.attention_mask.bool()
-        torch.testing.assert_close(states["hidden"][kept], theirs[kept], rtol=1e-4, atol=1e-5)
-        wanted = tokenizer(text_target=targets, return_tensors="pt", padding=True).input_ids
-        wanted = wanted.masked_fill(wanted == tokenizer.pad_token_id, -100)
-        logits = network(**fed, labels=wanted).logits
+        mask = fed.attention_mask.bool()
+        torch.testing.assert_close(states["hidden"][mask], theirs[mask], rtol=1e-4, atol=1e-5)
+        expected = tokenizer(text_target=targets, return_tensors="pt", padding=True).input_ids
+        expected = expected.masked_fill(expected == tokenizer.pad_token_id, -100)
+        logits = network(**fed, labels=expected).logits
         each = torch.nn.functional.cross_entropy(
-            logits.transpose(1, 2), wanted, ignore_index=-100, reduction="none"
+            logits.transpose(1, 2), expected, ignore_index=-100, reduction="none"
         )
-        right = -each.sum(1) / (wanted != -100).sum(1)
+        right = -each.sum(1) / (expected != -100).sum(1)
         torch.testing.assert_close(own.writer.likelihoods(states, targets), right)
 
 
@@ -225,8 +225,8 @@ def test_a_parent_opens_in_transformers(parent: Path) -> None:
     assert torch.equal(inputs["input_ids"], fed.input_ids)
     with torch.inference_mode():
         ours = own.model.features(inputs)["hidden"]
-    kept = fed.attention_mask.bool()
-    torch.testing.assert_close(ours[kept], theirs[kept], rtol=1e-4, atol=1e-5)
+    mask = fed.attention_mask.bool()
+    torch.testing.assert_close(ours[mask], theirs[mask], rtol=1e-4, atol=1e-5)
     writer = cast(Writer, own.model.head)
     for text in texts:  # one at a time, as for each its own end
         alone = tokenizer([text], return_tensors="pt")
@@ -296,8 +296,8 @@ def test_a_parent_that_stays_as_it_was_is_said(parent: Path, tmp_path: Path) -> 
     data = table(tmp_path / "pairs.csv", pairs(30, OTHER), "uk")
     settings: Any = {**FAST, "source": "en", "target": "uk", "strategy": "full-fine-tuning"}
     still = hs.fit(data, f"{parent}/", tmp_path / "still", learning_rate=1e-12, **settings)
-    (said,) = (text for text in still.evidence.warnings if "began with" in text)
-    assert f"{parent}/ as it was, and equals zero-shot" in said
+    (message,) = (text for text in still.evidence.warnings if "began with" in text)
+    assert f"{parent}/ as it was, and equals zero-shot" in message
     moved = still.evidence.arms
     assert moved["chosen"].outputs["test"].tolist() == moved["zero-shot"].outputs["test"].tolist()
 

@@ -90,10 +90,10 @@ def test_a_memory_of_other_columns_is_refused(model: Path, tmp_path: Path) -> No
 
 
 def test_evaluating_shows_answers_beside_the_right_ones(model: Path, data: Path) -> None:
-    found = hs.evaluate(model, data)
-    record = found.to_json()["sentences"]
+    values = hs.evaluate(model, data)
+    record = values.to_json()["sentences"]
     assert record["items"] == 8
     assert {row["target"] for row in record["worst"]} <= {target for _, target in ROWS}
-    text = str(found)
+    text = str(values)
     assert "The worst answers:" in text
     assert f"reference  {record['worst'][0]['target']}" in text

@@ -29,9 +29,9 @@ def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(len(targets), 3)).astype(np.float32), targets
 
 
-@given(found=answers())
-def test_the_score_is_the_balanced_accuracy(found: tuple[np.ndarray, np.ndarray]) -> None:
-    outputs, targets = found
+@given(actual=answers())
+def test_the_score_is_the_balanced_accuracy(actual: tuple[np.ndarray, np.ndarray]) -> None:
+    outputs, targets = actual
     hits = outputs.argmax(axis=1) == targets
     classes = np.unique(targets)
     expected = np.mean([hits[targets == each].mean() for each in classes])
@@ -49,8 +49,8 @@ def test_evenly_spread_classes_score_as_without_weights(
     count: int, outputs: tuple[np.ndarray, np.ndarray]
 ) -> None:
     targets = np.tile(np.arange(3), count)
-    drawn = np.random.default_rng(count).normal(size=(len(targets), 3))
-    scores = [task.scores(drawn, targets).mean() for task in (EVEN, BALANCED)]
+    values = np.random.default_rng(count).normal(size=(len(targets), 3))
+    scores = [task.scores(values, targets).mean() for task in (EVEN, BALANCED)]
     assert scores[0] == pytest.approx(scores[1])
 
 
@@ -73,16 +73,16 @@ def test_the_spread_is_that_of_the_estimate() -> None:
         errors.append(scores.std() / 2000**0.5)
     assert np.mean(values) == pytest.approx(0.8, abs=0.005)
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.12)
-    found = bootstrap(BALANCED.scores(np.eye(2)[[0, 1, 1, 1]], np.array([0, 1, 1, 1])))
-    assert (found.value, found.high) == (1.0, 1.0)
+    interval = bootstrap(BALANCED.scores(np.eye(2)[[0, 1, 1, 1]], np.array([0, 1, 1, 1])))
+    assert (interval.value, interval.high) == (1.0, 1.0)
 
 
 def test_each_class_and_group_keeps_its_own_accuracy() -> None:
     targets = np.array([0, 0, 1, 1, 1, 1, 1, 1])
     outputs = np.eye(3)[[0, 1, 1, 1, 1, 1, 1, 0]]
-    found = by_class(BALANCED, LABELS, outputs, targets)
-    assert found is not None
-    values = {row["label"]: row["value"] for row in found["rows"]}
+    record = by_class(BALANCED, LABELS, outputs, targets)
+    assert record is not None
+    values = {row["label"]: row["value"] for row in record["rows"]}
     assert values == {"rare": 0.5, "usual": pytest.approx(0.83333), "other": None}
     groups = ["a", "a", "a", "a", "b", "b", "b", "b"]
     rows = by_group(within(BALANCED, outputs, targets, groups), groups)
@@ -92,8 +92,10 @@ def test_each_class_and_group_keeps_its_own_accuracy() -> None:
 def test_a_constant_answer_is_never_handed_over_in_silence() -> None:
     targets = np.array([0, 1, 1, 1])
     same, mixed = np.eye(3)[[1, 1, 1, 1]], np.eye(3)[[0, 1, 1, 1]]
-    (said,) = constant(same, targets, LABELS)
-    assert said.startswith("The model handed over answers 'usual' to each of the 4 held-out items")
+    (message,) = constant(same, targets, LABELS)
+    assert message.startswith(
+        "The model handed over answers 'usual' to each of the 4 held-out items"
+    )
     assert constant(mixed, targets, LABELS) == []
     assert constant(same, np.ones(4, dtype=int), LABELS) == []  # nothing else could be right
 
@@ -101,14 +103,14 @@ def test_a_constant_answer_is_never_handed_over_in_silence() -> None:
 def test_the_same_number_or_set_is_not_answered_in_silence_either() -> None:
     numbers = np.array([[1.0, 5.0], [2.0, 6.0], [3.0, 9.0]])
     drift = np.array([[0.1, 0.3], [0.1001, -0.4], [0.1, 0.2]])  # in standard deviations
-    (said,) = constant(drift, numbers, ("price", "size"), "numbers")
-    assert said.startswith("The model handed over answers the same 'price' to each of the 3")
+    (message,) = constant(drift, numbers, ("price", "size"), "numbers")
+    assert message.startswith("The model handed over answers the same 'price' to each of the 3")
     assert constant(drift + numbers, numbers, ("price", "size"), "numbers") == []
     sets = np.array([[1.0, 0.0], [0.0, 0.0]])
-    (said,) = constant(np.array([[-1.0, -2.0], [-3.0, -4.0]]), sets, ("a", "b"), "label sets")
-    assert "answers no label to each of the 2" in said
-    (said,) = constant(np.array([[1.0, 2.0], [3.0, 4.0]]), sets, ("a", "b"), "label sets")
-    assert "answers 'a', 'b' to each of the 2" in said
+    (message,) = constant(np.array([[-1.0, -2.0], [-3.0, -4.0]]), sets, ("a", "b"), "label sets")
+    assert "answers no label to each of the 2" in message
+    (message,) = constant(np.array([[1.0, 2.0], [3.0, 4.0]]), sets, ("a", "b"), "label sets")
+    assert "answers 'a', 'b' to each of the 2" in message
     assert constant(sets - 0.5, sets, ("a", "b"), "label sets") == []
     assert constant(np.ones((2, 2)), sets[:1].repeat(2, axis=0), ("a", "b"), "label sets") == []
 
@@ -126,24 +128,24 @@ def test_one_in_forty(weights: str, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("\n".join(rows) + "\n")
     settings = hs.Settings(scratch=False, evidence="none", class_weights=weights)
-    made = hs.fit(
+    result = hs.fit(
         table, "seeded:bag", tmp_path / "model", strategy="feature-extraction", settings=settings
     )
-    told = made.to_json()
-    chosen = told["arms"]["chosen"]
-    constant_answer = any("answers 'usual' to each" in each for each in told["warnings"])
+    record = result.to_json()
+    chosen = record["arms"]["chosen"]
+    constant_answer = any("answers 'usual' to each" in each for each in record["warnings"])
     if weights == "none":
-        assert told["metric"] == "accuracy"
-        assert constant_answer == (chosen["value"] == told["arms"]["naive"]["value"])
+        assert record["metric"] == "accuracy"
+        assert constant_answer == (chosen["value"] == record["arms"]["naive"]["value"])
         return
-    assert told["metric"] == "balanced accuracy"
-    assert "chosen and judged by balanced accuracy" in told["protocol"]
-    assert "balanced accuracy" in str(made)
+    assert record["metric"] == "balanced accuracy"
+    assert "chosen and judged by balanced accuracy" in record["protocol"]
+    assert "balanced accuracy" in str(result)
     assert not constant_answer
-    assert chosen["value"] > 0.7 > told["arms"]["naive"]["value"] == 0.5
-    found = hs.evaluate(made.folder, table)
-    assert found.metric == "balanced accuracy"
-    assert found.by_label["rare"]["value"] > 0.5
-    assert found.score.value == pytest.approx(
-        np.mean([row["value"] for row in found.by_label.values()]), abs=1e-4
+    assert chosen["value"] > 0.7 > record["arms"]["naive"]["value"] == 0.5
+    values = hs.evaluate(result.folder, table)
+    assert values.metric == "balanced accuracy"
+    assert values.by_label["rare"]["value"] > 0.5
+    assert values.score.value == pytest.approx(
+        np.mean([row["value"] for row in values.by_label.values()]), abs=1e-4
     )

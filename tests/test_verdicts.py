@@ -37,17 +37,17 @@ def evidence(scratch: Arm | None, chosen: Arm, epoch: int = 10) -> Evidence:
     right=st.integers(0, COUNT),
     steps=st.integers(0, 60),
     better=st.integers(0, COUNT),
-    taken=st.integers(0, 40),
+    answer=st.integers(0, 40),
 )
 def test_a_verdict_needs_a_scratch_arm_that_learned(
-    right: int, steps: int, better: int, taken: int
+    right: int, steps: int, better: int, answer: int
 ) -> None:
-    made = evidence(arm("scratch", right, steps), arm("lp-ft", better, taken))
-    learned = paired(made.arms["scratch"].scores, made.arms["naive"].scores).low > 0
-    assert (made.verdict == "unknown") == (steps < max(10, taken) or not learned)
-    assert (made.doubt == "") == (made.verdict != "unknown")
-    if made.verdict == "helps":
-        assert made.gain is not None and made.gain.low > 0
+    record = evidence(arm("scratch", right, steps), arm("lp-ft", better, answer))
+    learned = paired(record.arms["scratch"].scores, record.arms["naive"].scores).low > 0
+    assert (record.verdict == "unknown") == (steps < max(10, answer) or not learned)
+    assert (record.doubt == "") == (record.verdict != "unknown")
+    if record.verdict == "helps":
+        assert record.gain is not None and record.gain.low > 0
 
 
 @pytest.mark.parametrize(
@@ -62,38 +62,38 @@ def test_a_verdict_needs_a_scratch_arm_that_learned(
 def test_what_is_unknown_is_said_everywhere_and_nowhere_green(
     scratch: Arm | None, why: str, tmp_path: Path
 ) -> None:
-    told: dict[str, Any] = evidence(scratch, arm("lp-ft", 58, 20)).to_json()
-    assert told["verdict"] == "unknown"
-    assert why in told["doubt"]
-    assert json.loads(json.dumps(told)) == told
-    line = headline(told)
+    record: dict[str, Any] = evidence(scratch, arm("lp-ft", 58, 20)).to_json()
+    assert record["verdict"] == "unknown"
+    assert why in record["doubt"]
+    assert json.loads(json.dumps(record)) == record
+    line = headline(record)
     assert line.startswith("Accuracy 0.967: " if scratch is None else "The gain over scratch is ")
     assert why in line and line.endswith(".")
-    assert line in as_text(told)
-    for said in (as_text(told), as_html(told)):
-        assert "helps" not in said and "The gain over scratch is unknown" in said
-    shown = Verdict.of(told)
+    assert line in as_text(record)
+    for message in (as_text(record), as_html(record)):
+        assert "helps" not in message and "The gain over scratch is unknown" in message
+    shown = Verdict.of(record)
     assert shown.mood == "unknown" and line.startswith(shown.title)
     assert "Gain over scratch" not in {tile.title for tile in shown.tiles}
     assert ("headstart prove" in " ".join(shown.sentences)) == (scratch is None)
-    page = write_page(tmp_path, told | {"seed": 0, "versions": {}}, {}).read_text()
+    page = write_page(tmp_path, record | {"seed": 0, "versions": {}}, {}).read_text()
     assert re.search(r'<header class="verdict unknown">', page)
     assert "Transfer helps" not in page
 
 
 def test_a_scratch_arm_that_learned_allows_a_verdict() -> None:
-    told = evidence(arm("scratch", 45, 20), arm("lp-ft", 58, 20)).to_json()
-    assert (told["verdict"], told["doubt"]) == ("helps", "")
-    assert headline(told).startswith("Transfer helps: +21.7 points")
+    record = evidence(arm("scratch", 45, 20), arm("lp-ft", 58, 20)).to_json()
+    assert (record["verdict"], record["doubt"]) == ("helps", "")
+    assert headline(record).startswith("Transfer helps: +21.7 points")
     lost = evidence(arm("scratch", 58, 40), arm("lp-ft", 45, 20))
     assert lost.verdict == "hurts"
 
 
 def test_over_seeds_it_is_the_mean_that_must_beat_the_naive_model() -> None:
-    made = evidence(arm("scratch", 31, 40), arm("lp-ft", 58, 20))
+    record = evidence(arm("scratch", 31, 40), arm("lp-ft", 58, 20))
     strong, weak = arm("scratch", 48).scores, arm("scratch", 31).scores
     better = np.stack([arm("lp-ft", 58).scores] * 3)
-    made.by_seed = {"chosen": better, "scratch": np.stack([strong, strong, strong])}
-    assert made.verdict == "helps"
-    made.by_seed = {"chosen": better, "scratch": np.stack([weak, weak, weak])}
-    assert made.verdict == "unknown"
+    record.by_seed = {"chosen": better, "scratch": np.stack([strong, strong, strong])}
+    assert record.verdict == "helps"
+    record.by_seed = {"chosen": better, "scratch": np.stack([weak, weak, weak])}
+    assert record.verdict == "unknown"

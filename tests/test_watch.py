@@ -35,13 +35,13 @@ def watcher(seed: int = 0, labelled: bool = False) -> Watch:
 
 def events(watch: Watch, *parts: tuple[np.ndarray, ...], right: Any = None) -> list[Event]:
     """What a stream of such parts brings."""
-    found: list[Event] = []
+    results: list[Event] = []
     for features, outputs, _ in parts:
         names = [str(n) for n in range(len(features))]
         rows = (features, outputs, shares(outputs))
-        found += watch.add(names, rows, None if right is None else right[: len(names)])
+        results += watch.add(names, rows, None if right is None else right[: len(names)])
         right = None if right is None else right[len(names) :]
-    return found
+    return results
 
 
 def test_levels_add_up_to_the_false_alarms_that_are_promised() -> None:
@@ -66,10 +66,10 @@ def test_moved_inputs_are_found_within_a_hundred_items_and_a_class_mix_within_tw
     usual = (features[:200], outputs[:200], targets[:200])
     rest = slice(200, None)
     for move, mix, most in ((0.8, slice(0, 3), 100), (0.0, slice(0, 2), 200)):
-        kept = np.isin(targets[rest], (0, 1, 2)[mix])
-        later = tuple(part[rest][kept][:300] for part in (features, outputs, targets))
-        found = events(watcher(), usual, (later[0] + move, later[1], later[2]))
-        first = next(event for event in found if event.is_alarm)
+        mask = np.isin(targets[rest], (0, 1, 2)[mix])
+        later = tuple(part[rest][mask][:300] for part in (features, outputs, targets))
+        alarms = events(watcher(), usual, (later[0] + move, later[1], later[2]))
+        first = next(event for event in alarms if event.is_alarm)
         assert 200 < first.after <= 200 + most
         assert first.shift is not None and first.p <= level(first.window, False)[0]
         assert first.shift.inputs_moved is (move > 0)
@@ -78,17 +78,17 @@ def test_moved_inputs_are_found_within_a_hundred_items_and_a_class_mix_within_tw
 def test_an_alarm_ends_where_all_is_as_before_and_comes_again() -> None:
     moved = blobs(150, 3)
     moved = (moved[0] + 1.5, moved[1], moved[2])
-    found = events(watcher(), blobs(200, 2), moved, blobs(300, 4), moved)
-    assert [event.is_alarm for event in found] == [True, False, True]
-    assert found[1].after > 350
+    alarms = events(watcher(), blobs(200, 2), moved, blobs(300, 4), moved)
+    assert [event.is_alarm for event in alarms] == [True, False, True]
+    assert alarms[1].after > 350
 
 
 def test_errors_that_rise_are_found_though_inputs_are_as_before() -> None:
     right = np.ones(600)
     right[200:][np.random.default_rng(0).random(400) < 0.5] = 0
     right[::7] = np.nan
-    found = events(watcher(labelled=True), blobs(600, 8), right=right)
-    alarms = [event for event in found if event.is_alarm]
+    result = events(watcher(labelled=True), blobs(600, 8), right=right)
+    alarms = [event for event in result if event.is_alarm]
     assert alarms and alarms[0].errors is not None and 200 < alarms[0].after <= 300
     assert not any(e.is_alarm for e in events(watcher(labelled=True), blobs(400, 9)))
 
@@ -122,8 +122,8 @@ def test_a_model_is_watched_from_python_and_the_command_line(fitted: Fitted, gre
     lines = "\n".join(map(str, stream(fitted.pictures, grey)))
     done = run("watch", fitted.folder, "-", "--json", stdin=lines + "\nnot/there.png\n")
     assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["unread"] == 1 and told["events"][0]["alarm"] and told["events"][0]["advice"]
+    record = json.loads(done.stdout)
+    assert record["unread"] == 1 and record["events"][0]["alarm"] and record["events"][0]["advice"]
     calm = run("watch", fitted.folder, fitted.pictures / "ants")
     assert calm.exit_code == 0
 

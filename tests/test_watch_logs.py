@@ -41,8 +41,8 @@ def test_answers_that_predict_wrote_are_watched(fitted: Fitted, log: Path, tmp_p
     lines = table.read_text() + '\n{"path": "torn.png"}\n'
     done = run("watch", fitted.folder, "-", "--json", stdin=lines)
     assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["items"] == 160 and told["unread"] == 1 and told["events"]
+    record = json.loads(done.stdout)
+    assert record["items"] == 160 and record["unread"] == 1 and record["events"]
     assert "The log holds answers and their familiarity" in done.stderr
     rounds = [
         {"probabilities": {name: row[f"probability_{name}"] for name in ("ants", "bees")}}
@@ -56,8 +56,8 @@ def test_a_log_of_features_is_watched_as_inputs_are(fitted: Fitted, grey: Path) 
     items = predictor.find(list(stream(fitted.pictures, grey)))[1]
     rows = ({"id": item.id, "features": own.tolist()} for item, own in _seen(predictor, items))
     logged = hs.watch(fitted.folder, rows)
-    asked = hs.watch(fitted.folder, stream(fitted.pictures, grey))
-    assert [event.after for event in logged.events] == [event.after for event in asked.events]
+    request = hs.watch(fitted.folder, stream(fitted.pictures, grey))
+    assert [event.after for event in logged.events] == [event.after for event in request.events]
 
 
 def _seen(predictor: Any, items: Any) -> Any:
@@ -89,19 +89,19 @@ def test_a_log_of_another_model_is_refused(fitted: Fitted, tmp_path: Path) -> No
 
 
 def test_answers_alone_bring_few_false_alarms_and_show_other_inputs() -> None:
-    alarms = found = 0
+    alarms = result = 0
     for seed in range(6):
         reference = Reference.of(*blobs(300, seed))
-        seen = as_answers(reference, shares(reference.outputs), familiarity=True)
-        assert np.isfinite(seen.features).all() and seen.features.shape == (300, 4)
+        visited = as_answers(reference, shares(reference.outputs), familiarity=True)
+        assert np.isfinite(visited.features).all() and visited.features.shape == (300, 4)
         for strange in (False, True):
             features, outputs, _ = blobs(300, seed + 50)
             features = features[:, ::-1] if strange else features
             usual = Familiarity(reference)(features, outputs)
             chances = np.maximum(shares(outputs), 1e-6)
-            watch = Watch(seen, shares(seen.outputs), ("a", "b", "c"), seed=seed)
+            watch = Watch(visited, shares(visited.outputs), ("a", "b", "c"), seed=seed)
             names = [str(number) for number in range(300)]
             rows = answers_of(chances, usual), np.log(chances), chances
             alarmed = any(event.is_alarm for event in watch.add(names, rows))
-            alarms, found = alarms + (alarmed and not strange), found + (alarmed and strange)
-    assert alarms <= 1 and found == 6
+            alarms, result = alarms + (alarmed and not strange), result + (alarmed and strange)
+    assert alarms <= 1 and result == 6

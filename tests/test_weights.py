@@ -26,19 +26,19 @@ def state() -> dict[str, Tensor]:
     }
 
 
-def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+def same(first: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     """Equal names, types and values."""
-    return left.keys() == right.keys() and all(
-        left[name].dtype == right[name].dtype and torch.equal(left[name], right[name])
-        for name in left
+    return first.keys() == right.keys() and all(
+        first[name].dtype == right[name].dtype and torch.equal(first[name], right[name])
+        for name in first
     )
 
 
 def test_safetensors_come_back_with_their_header(tmp_path: Path) -> None:
     save(state(), tmp_path / "a.safetensors", {"timm": "resnet18"})
-    found = read(tmp_path / "a.safetensors")
-    assert same(found.state, state())
-    assert found.metadata == {"timm": "resnet18"}
+    content = read(tmp_path / "a.safetensors")
+    assert same(content.state, state())
+    assert content.metadata == {"timm": "resnet18"}
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".th", ".bin"])
@@ -169,9 +169,9 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
 
 
 def test_real_weights(shared_data: Path) -> None:
-    found = read(shared_data / "weights" / "mobilenetv2_100.imagenet.safetensors")
-    assert found.metadata["timm"] == "mobilenetv2_100"
-    assert found.state["classifier.weight"].shape == (1001, 1280)
+    content = read(shared_data / "weights" / "mobilenetv2_100.imagenet.safetensors")
+    assert content.metadata["timm"] == "mobilenetv2_100"
+    assert content.state["classifier.weight"].shape == (1001, 1280)
     cifar = read(shared_data / "weights" / "cifar10_resnet20-12fca82f.th").state
     assert not any(name.startswith("module.") for name in cifar)
 

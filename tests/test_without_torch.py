@@ -64,7 +64,7 @@ def heads(width: int) -> dict[str, nn.Module]:
     """A head of every kind for every encoding of targets, fitted to a few rows."""
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (40, width)).astype(np.float32)
-    found: dict[str, nn.Module] = {}
+    values: dict[str, nn.Module] = {}
     for kind, targets in (
         ("classes", rng.integers(0, 3, 40)),
         ("label sets", rng.integers(0, 2, (40, 3)).astype(np.float32)),
@@ -77,8 +77,8 @@ def heads(width: int) -> dict[str, nn.Module]:
             if (
                 fitter.stands_alone() and name != "xgboost"
             ):  # whose trees are kept as scikit-learn's
-                found[f"{name}, {kind}"] = next(iter(fitter.candidates(training)))
-    return found
+                values[f"{name}, {kind}"] = next(iter(fitter.candidates(training)))
+    return values
 
 
 def test_every_head_answers_as_in_torch(tmp_path: Path) -> None:
@@ -91,12 +91,12 @@ def test_every_head_answers_as_in_torch(tmp_path: Path) -> None:
         folder.mkdir()
         model = Model({"only": body}, head.eval(), pool).eval()
         form = form_of(model, 5, inputs, folder)
-        found = form.features(inputs.permute(0, 2, 3, 1).numpy())
+        rows = form.features(inputs.permute(0, 2, 3, 1).numpy())
         with torch.inference_mode():
             expected = model.features(inputs)
             answers = model.head(expected).numpy()
         assert form.width == 5
-        np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+        np.testing.assert_allclose(rows, expected.numpy(), atol=1e-5)
         outputs = form.outputs(expected.numpy())
         np.testing.assert_allclose(outputs, answers, rtol=1e-4, atol=1e-4, err_msg=name)
 
@@ -124,8 +124,8 @@ def test_a_batch_in_pieces_is_answered_as_item_by_item(
         form.features(rows[:6, :, :, :2])
     with ThreadPoolExecutor(4) as pool_of_threads:
         each = list(pool_of_threads.map(form.features, [rows[n:] for n in range(16)]))
-    for start, found in enumerate(each):
-        np.testing.assert_allclose(found, single[start:], atol=1e-6)
+    for start, result in enumerate(each):
+        np.testing.assert_allclose(result, single[start:], atol=1e-6)
     assert form_of(model, 5, torch.rand(4, 3, 9, 9), tmp_path).streams == 1
 
 
@@ -148,13 +148,13 @@ def test_pictures_and_texts_of_any_length_are_answered_as_in_torch(
     for some in (items, items[:1], items[1:]):
         with torch.inference_mode():
             expected = model.features(modality.collate(some, fed)).numpy()
-        found = form.features(modality.arrays(some, fed))
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        rows = form.features(modality.arrays(some, fed))
+        np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_are_there_once(fitted: Fitted) -> None:
-    known = artifact.read(fitted.folder)
-    assert set(known.engine) == engine_form.NAMES | {engine_form.BELONGS}
+    content = artifact.read(fitted.folder)
+    assert set(content.engine) == engine_form.NAMES | {engine_form.BELONGS}
     constants = (fitted.folder / engine_form.FOLDER / engine_form.CONSTANTS).stat().st_size
     assert constants < (fitted.folder / artifact.WEIGHTS).stat().st_size / 10
 
@@ -189,9 +189,9 @@ def modules(*arguments: str | Path, of: str = "headstart") -> set[str]:
 def test_commands_import_what_they_need(fitted: Fitted) -> None:
     picture = sorted((fitted.pictures / "ants").iterdir())[0]
     assert not modules("--help") & (HEAVY | {"numpy", "openvino._pyopenvino"})
-    asked = modules("predict", fitted.folder, picture, "--json")
-    assert "openvino._pyopenvino" in asked
-    assert not asked & HEAVY
+    request = modules("predict", fitted.folder, picture, "--json")
+    assert "openvino._pyopenvino" in request
+    assert not request & HEAVY
     checked = modules(fitted.folder, picture, of="headstart.pipeline.reopening")
     assert "openvino._pyopenvino" in checked
     assert not checked & (HEAVY | {"headstart.cli", "jinja2", "rich", "typer"})
@@ -225,12 +225,12 @@ def test_a_changed_file_is_found(copy: Path) -> None:
 
 
 def test_models_without_the_form_answer_through_torch(copy: Path, fitted: Fitted) -> None:
-    known = artifact.read(copy)
-    content = asdict(known)
+    table = artifact.read(copy)
+    content = asdict(table)
     del content["engine"]  # as earlier versions wrote them
     record.write(copy, content)
     torch_answers(copy, fitted)
-    record.write(copy, asdict(known))
+    record.write(copy, asdict(table))
     (copy / engine_form.FOLDER / engine_form.HEAD).unlink()
     torch_answers(copy, fitted)
 
@@ -249,9 +249,9 @@ def test_a_forged_graph_is_not_run(
 ) -> None:
     path = copy / engine_form.FOLDER / engine_form.BODY
     path.write_bytes(change(path.read_bytes()))
-    known = artifact.read(copy)
-    stated = {**known.engine, **engine_form.hashes({engine_form.BODY: path.read_bytes()})}
-    record.write(copy, asdict(replace(known, engine=stated)))
+    content = artifact.read(copy)
+    stated = {**content.engine, **engine_form.hashes({engine_form.BODY: path.read_bytes()})}
+    record.write(copy, asdict(replace(content, engine=stated)))
     torch_answers(copy, fitted)
 
 
@@ -282,9 +282,9 @@ def test_operations_that_no_saved_model_has_are_refused(
     path = copy / engine_form.FOLDER / engine_form.HEAD
     forged = path.read_bytes().replace(b"<layers>", b"<layers>" + layer(kind, version))
     path.write_bytes(forged)
-    known = artifact.read(copy)
-    stated = {**known.engine, **engine_form.hashes({engine_form.HEAD: forged})}
-    record.write(copy, asdict(replace(known, engine=stated)))
+    content = artifact.read(copy)
+    stated = {**content.engine, **engine_form.hashes({engine_form.HEAD: forged})}
+    record.write(copy, asdict(replace(content, engine=stated)))
     name = f"{version}.{html.unescape(kind)}"
     with pytest.raises(WeightsError, match=re.escape(f"holds the operation '{name}'")) as refused:
         hs.load(copy, device="cpu")
@@ -292,10 +292,10 @@ def test_operations_that_no_saved_model_has_are_refused(
 
 
 def test_a_form_leads_nowhere_else(copy: Path, tmp_path: Path) -> None:
-    known = artifact.read(copy)
+    content = artifact.read(copy)
     (tmp_path / "secret").write_text("secret")
     for name in ("../secret", "../../secret", str(tmp_path / "secret"), "more.xml"):
-        record.write(copy, asdict(replace(known, engine={**known.engine, name: "0" * 64})))
+        record.write(copy, asdict(replace(content, engine={**content.engine, name: "0" * 64})))
         with pytest.raises(WeightsError, match="is no file of a saved model"):
             hs.load(copy)
 
@@ -307,10 +307,10 @@ def test_a_form_leads_nowhere_else(copy: Path, tmp_path: Path) -> None:
 def test_inputs_prepared_as_no_network_wants_them_are_refused(
     copy: Path, entry: dict[str, Any]
 ) -> None:
-    known, contents = artifact.read_whole(copy)
-    forged = replace(known, preprocess={**known.preprocess, **entry})
+    saved_record, contents = artifact.read_whole(copy)
+    forged = replace(saved_record, preprocess={**saved_record.preprocess, **entry})
     belongs = {engine_form.BELONGS: artifact.belonging(forged, contents)}
-    for engine in (known.engine, {**known.engine, **belongs}):
+    for engine in (saved_record.engine, {**saved_record.engine, **belongs}):
         record.write(copy, asdict(replace(forged, engine=engine)))
         with pytest.raises(hs.HeadstartError, match="inputs are prepared"):
             hs.load(copy, device="cpu")
@@ -352,9 +352,9 @@ def test_tensors_have_one_hash_with_torch_and_without(
     if bad is not None and first.is_floating_point() and first.numel() > 0:
         first.view(-1)[0], spoilt = bad, True
     weights.save(state, path, {"format": "pt"})
-    found = arrays.read(path)
-    assert found.digest() == weights.digest(state)
-    assert found.not_finite() == ("t0" if spoilt else None)
+    content = arrays.read(path)
+    assert content.digest() == weights.digest(state)
+    assert content.not_finite() == ("t0" if spoilt else None)
 
 
 def test_a_damaged_file_of_weights_is_refused(tmp_path: Path) -> None:

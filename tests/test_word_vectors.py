@@ -44,8 +44,8 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def of(backbone: Backbone, *texts: str) -> list[list[float]]:
-    found: list[list[float]] = features(backbone, batch(backbone, texts)).tolist()
-    return found
+    values: list[list[float]] = features(backbone, batch(backbone, texts)).tolist()
+    return values
 
 
 def words(backbone: Backbone, text: str) -> list[str]:
@@ -106,9 +106,9 @@ def test_bf16_is_near(pooling: str, many: Path) -> None:
     expected = features(backbone, inputs)
     for stage in backbone.prefix():
         stage.to(torch.bfloat16)
-    found = features(backbone, inputs)
-    assert found.dtype == torch.bfloat16
-    assert (found.float() - expected).norm() < 0.02 * expected.norm()
+    rows = features(backbone, inputs)
+    assert rows.dtype == torch.bfloat16
+    assert (rows.float() - expected).norm() < 0.02 * expected.norm()
 
 
 @every_pooling
@@ -169,8 +169,8 @@ def test_what_the_vocabulary_lacks_is_told(file: Path) -> None:
     backbone = catalog.load_backbone(f"glove:{file}")
     modality = catalog.modality("text").fitted(backbone)
     items = [modality.decode(text, backbone.preprocess) for text in (b"the film", b"odd film")]
-    (told,) = modality.remarks(items, backbone.preprocess)
-    assert told == "25.0 % of the words (1 of 4) are not in the vocabulary."
+    (message,) = modality.remarks(items, backbone.preprocess)
+    assert message == "25.0 % of the words (1 of 4) are not in the vocabulary."
 
 
 # --- references ---
@@ -284,6 +284,6 @@ def test_a_queen_is_the_nearest_to_a_king(shared_data: Path) -> None:
     vectors = vectors / vectors.norm(dim=1, keepdim=True)
     near = vectors @ vectors[names.index("king")]
     assert names[int(near.argsort(descending=True)[1])] == "queen"
-    found = features(backbone, batch(backbone, ["The king and the queen", "日本", "a"]))
-    assert found.isfinite().all()
-    assert found[0].norm() > 0
+    rows = features(backbone, batch(backbone, ["The king and the queen", "日本", "a"]))
+    assert rows.isfinite().all()
+    assert rows[0].norm() > 0

@@ -226,10 +226,10 @@ def test_cards_are_of_files_by_their_usual_names(
         (tmp_path / name).write_bytes(text(THREE, header=False))
     (tmp_path / "word2vec.txt").write_text("7 100\nand so on")
     (tmp_path / "pytorch_model.bin").write_bytes(b"PK\x03\x04")
-    found = {hub: list(catalog.hub(hub).cards("*")) for hub in ("glove", "fasttext", "word2vec")}
-    assert [card.reference for card in found["glove"]] == ["glove:glove.2d.txt"]
-    assert [card.reference for card in found["fasttext"]] == ["fasttext:cc.ru.vec"]
-    names = [(card.reference, card.parameters) for card in found["word2vec"]]
+    values = {hub: list(catalog.hub(hub).cards("*")) for hub in ("glove", "fasttext", "word2vec")}
+    assert [card.reference for card in values["glove"]] == ["glove:glove.2d.txt"]
+    assert [card.reference for card in values["fasttext"]] == ["fasttext:cc.ru.vec"]
+    names = [(card.reference, card.parameters) for card in values["word2vec"]]
     assert names == [("word2vec:GoogleNews.bin", None), ("word2vec:word2vec.txt", 700)]
 
 

@@ -56,17 +56,17 @@ def test_a_new_draft_forgets_the_torn_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("taken", "words"),
+    ("answer", "words"),
     [("headstart.json", "already holds a model"), ("notes.txt", "is not empty")],
 )
-def test_a_taken_place_is_refused_and_left_alone(tmp_path: Path, taken: str, words: str) -> None:
+def test_a_taken_place_is_refused_and_left_alone(tmp_path: Path, answer: str, words: str) -> None:
     out = tmp_path / "birds"
     out.mkdir()
-    (out / taken).write_text("mine")
+    (out / answer).write_text("mine")
     with pytest.raises(HeadstartError, match=words), Workspace(out):
         pass
     assert names(tmp_path) == ["birds"]
-    assert (out / taken).read_text() == "mine"
+    assert (out / answer).read_text() == "mine"
 
 
 def test_a_file_is_no_place(tmp_path: Path) -> None:
@@ -96,14 +96,14 @@ def test_a_model_that_another_run_just_finished_stays(
     """The other run ends between this one's look at the place and its lock."""
     out = tmp_path / "birds"
     late = Workspace(out)
-    made = Path.mkdir
+    mkdir = Path.mkdir
 
     def other_run_ends(self: Path, *given: Any, **named: Any) -> None:
-        monkeypatch.setattr(Path, "mkdir", made)
+        monkeypatch.setattr(Path, "mkdir", mkdir)
         with Workspace(out) as other:
             (other.draft() / "headstart.json").write_text("{}")
             other.publish()
-        made(self, *given, **named)
+        mkdir(self, *given, **named)
 
     monkeypatch.setattr(Path, "mkdir", other_run_ends)
     with pytest.raises(HeadstartError, match="already holds a model"), late:
@@ -229,9 +229,9 @@ def test_a_proof_keeps_checkpoints_of_the_same_data_alone(tmp_path: Path) -> Non
         pass
     out.mkdir()
     (out / "headstart.json").write_text("{}")
-    for data, kept in (("same", 0), ("same", 1), ("other", 0), ("other", 1)):
+    for data, checkpoints in (("same", 0), ("same", 1), ("other", 0), ("other", 1)):
         with Workspace(out, proves=True) as workspace:
             workspace.claim_proof({"data": data})
-            assert len(list(workspace.folder.glob("*.checkpoint"))) == kept
+            assert len(list(workspace.folder.glob("*.checkpoint"))) == checkpoints
             (workspace.folder / "scratch.checkpoint").touch()
     assert names(out) == ["headstart.json"]

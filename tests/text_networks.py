@@ -24,8 +24,8 @@ def batch(backbone: Backbone, texts: Sequence[str]) -> Inputs:
     """Texts as the backbone's own tokenizer cuts them."""
     modality = catalog.modality("text").fitted(backbone)
     items = [modality.decode(text.encode(), backbone.preprocess) for text in texts]
-    made: Inputs = modality.collate(items, backbone.preprocess)
-    return made
+    result: Inputs = modality.collate(items, backbone.preprocess)
+    return result
 
 
 def random_batch(lengths: Sequence[int], tokens: int, more: int = 0, seed: int = 0) -> Inputs:
@@ -42,13 +42,13 @@ def random_batch(lengths: Sequence[int], tokens: int, more: int = 0, seed: int =
 def features(backbone: Backbone, inputs: Inputs) -> Tensor:
     """Pooled features in evaluation mode."""
     with torch.inference_mode():
-        found: Tensor = Model.of(backbone, nn.Identity()).eval()(inputs)
-    return found
+        result: Tensor = Model.of(backbone, nn.Identity()).eval()(inputs)
+    return result
 
 
 def errors_when_converted(backbone: Backbone, tokens: int) -> list[float]:
     """How far every front of the network is off in OpenVINO, on batches of two shapes."""
-    found = []
+    results = []
     stages = list(backbone.prefix())
     for stop in range(1, len(stages) + 1):
         front = nn.Sequential(*stages[:stop]).eval()
@@ -58,8 +58,8 @@ def errors_when_converted(backbone: Backbone, tokens: int) -> list[float]:
             with torch.no_grad():
                 answer = front(inputs)
             expected = answer if isinstance(answer, Tensor) else answer["hidden"]
-            found.append(float(np.abs(engine.run(inputs) - expected.numpy()).max()))
-    return found
+            results.append(float(np.abs(engine.run(inputs) - expected.numpy()).max()))
+    return results
 
 
 def saved(folder: Path, backbone: Backbone, own_files: bool = True) -> Path:

@@ -57,19 +57,19 @@ EPOCHS = 4  # of run()
 def run(options: SessionOptions | None = None, seed: int = 0) -> tuple[Model, Training]:
     """A training in which chance has its say: shuffling and dropout."""
     place = session(seed, options)
-    made = model(dropout=0.3)
+    result = model(dropout=0.3)
     strategy = catalog.strategy("gradual-unfreezing?groups=2")
-    return made, train(made, TASK, strategy, splits(), recipe(EPOCHS), place)
+    return result, train(result, TASK, strategy, splits(), recipe(EPOCHS), place)
 
 
-def without_seconds(made: Training) -> list[dict[str, float]]:
+def without_seconds(value: Training) -> list[dict[str, float]]:
     """A training's history without what differs from run to run."""
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in made.history]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in value.history]
 
 
 def untimed(value: Any) -> Any:
     """The same JSON without what the clock and the place say."""
     if isinstance(value, dict):
-        told = ("seconds", "out", "convergence", "made")  # how fast, when and by which command
-        return {key: untimed(entry) for key, entry in value.items() if key not in told}
+        excluded = ("seconds", "out", "convergence", "made")  # how fast, when and by which command
+        return {key: untimed(entry) for key, entry in value.items() if key not in excluded}
     return [untimed(entry) for entry in value] if isinstance(value, list) else value

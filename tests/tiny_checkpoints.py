@@ -23,13 +23,13 @@ CLASSES = 7
 def network(seed: int, **more: Any) -> nn.Module:
     """A tiny network of timm with random weights and statistics."""
     torch.manual_seed(seed)
-    made: nn.Module = timm.create_model(NAME, num_classes=CLASSES, **more)
-    for module in made.modules():
+    result: nn.Module = timm.create_model(NAME, num_classes=CLASSES, **more)
+    for module in result.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias)
             nn.init.uniform_(module.running_mean, -0.1, 0.1)  # type: ignore[arg-type]
-    return made.eval()
+    return result.eval()
 
 
 SAVED: dict[str, Any] = {"raw": network(1), "averaged": network(2)}
@@ -54,18 +54,18 @@ def recognised(path: Path, options: str = "") -> str:
     """Which network's weights were read, by what they answer, and what was said of it."""
     backbone = load(path, options)
     pooled = {
-        name: made.forward_head(made.forward_features(PICTURES), pre_logits=True)
-        for name, made in SAVED.items()
+        name: result.forward_head(result.forward_features(PICTURES), pre_logits=True)
+        for name, result in SAVED.items()
     }
     body = [n for n, f in pooled.items() if torch.allclose(answers(backbone, False), f, atol=1e-5)]
     assert len(body) == 1, "neither network's answers"
-    said = f"read: the {body[0]} weights"
+    text = f"read: the {body[0]} weights"
     if backbone.head is None:
-        said += ", without a head"
+        text += ", without a head"
     else:
         assert torch.allclose(answers(backbone), SAVED[body[0]](PICTURES), atol=1e-5)
-        said += f" and their head of {CLASSES} classes"
-    return " ".join([f"{said}.", *backbone.notes])
+        text += f" and their head of {CLASSES} classes"
+    return " ".join([f"{text}.", *backbone.notes])
 
 
 def saved(name: str, wrap: trained.Wrap, **more: Any) -> Callable[[Path], Path]:

@@ -38,12 +38,12 @@ class Ended:
     def sentence(self) -> str:
         """The one sentence of a user's mistake."""
         lines = self.stderr.splitlines()
-        told = [line for line in lines if line.startswith("error: ")]
+        messages = [line for line in lines if line.startswith("error: ")]
         assert self.exit_code == 2, self.stderr
-        assert told == lines[-1:], self.stderr
-        assert told[0].endswith((".", "?"))
+        assert messages == lines[-1:], self.stderr
+        assert messages[0].endswith((".", "?"))
         assert "Traceback" not in self.stderr + self.stdout
-        return told[0].removeprefix("error: ")
+        return messages[0].removeprefix("error: ")
 
 
 def run(*arguments: str | Path) -> Ended:

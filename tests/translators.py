@@ -29,22 +29,30 @@ OTHER = {"cat": "кіт", "dog": "пес", "sees": "бачить", "the": "це�
 
 def pairs(count: int, words: dict[str, str] = WORDS, seed: int = 0) -> list[tuple[str, str]]:
     """Different sentences with a placeholder, and each word by word in the other language."""
-    rng, seen = np.random.default_rng(seed), dict[str, str]()
-    while len(seen) < count:
+    rng, entries = np.random.default_rng(seed), dict[str, str]()
+    while len(entries) < count:
         own = [str(rng.choice(list(words))) for _ in range(rng.integers(3, 7))]
         other = [words[word] for word in own]
-        seen[" ".join([*own, "%1"])] = " ".join([*other, "%1"])
-    return list(seen.items())
+        entries[" ".join([*own, "%1"])] = " ".join([*other, "%1"])
+    return list(entries.items())
 
 
-def table(path: Path, rows: Sequence[tuple[str, str]], target: str = "ru", held: int = 8) -> Path:
+def table(
+    path: Path, rows: Sequence[tuple[str, str]], target: str = "ru", container: int = 8
+) -> Path:
     """A CSV of such pairs; the last ones are for test, those before for validation."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("en", target, "split"))
         for place, row in enumerate(rows):
-            left = len(rows) - place
-            split = "test" if left <= held else "validation" if left <= 2 * held else "train"
+            remaining = len(rows) - place
+            split = (
+                "test"
+                if remaining <= container
+                else "validation"
+                if remaining <= 2 * container
+                else "train"
+            )
             writer.writerow((*row, split))
     return path
 

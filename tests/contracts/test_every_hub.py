@@ -186,12 +186,12 @@ def test_its_models_leave_as_other_forms_or_say_why(name: str, tmp_path: Path) -
     hs.fit(data, SMALL[name], tmp_path / "model", strategy="feature-extraction", settings=settings)
     for form in ("onnx", "openvino"):
         try:
-            made = hs.export(tmp_path / "model", form, tmp_path / form, check=data)
+            export_result = hs.export(tmp_path / "model", form, tmp_path / form, check=data)
         except HeadstartError as error:
             assert form == "onnx" and name in ONLY_OPENVINO, error
             assert str(error).count("\n") == 0 and "OpenVINO alone runs" in str(error)
         else:
-            assert made.changed == 0 and made.items == 24
+            assert export_result.changed == 0 and export_result.items == 24
 
 
 # --- seeded ---

@@ -33,12 +33,12 @@ def expected(name: str, kind: str, predictions: np.ndarray, targets: np.ndarray)
     """The value by scikit-learn."""
     labels, sets = np.arange(predictions.shape[1]), predictions > 0.5
     answers = predictions.argmax(axis=1)
-    known = np.eye(len(labels))[targets] if kind == CLASSES else targets
+    one_hot = np.eye(len(labels))[targets] if kind == CLASSES else targets
     binary = kind == CLASSES and len(labels) == 2
-    ranked = (targets, predictions[:, 1]) if binary else (known, predictions)
+    ranked = (targets, predictions[:, 1]) if binary else (one_hot, predictions)
 
     def per_label(loss: Callable[..., float]) -> float:
-        return float(np.mean([loss(known[:, n], predictions[:, n]) for n in labels]))
+        return float(np.mean([loss(one_hot[:, n], predictions[:, n]) for n in labels]))
 
     by_name: dict[str, Callable[[], Any]] = {
         "accuracy": lambda: sk.accuracy_score(targets, answers),
@@ -116,8 +116,8 @@ def test_a_resample_is_worth_what_its_items_are(name: str, kind: str, seed: int)
     count = len(items.targets)
     places = np.random.default_rng(seed).integers(0, count, (4, count))
     weights = np.stack([np.bincount(row, minlength=count) for row in places])
-    found = metric.resamples(items.predictions, items.targets, weights)
-    assert found == pytest.approx([metric.of(*at(items, row)) for row in places], abs=1e-9)
+    values = metric.resamples(items.predictions, items.targets, weights)
+    assert values == pytest.approx([metric.of(*at(items, row)) for row in places], abs=1e-9)
 
 
 @every_case
@@ -163,8 +163,8 @@ def test_the_spread_of_its_scores_is_that_of_its_value(name: str, kind: str) -> 
 def test_an_interval_holds_the_value_and_its_gain_is_paired(name: str, kind: str) -> None:
     metric, items = catalog.metric_named(name), drawn(kind, 5, count=200)
     worse = drawn(kind, 6, count=200).predictions
-    found = Resampling(metric, items.targets)
-    interval = found.interval(items.predictions)
+    result = Resampling(metric, items.targets)
+    interval = result.interval(items.predictions)
     assert metric.bounds[0] <= interval.low <= interval.value <= interval.high <= metric.bounds[1]
     assert interval.value == pytest.approx(metric.of(items.predictions, items.targets))
     scores = metric.scores(items.predictions, items.targets)
@@ -172,11 +172,11 @@ def test_an_interval_holds_the_value_and_its_gain_is_paired(name: str, kind: str
     width = near.high - near.low
     assert interval.low == pytest.approx(near.low, abs=0.4 * width)
     assert interval.high == pytest.approx(near.high, abs=0.4 * width)
-    gain = found.gain(items.predictions, worse)
+    gain = result.gain(items.predictions, worse)
     assert gain.low > 0  # better, whichever way the metric counts
-    back = found.gain(worse, items.predictions)
+    back = result.gain(worse, items.predictions)
     assert (back.value, back.high) == pytest.approx((-gain.value, -gain.low))
-    same = found.gain(items.predictions, items.predictions.copy())
+    same = result.gain(items.predictions, items.predictions.copy())
     assert same.low <= same.value == 0 <= same.high
 
 
@@ -186,10 +186,10 @@ def test_families_of_items_widen_an_interval() -> None:
     copies = Answers(*at(items, twice), items.right[twice])
     widths = []
     for clusters in (None, twice):
-        found = Resampling(metric, copies.targets, draws=Draws(clusters=clusters)).interval(
+        interval = Resampling(metric, copies.targets, draws=Draws(clusters=clusters)).interval(
             copies.predictions
         )
-        widths.append(found.high - found.low)
+        widths.append(interval.high - interval.low)
     alone = Resampling(metric, items.targets).interval(items.predictions)
     assert widths[0] < 0.85 * widths[1]
     assert widths[1] == pytest.approx(alone.high - alone.low, rel=0.2)
@@ -197,8 +197,8 @@ def test_families_of_items_widen_an_interval() -> None:
 
 def test_where_nothing_varies_an_interval_has_room_all_the_same() -> None:
     targets = np.arange(30) % 2
-    found = Resampling(catalog.metric_named("auroc"), targets).interval(np.eye(2)[targets])
-    assert (found.low, found.value, found.high) == pytest.approx((0.9, 1.0, 1.0))
+    interval = Resampling(catalog.metric_named("auroc"), targets).interval(np.eye(2)[targets])
+    assert (interval.low, interval.value, interval.high) == pytest.approx((0.9, 1.0, 1.0))
 
 
 def test_items_that_cannot_tell_are_worth_what_chance_is() -> None:

@@ -104,8 +104,8 @@ def test_counts_strata_and_sentences_fit_the_items(name: str, data: st.DataObjec
     assert doubled == {key: 2 * count for key, count in counts.items()}
     strata = {kind.stratum(item.label) for item in own}
     assert len(strata) in (1, len({item.label for item in own}))
-    said = [kind.heading(names), kind.spread(own, names), *kind.warnings({"train": own}, names)]
-    assert said[0] and all("\n" not in sentence for sentence in said)
+    messages = [kind.heading(names), kind.spread(own, names), *kind.warnings({"train": own}, names)]
+    assert messages[0] and all("\n" not in sentence for sentence in messages)
 
 
 @every_kind_of_cells
@@ -149,10 +149,10 @@ def test_a_table_of_names_sums_over_items(name: str, data: st.DataObject) -> Non
 
 def answer(kind: Targets, row: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """A decoded answer that is right."""
-    said = again(kind, row, names)
+    message = again(kind, row, names)
     if kind.encoding is Encoding.MARKS:
-        return {"labels": said}
-    return {"value": said} if len(names) == 1 else {"values": dict(zip(names, row, strict=True))}
+        return {"labels": message}
+    return {"value": message} if len(names) == 1 else {"values": dict(zip(names, row, strict=True))}
 
 
 @every_kind_of_cells
@@ -169,9 +169,9 @@ def test_task_settings_are_json_that_its_tasks_take(name: str) -> None:
     json.dumps(settings)
     for task in catalog.names("tasks"):
         if catalog.part("tasks", task).kind == name:
-            taken = catalog.task_settings(task, settings)
-            assert taken == settings
-            assert catalog.task(task, **taken).metric
+            settings_taken = catalog.task_settings(task, settings)
+            assert settings_taken == settings
+            assert catalog.task(task, **settings_taken).metric
 
 
 @every_kind_of_cells
