@@ -205,6 +205,11 @@ COMMANDS: Final = {
             place("--work", WORK / "audio"),
         ),
     ),
+    "hearing": Command(
+        "features of sounds a CPU-second, beside librosa with the plain engine",
+        speed.hearing,
+        (count("--rounds", 3, "runs of each, in turn"), place("--work", WORK / "hearing")),
+    ),
     "detection": Command(
         "boxes around raccoons, by training pictures",
         commands.detection,

@@ -82,9 +82,9 @@ def _row(
     each: SoundSet, name: str, references: Sequence[str], folder: Path, work: Path, groups: int
 ) -> Row:
     items = _items(folder)
-    held = sorted({group for _, _, group in items})[: groups or None]
+    held_out = sorted({group for _, _, group in items})[: groups or None]
     right, count, answered = 0, 0, []
-    for group in held:
+    for group in held_out:
         own = [item for item in items if item[2] == group]
         train = _few([item for item in items if item[2] != group], each.labels)
         table = _table(work / f"{each.name}-{group}.csv", train)

@@ -1,8 +1,9 @@
-"""One answer from a cold process: `headstart predict` beside a plain script, in pairs.
+"""One answer from a cold process: `headstart predict` beside a plain script, in turn.
 
-Both open the folder that `fit` wrote, and answer about the same picture or text. What counts is the
-CPU time of the whole process, imports included, and the most memory that it held; wall clocks say
-little on a busy machine.
+All open the folder that `fit` wrote, and answer about the same picture or text: a plain script,
+`predict` by torch, `predict` as it is, and the same from an environment that holds no more than
+headstart-predict needs. What counts is the CPU time of the whole process, imports included, and the
+most memory that it held; wall clocks say little on a busy machine.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import csv
 import json
 import shutil
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,20 +24,25 @@ from benchmarks.registry import ROOT
 EACH: Final = 12  # photos or texts of a class, to fit a head on
 PAIRS: Final = 3
 PLAIN: Final = ROOT / "benchmarks" / "plain_predict.py"
+SCRIPT: Final = "plain script"
 
 
 @dataclass(frozen=True)
 class Cold:
-    """A folder of photos by class, a CSV of texts, weights for both, and a folder to work in."""
+    """A folder of photos by class, a CSV of texts, weights for both, and a folder to work in.
+
+    `answering` is the interpreter of the environment that holds what headstart-predict needs.
+    """
 
     photos: Path
     texts: Path
     weights: Path
     encoder: str
     work: Path
+    answering: Path
 
     def rows(self, pairs: int = PAIRS) -> list[dict[str, Any]]:
-        """A row for pictures and one for texts: medians, and our share of the plain script's."""
+        """A row for pictures and one for texts: medians."""
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         picture = sorted(next(iter(sorted(self.photos.iterdir()))).iterdir())[-1]
@@ -49,14 +56,22 @@ class Cold:
         model = self.work / f"{kind}-model"
         fit = ["fit", str(data), "-b", reference, "-o", str(model), "-s", "feature-extraction"]
         self._spent(["-m", "headstart", *fit, "--no-scratch", "--evidence", "none", "--offline"])
-        ours, plain = [], []
+        by_torch = self.work / f"{kind}-by-torch"
+        shutil.copytree(model, by_torch, ignore=shutil.ignore_patterns("engine"))
+        own = ("-m", "headstart", "predict")
+        commands: dict[str, tuple[Sequence[str], Path, str]] = {
+            SCRIPT: ((str(PLAIN),), model, sys.executable),
+            "headstart, by torch": (own, by_torch, sys.executable),
+            "headstart": (own, model, sys.executable),
+            "headstart-predict": (own, model, str(self.answering)),
+        }
+        measurements: dict[str, list[dict[str, float]]] = {who: [] for who in commands}
         for _ in range(pairs):
-            asked = [str(model), what]
-            plain.append(self._spent([str(PLAIN), *asked]))
-            ours.append(self._spent(["-m", "headstart", "predict", *asked, "--json", "--offline"]))
-        own, theirs = (_median(several) for several in (ours, plain))
-        ratio = round(own["cpu"] / theirs["cpu"], 2)
-        return {"input": kind, "headstart": own, "plain script": theirs, "ratio": ratio}
+            for who, (command, folder, interpreter) in commands.items():
+                ours = [] if who == SCRIPT else ["--json", "--offline"]
+                arguments = [*command, str(folder), what, *ours]
+                measurements[who].append(self._spent(arguments, interpreter))
+        return {"input": kind} | {who: _median(several) for who, several in measurements.items()}
 
     def _few_photos(self) -> Path:
         for folder in sorted(self.photos.iterdir()):
@@ -72,9 +87,12 @@ class Cold:
             csv.writer(file).writerows(rows)
         return self.work / "texts.csv"
 
-    def _spent(self, arguments: Sequence[str]) -> dict[str, float]:
+    def _spent(
+        self, arguments: Sequence[str], interpreter: str = sys.executable
+    ) -> dict[str, float]:
         """What a process takes. Raises RuntimeError where it fails."""
-        return spent(arguments, self.work / "log.txt", HEADSTART_CACHE=self.work / "cache")
+        cache = self.work / "cache"
+        return spent(arguments, self.work / "log.txt", interpreter, HEADSTART_CACHE=cache)
 
 
 def _median(rows: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -82,14 +100,18 @@ def _median(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as a table."""
-    lines = ["| one | who | CPU-seconds | × plain | peak MiB |", "|---|---|--:|--:|--:|"]
+    """The rows as a table; shares are those of the plain script."""
+    lines = [
+        "| one | who | CPU-seconds | × plain | seconds | × plain | peak MiB | × plain |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for row in rows:
-        for who, ratio in (("plain script", 1.0), ("headstart", row["ratio"])):
-            spent = row[who]
-            lines.append(
-                f"| {row['input']} | {who} | {spent['cpu']} | {ratio} | {spent['MiB']:.0f} |"
-            )
+        for who in (name for name in row if name != "input"):
+            cells = [
+                f"{row[who][name]:.{places}f} | {row[who][name] / row[SCRIPT][name]:.2f}"
+                for name, places in (("cpu", 2), ("wall", 2), ("MiB", 0))
+            ]
+            lines.append(f"| {row['input']} | {who} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -115,8 +115,8 @@ def adaptation(args: argparse.Namespace) -> int:
 
     demand(SHARED, "which holds the domains.")
     kinds = dict.fromkeys(pair.kind for pair in PAIRS)
-    wanted = names(",".join(kinds) if args.kinds is None else args.kinds, kinds, "Kind")
-    pairs = [pair for pair in PAIRS if pair.kind in wanted]
+    kinds_chosen = names(",".join(kinds) if args.kinds is None else args.kinds, kinds, "Kind")
+    pairs = [pair for pair in PAIRS if pair.kind in kinds_chosen]
     rows = comparing.run(SHARED, args.work.resolve(), pairs, args.seeds, not args.no_peers)
     print(table.as_markdown(rows))
     return int(bool(table.missed(rows)))
@@ -129,9 +129,9 @@ def several_tasks(args: argparse.Namespace) -> int:
 
     demand(SHARED, "which holds the texts.")
     chosen = args.encoder or f"hf:{encoder()}"
-    found = several.compare(SHARED / "text", chosen, args.work.resolve(), args.limit)
-    print(several.as_markdown(found))
-    return int(several.worse(found))
+    comparison = several.compare(SHARED / "text", chosen, args.work.resolve(), args.limit)
+    print(several.as_markdown(comparison))
+    return int(several.worse(comparison))
 
 
 def audio(args: argparse.Namespace) -> int:

@@ -108,20 +108,20 @@ def paces(raccoons: Raccoons, size: int, epochs: int) -> list[Pace]:
     data = raccoons.data(size)
     transfer = prepare(data, raccoons.backbone, "feature-extraction?head=trained", context)
     experiment, backbone = transfer.experiment, transfer.backbone
-    strategy, found = transfer.strategy.build(), []
+    strategy, rows = transfer.strategy.build(), []
     stored = experiment.splits(backbone, strategy, epochs)
     whole = Splits(experiment.raw("train"), experiment.raw("validation"))
-    for read, splits in (("stored maps", stored), ("whole network", whole)):
+    for inputs, splits in (("stored maps", stored), ("whole network", whole)):
         seed_everything(0)
         model = copy.deepcopy(FrozenModel(backbone, new_head(experiment, backbone)).network)
-        recipe = experiment.recipe(strategy, read, backbone)
-        session = experiment.session(read, experiment.budget.until(1.0))
+        recipe = experiment.recipe(strategy, inputs, backbone)
+        session = experiment.session(inputs, experiment.budget.until(1.0))
         before = time.process_time()
         training = train(model, experiment.task, strategy, splits, recipe, session)
         seconds = (time.process_time() - before) / max(1, training.epochs)
         frozen = unchanged(model, backbone, len(backbone.stages))
-        found.append(Pace(read, seconds, training.history[-1]["score"], frozen))
-    return found
+        rows.append(Pace(inputs, seconds, training.history[-1]["score"], frozen))
+    return rows
 
 
 def compare_paces(raccoons: Raccoons, size: int, epochs: int = PACED) -> None:

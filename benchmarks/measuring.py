@@ -57,19 +57,22 @@ def measure(
 
 
 def spent(
-    arguments: Sequence[str | Path], log: Path, **environment: str | Path
+    arguments: Sequence[str | Path],
+    log: Path,
+    interpreter: str | Path = sys.executable,
+    **environment: str | Path,
 ) -> dict[str, float]:
     """CPU-seconds, seconds and MiB of Python with these arguments, children and imports included.
 
-    The package is compiled as an installer compiles it, and no connection is opened. Raises
-    RuntimeError where it fails.
+    Another `interpreter` has another environment, and the same package. That is compiled as an
+    installer compiles it, and no connection is opened. Raises RuntimeError where it fails.
     """
     compileall.compile_dir(ROOT / "headstart", quiet=1)
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     own = {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
     whole = os.environ | own | {name: str(value) for name, value in environment.items()}
     before = cpu_of_children()
-    run = measure([sys.executable, *arguments], log, ROOT, whole)
+    run = measure([interpreter, *arguments], log, ROOT, whole)
     if run.code:
         raise RuntimeError(f"{' '.join(map(str, arguments))} failed; see {log}")
     return {"cpu": round(cpu_of_children() - before, 2), "wall": run.seconds, "MiB": run.peak}

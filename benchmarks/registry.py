@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,13 @@ class Work:
     like: str = ""  # peers have no shortcut for this one: it costs them that work once more
 
 
+def _answering() -> tuple[str, ...]:
+    """What the distribution that only answers names, for pictures and texts."""
+    file = ROOT / "distributions" / "predict" / "pyproject.toml"
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    return *project["dependencies"], *project["optional-dependencies"]["text"]
+
+
 # One environment serves all peers as long as their pins agree; a peer whose pins clash gets its own
 # entry. torch, torchvision, timm, openvino, pillow and numpy are those that run the benchmark.
 ENVIRONMENTS: Final = {
@@ -50,6 +58,8 @@ ENVIRONMENTS: Final = {
         "transformers",
     ),
     "skada": ("skada==0.6.0",),
+    "predict": _answering(),
+    "librosa": ("librosa", "openvino", "numpy"),
     "litserve": ("litserve", "openvino", "pillow", "numpy"),
     "bentoml": ("bentoml", "openvino", "pillow", "numpy"),
 }

@@ -92,11 +92,11 @@ def work_in(source: str, photos: Path) -> dict[str, float]:
     return {"engine": computed - started, "decoding": time.process_time() - computed}
 
 
-def compare(seen: Seen, ranked: int, extracted: int, out: Path) -> list[dict[str, Any]]:
+def compare(bench: Seen, ranked: int, extracted: int, out: Path) -> list[dict[str, Any]]:
     """Measure, print each row as it is there, and write them as JSON with the machine."""
     from benchmarks.machine import written
 
-    return written(seen.measured(ranked, extracted), as_markdown, out)
+    return written(bench.measured(ranked, extracted), as_markdown, out)
 
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:

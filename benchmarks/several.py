@@ -93,20 +93,23 @@ def compare(texts: Path, encoder: str, work: Path, limit: int) -> dict[str, Any]
     }
 
 
-def as_markdown(found: Mapping[str, Any]) -> str:
+def as_markdown(comparison: Mapping[str, Any]) -> str:
     """The comparison as a table, with the cost below it."""
     lines = ["| task | metric | alone | together |", "|---|---|--:|--:|"]
-    for row in found["rows"]:
+    for row in comparison["rows"]:
         cells = [f"{a['value']:.3f} ({a['low']:.3f} – {a['high']:.3f})" for a in row["arms"]]
         lines.append(f"| {row['task']} | {row['metric']} | {cells[0]} | {cells[1]} |")
     lines.append(
-        f"\n{len(found['rows'])} tasks on {found['items']} texts took {found['all']:.1f} CPU "
-        f"seconds, one {found['one']:.1f}: {found['ratio']:.2f} times."
+        f"\n{len(comparison['rows'])} tasks on {comparison['items']} texts took "
+        f"{comparison['all']:.1f} CPU seconds, one {comparison['one']:.1f}: "
+        f"{comparison['ratio']:.2f} times."
     )
     return "\n".join(lines)
 
 
-def worse(found: Mapping[str, Any]) -> bool:
+def worse(comparison: Mapping[str, Any]) -> bool:
     """Whether a task is below its own interval alone, or all cost more than they may."""
-    below = any(arms[1]["value"] < arms[0]["low"] for arms in (r["arms"] for r in found["rows"]))
-    return below or found["ratio"] > MOST
+    below = any(
+        arms[1]["value"] < arms[0]["low"] for arms in (r["arms"] for r in comparison["rows"])
+    )
+    return below or comparison["ratio"] > MOST

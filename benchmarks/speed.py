@@ -1,10 +1,11 @@
-"""Commands of the benchmarks that measure speed: cold processes, seen sources, workers."""
+"""Commands of the benchmarks that measure speed: cold processes, seen sources, sounds, workers."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from benchmarks.arguments import demand, numbers
+from benchmarks.arguments import RefusedError, demand, numbers
 from benchmarks.commands import SHARED, WEIGHTS
 
 
@@ -21,8 +22,8 @@ def seen_sources(args: argparse.Namespace) -> int:
         f"torchvision:squeezenet1_1@{weights}/squeezenet1_1.imagenet.safetensors",
         f"graph:{weights}/mobilenet_v1_0.25_128_quant.tflite",
     ]
-    seen = Seen(images / "hymenoptera", images / "flowers", sources, args.work.resolve())
-    compare(seen, args.ranked, args.extracted, args.work.resolve().parent / "seen.json")
+    bench = Seen(images / "hymenoptera", images / "flowers", sources, args.work.resolve())
+    compare(bench, args.ranked, args.extracted, args.work.resolve().parent / "seen.json")
     return 0
 
 
@@ -34,9 +35,20 @@ def cold_answers(args: argparse.Namespace) -> int:
     demand(SHARED, "which holds photos, texts and weights.")
     photos, texts = SHARED / "images" / "hymenoptera" / "train", SHARED / "text" / "sst2"
     weights, work = SHARED / "weights" / WEIGHTS, args.work.resolve()
-    cold = Cold(photos, texts / "train.csv", weights, f"hf:{encoder()}", work)
+    answering = _environment("predict")
+    cold = Cold(photos, texts / "train.csv", weights, f"hf:{encoder()}", work, answering)
     compare(cold, args.pairs, work.parent / "cold.json")
     return 0
+
+
+def _environment(name: str) -> Path:
+    """The interpreter of a peers' environment. Raises RefusedError where pip can't make it."""
+    from benchmarks import environments
+
+    try:
+        return environments.make(name)
+    except environments.BrokenEnvironmentError as error:
+        raise RefusedError(str(error)) from None
 
 
 def scale(args: argparse.Namespace) -> int:
@@ -56,3 +68,14 @@ def kills(args: argparse.Namespace) -> int:
     rows = random.over(args.work.resolve(), args.backbone, args.items, args.moments)
     print(random.as_markdown(rows))
     return int(not all(row.equal for row in rows))
+
+
+def hearing(args: argparse.Namespace) -> int:
+    """Extract from sounds beside librosa; 1 where ours is less than three times as fast."""
+    from benchmarks.hearing import TIMES, Sounds, compare
+
+    folder, work = SHARED / "audio" / "fsdd", args.work.resolve()
+    demand(folder, "which holds the sounds.")
+    sounds = Sounds(folder, SHARED / "weights", work, _environment("librosa"))
+    rows = compare(sounds, args.rounds, work.parent / "hearing.json")
+    return int(any(row["ratio"] < TIMES for row in rows))

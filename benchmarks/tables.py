@@ -113,7 +113,7 @@ def _drawn(target: Houses, sources: Sequence[Houses], count: int, draw: int) -> 
     """R² of every way on held-out rows, for one draw of the rows to learn from."""
     modality = catalog.modality("table")
     order = np.random.default_rng(1000 * count + draw).permutation(len(target.rows))
-    learned, held = order[:count], order[count : count + _JUDGED]
+    learned, held_out = order[:count], order[count : count + _JUDGED]
     mapped = [source.as_source(target.name) for source in sources]
     raws = [_raw(modality, target.rows[place]) for place in learned]
     others = [[_raw(modality, row) for row in rows] for rows, _ in mapped]
@@ -129,19 +129,19 @@ def _drawn(target: Houses, sources: Sequence[Houses], count: int, draw: int) -> 
     shape = Shape(Encoding.AMOUNTS, len(columns), 1)
     training = TrainingSet(features(raws), goals, np.ones(count), shape)
     related = [
-        _related(source, features(part), [name in known for name in columns], scale)
-        for source, part, (_, known) in zip(sources, others, mapped, strict=True)
+        _related(source, features(part), [name in mask for name in columns], scale)
+        for source, part, (_, mask) in zip(sources, others, mapped, strict=True)
     ]
-    test = features([_raw(modality, target.rows[place]) for place in held])
-    truth = (target.prices[held] - mean) / scale
+    test = features([_raw(modality, target.rows[place]) for place in held_out])
+    truth = (target.prices[held_out] - mean) / scale
     answers = dict(_answers(training, related, test))
     return {name: _r2(answer, truth) for name, answer in answers.items()}
 
 
-def _related(source: Houses, features: np.ndarray, known: list[bool], unit: float) -> Related:
+def _related(source: Houses, features: np.ndarray, mask: list[bool], unit: float) -> Related:
     spread = float(source.prices.std())
     targets = ((source.prices - source.prices.mean()) / spread).astype(np.float32)[:, None]
-    return Related(source.name, features, targets, np.array(known), (spread / unit,))
+    return Related(source.name, features, targets, np.array(mask), (spread / unit,))
 
 
 def _answers(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+
+from benchmarks.extracting import extraction
 
 REPEATS: Final = 3
 WARM_UP: Final = 256  # texts
@@ -27,16 +27,17 @@ def compare(source: Path, encoder: str, limit: int | None, out: Path) -> dict[st
     from benchmarks.machine import facts
 
     texts = _texts(source)[:limit]
-    peer, ours = _peer(encoder), _ours(encoder)
+    peer, ours = _peer(encoder), extraction(encoder, "text")
+    contents = [text.encode() for text in texts]
     peer(texts[:WARM_UP])
-    ours(texts)  # chooses the engine and converts the network for it
+    ours(contents)  # chooses the engine and converts the network for it
     times: dict[str, list[float]] = {"peer": [], "ours": []}
     for _ in range(REPEATS):
         started = time.perf_counter()
         theirs = peer(texts)
         times["peer"].append(time.perf_counter() - started)
         started = time.perf_counter()
-        own = ours(texts)
+        own = ours(contents)
         times["ours"].append(time.perf_counter() - started)
     cosines = (theirs * own).sum(1) / np.linalg.norm(theirs, axis=1) / np.linalg.norm(own, axis=1)
     rates = {name: len(texts) / statistics.median(seconds) for name, seconds in times.items()}
@@ -74,37 +75,3 @@ def _peer(encoder: str) -> Callable[[list[str]], np.ndarray]:
         return np.asarray(model.encode(texts, show_progress_bar=False))
 
     return encode
-
-
-def _ours(encoder: str) -> Callable[[list[str]], np.ndarray]:
-    import torch
-
-    from headstart import catalog
-    from headstart.data import InlineSource, Item
-    from headstart.data.check import digest
-    from headstart.features.extract import Prefix, extract
-    from headstart.features.reading import Reader
-    from headstart.runtime.progress import Silent
-
-    backbone = catalog.load_backbone(encoder)
-    modality = catalog.modality("text").fitted(backbone)
-    prefix = Prefix(backbone, len(backbone.stages), torch.device("cpu"))
-    place = tempfile.TemporaryDirectory()  # engines stay in one place, stores are made anew
-    os.environ["HEADSTART_CACHE"] = place.name
-
-    def features(texts: list[str]) -> np.ndarray:
-        _forget_features(Path(place.name))
-        items = [
-            Item(str(number), "", None, InlineSource(text.encode()), digest(text.encode()))
-            for number, text in enumerate(texts)
-        ]
-        reader = Reader(modality, backbone.preprocess)
-        return extract(prefix, items, reader, Silent()).features()
-
-    return features
-
-
-def _forget_features(cache: Path) -> None:
-    import shutil
-
-    shutil.rmtree(cache / "features", ignore_errors=True)

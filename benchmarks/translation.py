@@ -110,9 +110,9 @@ class Interface:
     def _data(self, name: str, size: int | None, checked: int) -> Path:
         """A table of the first strings in one order for all, with the same held-out ones."""
         path = self.work / f"{name}.csv"
-        rows, held = (self._rows(split) for split in ("train", "test"))
+        rows, held_out = (self._rows(split) for split in ("train", "test"))
         random.Random(0).shuffle(rows)
-        rows, held = rows[:size], held[:HELD_OUT]
+        rows, held_out = rows[:size], held_out[:HELD_OUT]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -120,7 +120,7 @@ class Interface:
             for number, row in enumerate(rows):
                 split = "validation" if number < checked else "train"
                 writer.writerow((*(row[name] for name in LANGUAGES), split))
-            for row in held:
+            for row in held_out:
                 writer.writerow((*(row[name] for name in LANGUAGES), "test"))
         return path
 
@@ -158,27 +158,27 @@ def compare(interface: Interface, sizes: Sequence[int], parts: Sequence[str]) ->
     """Do the parts that are asked for, print what came out, and write it as JSON."""
     from benchmarks.machine import facts
 
-    found: dict[str, Any] = {"machine": facts()}
+    report: dict[str, Any] = {"machine": facts()}
     if "child" in parts:
         parent = interface.parent("en", "ru")
-        found["rows"] = [interface.child(parent, ("en", "uk"), size) for size in sizes]
-        print(as_markdown(found["rows"]))
+        report["rows"] = [interface.child(parent, ("en", "uk"), size) for size in sizes]
+        print(as_markdown(report["rows"]))
     if "unrelated" in parts:
         parent = interface.parent("en", "ko")
-        found["unrelated"] = [interface.child(parent, ("en", "uk"), max(sizes))]
-        print(as_markdown(found["unrelated"]))
+        report["unrelated"] = [interface.child(parent, ("en", "uk"), max(sizes))]
+        print(as_markdown(report["unrelated"]))
     if "pivot" in parts:
         first, second = interface.parent("ru", "en"), interface.parent("en", "ko")
         direct = interface.parent("ru", "ko", max(sizes))
-        found["pivot"] = interface.pivot(first, second, direct)
-        print(json.dumps(found["pivot"], indent=1))
+        report["pivot"] = interface.pivot(first, second, direct)
+        print(json.dumps(report["pivot"], indent=1))
     if "states" in parts:
         networks = {"2 + 2 layers": "seeded:translator", "12 + 1 layers": DEEP}
-        found["states"] = {name: interface.states(own) for name, own in networks.items()}
-        print(json.dumps(found["states"], indent=1))
+        report["states"] = {name: interface.states(own) for name, own in networks.items()}
+        print(json.dumps(report["states"], indent=1))
     out = interface.work / "translation.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def _trained(task: Any, model: Any, batches: Sequence[Any]) -> tuple[float, float]:

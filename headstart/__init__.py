@@ -16,42 +16,67 @@ from typing import TYPE_CHECKING, Any
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.data import Dataset
-    from headstart.defaults import Settings
-    from headstart.errors import DataError, HeadstartError, UnknownNameError, WeightsError
-    from headstart.evidence import Evidence
-    from headstart.labelling import Suggestion, Suggestions
-    from headstart.listing import backbones
-    from headstart.pipeline.comparing import compare
-    from headstart.pipeline.exporting import export
-    from headstart.pipeline.extraction import cache_features, export_features, plan_features
-    from headstart.pipeline.featurizer import Featurizer
-    from headstart.pipeline.fetching import fetch
-    from headstart.pipeline.flow import fit, pretrain, reproduce
-    from headstart.pipeline.later import prove
-    from headstart.pipeline.options import Options
-    from headstart.pipeline.pushing import card, push
-    from headstart.pipeline.refitting import refit
-    from headstart.pipeline.reporting import report_on
-    from headstart.pipeline.selection.choosing import check_ranking, rank
-    from headstart.pipeline.several.evaluating import evaluate
-    from headstart.pipeline.several.members import Tasks
-    from headstart.pipeline.several.opening import load, reported
-    from headstart.pipeline.shifting import shift
-    from headstart.pipeline.strategy_spec import strategies
-    from headstart.pipeline.suggesting import suggest
-    from headstart.pipeline.watching import watch
-    from headstart.results import Evaluation, Exported, Extracted, Fetched, Plan, Reported, Result
-    from headstart.results.comparison import Comparison
-    from headstart.results.exported import ExportedModel
-    from headstart.results.pushed import CardText, Pushed
-    from headstart.results.ranking import CheckedRanking, Ranking
-    from headstart.results.refitted import Refitted
-    from headstart.results.several import Results
-    from headstart.results.shift import Shifted
-    from headstart.results.watched import Watched
-    from headstart.runtime.progress import Progress, Silent, Terminal
-    from headstart.serve import Event, Events, Prediction, Predictions, Predictor
+    from headstart.data import Dataset as Dataset
+    from headstart.defaults import Settings as Settings
+    from headstart.errors import DataError as DataError
+    from headstart.errors import HeadstartError as HeadstartError
+    from headstart.errors import UnknownNameError as UnknownNameError
+    from headstart.errors import WeightsError as WeightsError
+    from headstart.evidence import Evidence as Evidence
+    from headstart.labelling import Suggestion as Suggestion
+    from headstart.labelling import Suggestions as Suggestions
+    from headstart.listing import backbones as backbones
+    from headstart.pipeline.comparing import compare as compare
+    from headstart.pipeline.exporting import export as export
+    from headstart.pipeline.extraction import cache_features as cache_features
+    from headstart.pipeline.extraction import export_features as export_features
+    from headstart.pipeline.extraction import plan_features as plan_features
+    from headstart.pipeline.featurizer import Featurizer as Featurizer
+    from headstart.pipeline.fetching import fetch as fetch
+    from headstart.pipeline.flow import fit as fit
+    from headstart.pipeline.flow import pretrain as pretrain
+    from headstart.pipeline.flow import reproduce as reproduce
+    from headstart.pipeline.later import prove as prove
+    from headstart.pipeline.options import Options as Options
+    from headstart.pipeline.pushing import card as card
+    from headstart.pipeline.pushing import push as push
+    from headstart.pipeline.refitting import refit as refit
+    from headstart.pipeline.reporting import report_on as report_on
+    from headstart.pipeline.selection.choosing import check_ranking as check_ranking
+    from headstart.pipeline.selection.choosing import rank as rank
+    from headstart.pipeline.several.evaluating import evaluate as evaluate
+    from headstart.pipeline.several.members import Tasks as Tasks
+    from headstart.pipeline.several.opening import load as load
+    from headstart.pipeline.several.opening import reported as reported
+    from headstart.pipeline.shifting import shift as shift
+    from headstart.pipeline.strategy_spec import strategies as strategies
+    from headstart.pipeline.suggesting import suggest as suggest
+    from headstart.pipeline.watching import watch as watch
+    from headstart.results import Evaluation as Evaluation
+    from headstart.results import Exported as Exported
+    from headstart.results import Extracted as Extracted
+    from headstart.results import Fetched as Fetched
+    from headstart.results import Plan as Plan
+    from headstart.results import Reported as Reported
+    from headstart.results import Result as Result
+    from headstart.results.comparison import Comparison as Comparison
+    from headstart.results.exported import ExportedModel as ExportedModel
+    from headstart.results.pushed import CardText as CardText
+    from headstart.results.pushed import Pushed as Pushed
+    from headstart.results.ranking import CheckedRanking as CheckedRanking
+    from headstart.results.ranking import Ranking as Ranking
+    from headstart.results.refitted import Refitted as Refitted
+    from headstart.results.several import Results as Results
+    from headstart.results.shift import Shifted as Shifted
+    from headstart.results.watched import Watched as Watched
+    from headstart.runtime.progress import Progress as Progress
+    from headstart.runtime.progress import Silent as Silent
+    from headstart.runtime.progress import Terminal as Terminal
+    from headstart.serve import Event as Event
+    from headstart.serve import Events as Events
+    from headstart.serve import Prediction as Prediction
+    from headstart.serve import Predictions as Predictions
+    from headstart.serve import Predictor as Predictor
 
 _FILES = {
     "data": ("Dataset",),
@@ -91,69 +116,7 @@ _FILES = {
     "runtime.progress": ("Progress", "Silent", "Terminal"),
     "serve": ("Event", "Events", "Prediction", "Predictions", "Predictor"),
 }
-__all__ = [
-    "CardText",
-    "CheckedRanking",
-    "Comparison",
-    "DataError",
-    "Dataset",
-    "Evaluation",
-    "Event",
-    "Events",
-    "Evidence",
-    "Exported",
-    "ExportedModel",
-    "Extracted",
-    "Featurizer",
-    "Fetched",
-    "HeadstartError",
-    "Options",
-    "Plan",
-    "Prediction",
-    "Predictions",
-    "Predictor",
-    "Progress",
-    "Pushed",
-    "Ranking",
-    "Refitted",
-    "Reported",
-    "Result",
-    "Results",
-    "Settings",
-    "Shifted",
-    "Silent",
-    "Suggestion",
-    "Suggestions",
-    "Tasks",
-    "Terminal",
-    "UnknownNameError",
-    "Watched",
-    "WeightsError",
-    "backbones",
-    "cache_features",
-    "card",
-    "check_ranking",
-    "compare",
-    "evaluate",
-    "export",
-    "export_features",
-    "fetch",
-    "fit",
-    "load",
-    "plan_features",
-    "pretrain",
-    "prove",
-    "push",
-    "rank",
-    "refit",
-    "report_on",
-    "reported",
-    "reproduce",
-    "shift",
-    "strategies",
-    "suggest",
-    "watch",
-]
+__all__ = sorted(name for names in _FILES.values() for name in names)
 
 
 _RENAMED = {

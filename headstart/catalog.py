@@ -277,11 +277,11 @@ def load_backbone(reference: str | Reference) -> Backbone:
         where = hub(current.hub)
         target = where.resolve(current)
         if target == current:
-            loaded = Variant.of(current, where.layered).load(where.load)
+            backbone = Variant.of(current, where.layered).load(where.load)
             if current != first:  # the user knows it by the name that led here
                 cards = hub(first.hub).cards(first.name)
-                loaded.origin = with_terms(loaded.origin, first, current, cards)
-            return loaded
+                backbone.origin = with_terms(backbone.origin, first, current, cards)
+            return backbone
         current = target
     raise HeadstartError(f"{reference} leads in a circle. Name the model it stands for.")
 

@@ -140,7 +140,7 @@ class Recipe:
     clip: float = 1.0  # gradient norm
 
 
-SCRATCH_RATES = (3e-4, 1e-3, 3e-3)
+SCRATCH_RATES: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
 DELICATE_SCRATCH_RATES = (1e-4, 3e-4, 1e-3)
 FEW, PLENTY = 50, 1_000  # items a label; items
 FOLDED, LEAST_HELD_OUT = 300, 30  # items, and held-out ones, below which folds judge
@@ -172,13 +172,13 @@ def strategy(train_items: int) -> str:
     return "full-fine-tuning"
 
 
-def judge(items: int, held_out: int, named: bool) -> str:
+def judge(items: int, held_out: int, has_test_split: bool) -> str:
     """How a model is judged: on a `holdout` of all items, or by `cv`, folds in which each is once.
 
     Few held-out items leave an interval too wide to tell anything, and they are lost to learning;
     but a test split that the user names is the user's word.
     """
-    if held_out and (named or (items >= FOLDED and held_out >= LEAST_HELD_OUT)):
+    if held_out and (has_test_split or (items >= FOLDED and held_out >= LEAST_HELD_OUT)):
         return "holdout"
     return "cv"
 

@@ -85,14 +85,14 @@ class _Estimator(BaseEstimator, ABC):  # type: ignore[misc]  # it has no types
         }
         options = {name: value for name, value in varied.items() if value is not None}
         options |= {"targets": targets, "missing": ""}
-        chosen = settings_of(self.settings or _QUICK, options)
+        settings = settings_of(self.settings or _QUICK, options)
         folder = _Folder.temporary() if self.out is None else _Folder(str(self.out))
         result = fit(
             (X, y),
             self.backbone,
             folder.model,
             strategy=self.strategy,
-            settings=chosen,
+            settings=settings,
             progress=False,
         )
         self._folder, self.folder_ = folder, str(result.folder)

@@ -87,7 +87,87 @@ def _systems(root: Path) -> None:
     (root / "lost+found").mkdir()
 
 
+def _listed_apart(root: Path) -> None:
+    """Lists of what is held out beside the class folders, as of Speech Commands."""
+    classes("")(root)
+    for name, numbers in (("validation_list", (0, 1)), ("testing_list", (2, 3, 4))):
+        lines = [f"{kind}/{n}.bmp\n" for kind in ("cat", "dog") for n in numbers]
+        (root / f"{name}.txt").write_text("".join(lines))
+
+
+def _meta(root: Path) -> None:
+    """Lists of both splits without suffixes in a folder of their own, as of Food-101."""
+    classes("images")(root)
+    (root / "meta").mkdir()
+    for split, numbers in (("train", range(15)), ("test", range(15, 20))):
+        lines = [f"{kind}/{n}\n" for kind in ("cat", "dog") for n in numbers]
+        (root / "meta" / f"{split}.txt").write_text("".join(lines))
+    (root / "meta/classes.txt").write_text("cat\ndog\n")
+
+
+def _ones(root: Path) -> None:
+    pictures(root / "Training_Input", count=40)
+    rows = [(n, float(n % 2), float(n % 2 == 0)) for n in range(40)]
+    table(root / "Training_GroundTruth/truth.csv", "image,MEL,NV", rows)
+
+
+def _masked(root: Path) -> None:
+    classes("")(root)
+    for kind in ("cat", "dog"):
+        for n in range(20):
+            picture(root / kind / f"{n}_mask.bmp")
+
+
+def _by_name(root: Path) -> None:
+    for n in range(40):
+        picture(root / "train" / f"{('cat', 'dog')[n % 2]}.{n}.bmp")
+    pictures(root / "test1", count=10)
+
+
 PICTURES = [
+    Form(
+        "`<class>/`, `validation_list.txt`, `testing_list.txt` (Speech Commands)",
+        _listed_apart,
+        r"read: cat, dog; 40 items; `the other files`, `validation_list\.txt` and "
+        r"`testing_list\.txt` are the splits as named; .*",
+    ),
+    Form(
+        "`images/<class>`, `meta/train.txt`, `meta/test.txt` (Food-101)",
+        _meta,
+        r"read: cat, dog; 40 items; `test\.txt` is the held-out test; validation \(20 %\) is cut "
+        r"from `train\.txt` by content hash; .*",
+    ),
+    Form(
+        "flat folder, `meta/esc50.csv` with the file names (ESC-50)",
+        both(flat("audio"), listed("meta/esc50.csv", "filename,category", lambda n: f"{n}.bmp")),
+        r"read: cat, dog; .*`filename` is the content, `category` the label; .*",
+    ),
+    Form(
+        "flat folder, a table of 0 and 1 in a folder of its own (ISIC)",
+        _ones,
+        r"read: MEL, NV; 40 items; .*70/15/15.*the label columns of 0 and 1 are MEL, NV",
+    ),
+    Form(
+        "`<class>/1.jpg` and `<class>/1_mask.jpg` (BUSI)",
+        _masked,
+        rf"read: cat, dog; 40 items; {CUT}; 40 files are masks of others and are not used\.",
+    ),
+    Form(
+        "`images/<class>`, `masks/<class>`",
+        classes("images", "masks"),
+        r"read: cat, dog; 40 items; .*; Folder 'masks' holds files that belong to items and .*",
+    ),
+    Form(
+        "flat `images/` and `annotations/trimaps/` (Oxford Pets)",
+        both(flat("images", "annotations/trimaps")),
+        r"refused: data has its files in one folder, 'images', which names no class\. .*",
+    ),
+    Form(
+        "flat `train/cat.0.jpg`, `test1/1.jpg` (Dogs vs. Cats)",
+        _by_name,
+        r"refused: data parts its files into 'test1' and 'train' but names no class\. .*"
+        r"by --label name:0, which say 'cat', 'dog'\.",
+    ),
     Form(
         "`asl_train/asl_train/<class>`, flat `asl_test/asl_test`",
         both(classes("asl_train/asl_train"), flat("asl_test/asl_test")),

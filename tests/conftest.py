@@ -39,8 +39,11 @@ settings.load_profile("patient")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Folds and several trainings take several times as long: tests that are about them ask for them.
+# Folds, several trainings and rates take several times as long: tests that are about them ask for
+# them.
 defaults.FOLDED = defaults.LEAST_HELD_OUT = defaults.SETTLED = 0
+SCRATCH_RATES = defaults.SCRATCH_RATES
+defaults.SCRATCH_RATES = (1e-3,)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -134,6 +137,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     pictures = write_pictures(root / "pictures", {"ants": 40, "bees": 40})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(root / "cache"))
+        patch.setattr(defaults, "SCRATCH_RATES", SCRATCH_RATES)
         result = hs.fit(
             pictures,
             "seeded:convnet",

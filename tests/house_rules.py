@@ -86,7 +86,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {  # a heavy library -> the one file 
     "tokenizers": ("modalities/text", "loading/sequences"),
     "torchvision": ("hubs/torchvision", "contracts/suppression"),  # networks; operations on boxes
     "sentencepiece": "loading/sequences",
-    "transformers": ("hubs/huggingface", "loading/sequences"),
+    "transformers": ("hubs/huggingface", "loading/sequences", "loading/transformers_networks"),
     "uvicorn": "server/serving",
     "wandb": "tracking/wandb",
     "tabicl": "heads/tabicl",

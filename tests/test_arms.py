@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from conftest import SCRATCH_RATES
 from torch import nn
 
-from headstart import catalog, defaults
+from headstart import catalog
 from headstart.contracts.model import Model
 from headstart.data import load
 from headstart.defaults import Settings
@@ -221,11 +222,11 @@ def test_the_scratch_arm_gets_its_own_rates_and_twice_the_steps(
         calls.append(None)
         return catalog.load_backbone(untrained.architecture)
 
-    made, said = scratch_arm(aim, rebuild, reference)  # type: ignore[arg-type] # counts as well
+    made, said = scratch_arm(aim, rebuild, reference, SCRATCH_RATES)  # type: ignore[arg-type] # counts as well
     per_epoch = -(-len(aim.dataset.split("train")) // reference.batch_size)
     assert made.arm.steps >= 2 * reference.epochs * per_epoch - 2 * reference.epochs
-    assert len(calls) == len(defaults.SCRATCH_RATES) + 2  # the last, and one to know it again by
-    assert all(f"{rate:g}" in said for rate in defaults.SCRATCH_RATES)
+    assert len(calls) == len(SCRATCH_RATES) + 2  # the last, and one to know it again by
+    assert all(f"{rate:g}" in said for rate in SCRATCH_RATES)
     assert f"{made.arm.steps} steps" in said
     assert "upper bound" not in said
 

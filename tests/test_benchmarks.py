@@ -15,17 +15,20 @@ import pytest
 from conftest import write_pictures
 from PIL import Image
 
-from benchmarks import cold, photos, registry
+from benchmarks import cold, environments, hearing, photos, registry
 from benchmarks.__main__ import main
 from benchmarks.arguments import RefusedError, names
+from benchmarks.audio import SOURCES
 from benchmarks.measuring import measure
 from benchmarks.ours import arms, command
 from benchmarks.peers import contract
 from benchmarks.report import as_markdown
+from headstart import catalog
 
 SHARED_BY_PEERS = {"__init__.py", "contract.py", "timm_model.py", "openvino_pictures.py"}
 SERVERS = {"bentoml_server.py", "litserve_server.py"}  # which `serve` starts
 WORKERS = {"joblib_features.py", "ray_data_features.py"}  # which `scale` starts
+HEARERS = {"librosa_features.py"}  # which `hearing` starts
 SPLITS = ("train", "val", "test")
 
 
@@ -45,16 +48,31 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_cold_answers_as_a_table() -> None:
     plain, own = {"cpu": 8.0, "wall": 9.0, "MiB": 700.4}, {"cpu": 1.0, "wall": 2.0, "MiB": 180.0}
-    row = {"input": "picture", "plain script": plain, "headstart": own, "ratio": 0.12}
+    row = {"input": "picture", "plain script": plain, "headstart": own}
     assert cold.as_markdown([row]).splitlines()[2:] == [
-        "| picture | plain script | 8.0 | 1.0 | 700 |",
-        "| picture | headstart | 1.0 | 0.12 | 180 |",
+        "| picture | plain script | 8.00 | 1.00 | 9.00 | 1.00 | 700 | 1.00 |",
+        "| picture | headstart | 1.00 | 0.12 | 2.00 | 0.22 | 180 | 0.26 |",
     ]
     assert cold.PLAIN.is_file()
 
 
+def test_librosa_is_fed_the_windows_that_each_network_takes(shared_data: Path) -> None:
+    weights = shared_data / "weights"
+    for name, (front, window) in hearing.FED.items():
+        reference = SOURCES[name].format(audio=weights / "audio", weights=weights)
+        fed = catalog.load_backbone(reference).preprocess
+        assert (fed["rate"], fed["window"], fed["hop"]) == (16_000, window, window)
+        assert (front == "mfcc") == ("frontend=" in reference)
+
+
+def test_what_only_answers_has_an_environment_without_torch() -> None:
+    asked = environments.requirements("predict")
+    assert {"openvino", "tokenizers"} <= {name.partition("==")[0] for name in asked}
+    assert not [name for name in asked if name.startswith("torch")]
+
+
 def test_registry_is_complete() -> None:
-    others = SHARED_BY_PEERS | SERVERS | WORKERS
+    others = SHARED_BY_PEERS | SERVERS | WORKERS | HEARERS
     scripts = {path.name for path in registry.SCRIPTS.glob("*.py")} - others
     assert {peer.script for peer in registry.PEERS.values()} == scripts
     for peer in registry.PEERS.values():

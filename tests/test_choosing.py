@@ -355,7 +355,7 @@ def test_the_policy_blends_where_validation_is_undecided_and_a_user_decides(
 ) -> None:
     monkeypatch.setattr(evidence, "undecided", lambda *arms: True)
     transfer = residual("last-stages", tmp_path, pictures, epochs=2)
-    spec = replace(transfer.strategy, named=named)
+    spec = replace(transfer.strategy, explicit=named)
     search = strategy_search.run(replace(transfer, strategy=spec))
     assert search.winner == ("last-stages" if named else "last-stages?share=0.5")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import SCRATCH_RATES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,7 +80,8 @@ def test_a_fitted_head_is_moved_gently() -> None:
     )
 
 
-def test_scratch_has_rates_of_its_own_and_more_steps() -> None:
+def test_scratch_has_rates_of_its_own_and_more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "SCRATCH_RATES", SCRATCH_RATES)
     for delicate in (True, False):
         rates = defaults.scratch_rates(delicate)
         assert len(set(rates)) >= 3

@@ -9,7 +9,7 @@ import pytest
 
 from headstart.report import boxes as report
 from headstart.tasks.detection import findings
-from headstart.tasks.detection.by_class import confusion, precision
+from headstart.tasks.detection.findings import confusion, precision
 
 SQUARE, OTHER = [0.1, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]
 

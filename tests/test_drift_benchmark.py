@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from test_familiarity import blobs
 
+from benchmarks.arguments import names
 from benchmarks.drift import comparing, scope, sets, streams
+from headstart.drift.watching import LENGTH
 
-PAIR = "films → books, MiniLM"
+PAIR = "films → books MiniLM"
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def work(tmp_path: Path) -> Path:
     for place, name in enumerate(("sst2", "trec", "banking77")):
         features, _, targets = blobs(2500, place, width=8)
         np.savez(
-            tmp_path / "drift" / f"{name}.npz",
+            sets.stored(name, tmp_path / "drift"),
             features=features + 4 * place,
             labels=targets.astype(str),
         )
@@ -38,6 +40,23 @@ def test_familiarity_is_measured_beside_other_scores(work: Path, tmp_path: Path)
     assert [row["labels"] for row in found["coverage"]] == [20, 50, 100, 200, 500, 1000]
     assert all(row["held"] > 0.87 for row in found["coverage"])
     assert sets.features("sst2", tmp_path / "none", work / "drift")[0].shape == (2500, 8)
+
+
+@pytest.mark.parametrize("name", streams.QUIET)
+def test_quiet_streams_have_as_many_items_as_they_take(name: str, shared_data: Path) -> None:
+    items, labels = sets.items(name, shared_data)
+    assert len(items) == len(labels) >= sum(streams.QUIET[name]) + LENGTH
+
+
+def test_sets_can_be_named_by_commas() -> None:
+    for every in (streams.MOVED, scope.TASKS):
+        assert names(",".join(every), every, "Set") == list(every)
+
+
+def test_texts_of_every_set_are_read_with_their_labels(shared_data: Path) -> None:
+    for name in sets.TEXTS:
+        items, labels = sets.items(name, shared_data)
+        assert len(items) == len(labels) > 500 and len(set(labels)) > 1
 
 
 def test_streams_are_looked_at_once_and_counted(

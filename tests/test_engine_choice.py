@@ -136,7 +136,7 @@ def test_few_items_are_no_measure(own_cache: Path) -> None:
 @pytest.mark.parametrize("wanted", ["torch", "openvino"])
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
 def test_a_wish_is_kept(wanted: str, precision: str) -> None:
-    engine = chosen(tiny.Recording(), wanted=wanted, precision=precision)
+    engine = chosen(tiny.Recording(), engine=wanted, precision=precision)
     assert engine.name == f"{wanted} {precision}"
 
 
@@ -158,7 +158,7 @@ def test_openvino_is_for_cpus() -> None:
             prefix("convnet"),
             pixels(2),
             torch.device("meta"),
-            wanted="openvino",
+            engine="openvino",
             key=KEY,
             progress=tiny.Recording(),
         )
@@ -171,7 +171,7 @@ def test_without_openvino_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "torch alone: OpenVINO can't be imported" in told.said[0]
     assert chosen(tiny.Recording(), precision="fp32").name == "torch fp32"
     with pytest.raises(HeadstartError, match="Install openvino, or give engine auto"):
-        chosen(told, wanted="openvino")
+        chosen(told, engine="openvino")
 
 
 @final
@@ -190,7 +190,7 @@ def test_what_openvino_cannot_convert_runs_on_torch() -> None:
     assert chosen(told, stages).name.startswith("torch")
     assert "Engine openvino fp32 is left out" in " ".join(told.said)
     with pytest.raises(HeadstartError, match="engine openvino, precision auto"):
-        chosen(told, stages, wanted="openvino")
+        chosen(told, stages, engine="openvino")
 
 
 @final
@@ -226,13 +226,13 @@ def test_bf16_that_is_off_gives_way_with_a_warning() -> None:
 @needs_bf16
 def test_a_remembered_engine_is_checked_again() -> None:
     first = prefix("convnet")
-    assert chosen(tiny.Recording(), first, wanted="torch").name.startswith("torch")
+    assert chosen(tiny.Recording(), first, engine="torch").name.startswith("torch")
     path = memory.file()
     path.write_text(path.read_text().replace('"torch fp32",', '"torch bf16",'))
     told = tiny.Recording()
     torch.manual_seed(0)
     other = {**KEY, "weights": "sha256:2"}
-    assert chosen(told, nn.Sequential(Cancelling()), wanted="torch", key=other).name == "torch fp32"
+    assert chosen(told, nn.Sequential(Cancelling()), engine="torch", key=other).name == "torch fp32"
     assert len(told.warned) == 1
 
 
@@ -243,11 +243,11 @@ def refuse(*_: object) -> Trial:
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("auto", marks=needs_bf16)])
 def test_what_agreed_is_not_compared_again(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = chosen(tiny.Recording(), wanted="openvino", precision=precision)
+    first = chosen(tiny.Recording(), engine="openvino", precision=precision)
     answers = first.run(pixels(8))
     monkeypatch.setattr(Trial, "of", refuse)
     told = tiny.Recording()
-    again = chosen(told, wanted="openvino", precision=precision)
+    again = chosen(told, engine="openvino", precision=precision)
     assert (again.name, told.said) == (first.name, [])
     assert error(again.run(pixels(8)), answers) == 0
 
@@ -298,18 +298,18 @@ def _is_whole(folder: Path) -> bool:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"form": 3}'])
 def test_a_damaged_agreement_is_made_anew(own_cache: Path, content: str) -> None:
-    chosen(tiny.Recording(), wanted="openvino", precision="fp32")
+    chosen(tiny.Recording(), engine="openvino", precision="fp32")
     (file,) = (own_cache / known.FOLDER).glob("agreement-*")
     whole = file.read_text()
     file.write_text(content)
-    chosen(tiny.Recording(), wanted="openvino", precision="fp32")
+    chosen(tiny.Recording(), engine="openvino", precision="fp32")
     assert file.read_text() == whole
 
 
 def test_few_items_run_on_plain_torch(own_cache: Path) -> None:
     assert chosen(tiny.Recording(), items=9).name == "torch fp32"
     assert not (own_cache / "engines").exists()
-    assert chosen(tiny.Recording(), items=9, wanted="openvino").name.startswith("openvino")
+    assert chosen(tiny.Recording(), items=9, engine="openvino").name.startswith("openvino")
 
 
 def test_an_engine_that_is_off_or_breaks_is_passed_over() -> None:

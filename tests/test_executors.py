@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -151,6 +152,10 @@ def test_outcomes_come_in_order_and_workers_are_replaced(instance: None, tmp_pat
     with pytest.raises(HeadstartError, match="Number '4' is not known"):
         list(workers.run(Each(mistaken), range(4, 8)))
     assert list(workers.run(Each(partial(killed_once, tmp_path)), range(1, 13))) == [*range(1, 13)]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(HeadstartError, match=f"ray:{address} is not the cluster that this"):
+            executor(f"ray:{address}")
     calls = {int(file.name): len(file.read_text()) for file in tmp_path.iterdir()}
     assert calls == {number: 2 if number % 5 == 0 else 1 for number in range(1, 13)}
 

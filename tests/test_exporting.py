@@ -27,7 +27,8 @@ from headstart.forms.description import Described
 from headstart.forms.inputs import example
 from headstart.forms.network import Linked, Whole
 from headstart.loading import record
-from headstart.pipeline.exporting import calibrating, checking
+from headstart.pipeline import exporting
+from headstart.pipeline.exporting import checking
 from headstart.pipeline.opening import load
 from headstart.sklearn import exported_head
 
@@ -274,19 +275,19 @@ def test_ranges_are_not_of_the_items_that_are_compared_on(fitted: Fitted, tmp_pa
     assert with_plan.seen == 0 and len(with_plan.items) == len(
         json.loads((fitted.folder / "plan.json").read_text())["splits"]["test"]
     )
-    ranges, items = calibrating.ranges(fitted.folder, model, None, with_plan)
+    ranges, items = exporting.calibration_items(fitted.folder, model, None, with_plan)
     apart = {item.read() for item in items.items}
     assert len(ranges) == 80 - len(items.items) and not apart & {i.read() for i in ranges}
     every = checking.held_out(fitted.folder, model, fitted.pictures, {}, hs.Silent())
-    ranges, items = calibrating.ranges(fitted.folder, model, None, every)
+    ranges, items = exporting.calibration_items(fitted.folder, model, None, every)
     apart = {item.read() for item in items.items}
     assert len(ranges) + len(items.items) == 80 and not apart & {i.read() for i in ranges}
     with pytest.raises(HeadstartError, match="--calibration"):
-        calibrating.ranges(fitted.folder, model, fitted.pictures, every)
+        exporting.calibration_items(fitted.folder, model, fitted.pictures, every)
     moved = shutil.copytree(fitted.folder, tmp_path / "moved")
     plan = json.loads((moved / "plan.json").read_text()) | {"data": str(tmp_path / "gone")}
     (moved / "plan.json").write_text(json.dumps(plan))
-    ranges, items = calibrating.ranges(moved, model, None, every)
+    ranges, items = exporting.calibration_items(moved, model, None, every)
     assert len(ranges) == 27 and len(items.items) == 53  # a third, as the others are gone
     with pytest.raises(HeadstartError, match=r"gone.* with --check"):
         checking.held_out(moved, model, None, {}, hs.Silent())

@@ -21,7 +21,14 @@ from headstart.pipeline.folding import Folding
 from headstart.results import Result
 
 TINY = "seeded:convnet?width=4"
-QUICK: dict[str, Any] = {"epochs": 2, "device": "cpu", "evidence": "quick", "judge": "cv"}
+FEW = {"ants": 24, "bees": 24}
+QUICK: dict[str, Any] = {"epochs": 1, "device": "cpu", "evidence": "quick", "judge": "cv"}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of two classes of 24 small pictures."""
+    return write_pictures(tmp_path / "pictures", FEW)
 
 
 def fit(data: Path, out: Path, strategy: str | None = None, **chosen: Any) -> Result:
@@ -55,7 +62,7 @@ def test_few_items_are_judged_by_folds_unless_the_user_names_the_test(
 def features_alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """Pictures, and a model of their features, judged by folds."""
     root = tmp_path_factory.mktemp("folded")
-    pictures = write_pictures(root / "pictures", {"ants": 40, "bees": 40})
+    pictures = write_pictures(root / "pictures", FEW)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(root / "cache"))
         result = fit(pictures, root / "model", "feature-extraction", scratch=False)

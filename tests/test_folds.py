@@ -16,7 +16,7 @@ from headstart.data import (
     FileSource,
     Item,
     everything,
-    judged,
+    fold_dataset,
     load,
     most_folds,
     refolded,
@@ -55,7 +55,7 @@ def test_every_item_is_judged_once_by_what_never_saw_its_cluster(
     whole: Dataset, repeat: int, folds: int
 ) -> None:
     folds = min(folds, most_folds(whole))
-    parts = [judged(whole, fold, folds, repeat) for fold in range(folds)]
+    parts = [fold_dataset(whole, fold, folds, repeat) for fold in range(folds)]
     tested = [item.id for part in parts for item in part.split("test")]
     assert sorted(tested) == sorted(item.id for item in whole.items)
     for part in parts:
@@ -71,7 +71,7 @@ def test_every_item_is_judged_once_by_what_never_saw_its_cluster(
 def test_single_items_are_judged_in_equal_shares(labels: list[str], folds: int) -> None:
     whole = dataset([(label, "") for label in [*"aaaabbbbcccc", *labels]])
     for fold in range(folds):
-        part = judged(whole, fold, folds)
+        part = fold_dataset(whole, fold, folds)
         tested, total = (Counter(i.label for i in s) for s in (part.split("test"), whole.items))
         for label, count in total.items():
             assert count // folds <= tested[label] <= -(-count // folds)
@@ -83,7 +83,7 @@ def test_single_items_are_judged_in_equal_shares(labels: list[str], folds: int) 
 def test_the_order_of_items_says_nothing(whole: Dataset) -> None:
     turned = Dataset(whole.root, whole.items[::-1], whole.labels, whole.report)
     for fold in range(2):
-        assert where(judged(whole, fold, 2)) == where(judged(turned, fold, 2))
+        assert where(fold_dataset(whole, fold, 2)) == where(fold_dataset(turned, fold, 2))
         assert where(refolded(whole, fold, 2)) == where(refolded(turned, fold, 2))
     assert where(everything(whole)) == where(everything(turned))
 
@@ -91,14 +91,15 @@ def test_the_order_of_items_says_nothing(whole: Dataset) -> None:
 def test_repeats_share_out_otherwise() -> None:
     whole = dataset([("ab"[n % 2], "") for n in range(60)])
     tested = {
-        frozenset(i.id for i in judged(whole, 0, 5, repeat).split("test")) for repeat in (0, 1, 2)
+        frozenset(i.id for i in fold_dataset(whole, 0, 5, repeat).split("test"))
+        for repeat in (0, 1, 2)
     }
     assert len(tested) == 3
 
 
 def test_a_share_is_for_validation() -> None:
     whole = dataset([("ab"[n % 2], "") for n in range(100)])
-    part = judged(whole, 3, 5, validation=0.25)
+    part = fold_dataset(whole, 3, 5, validation=0.25)
     assert [len(part.split(name)) for name in SPLITS] == [60, 20, 20]
     learned = everything(whole, validation=0.1)
     assert [len(learned.split(name)) for name in SPLITS] == [90, 10, 0]
@@ -116,13 +117,13 @@ def test_a_class_of_few_items_is_always_learned_from() -> None:
     whole = dataset([("a", f"{n}") for n in range(8)] + [("b", f"{n % 2 + 20}") for n in range(9)])
     assert most_folds(whole) == 10
     for fold in range(5):
-        assert {item.label for item in judged(whole, fold, 5).split("train")} == {"a", "b"}
+        assert {item.label for item in fold_dataset(whole, fold, 5).split("train")} == {"a", "b"}
     with pytest.raises(DataError, match="to 11 folds, as 10 is the most that leave"):
-        judged(whole, 0, 11)
+        fold_dataset(whole, 0, 11)
     lone = dataset([("a", "1"), ("a", "2"), ("b", "3")])
     assert most_folds(lone) == 0
     with pytest.raises(DataError, match="to 2 folds, as 1 is the most that leave"):
-        judged(lone, 0, 2)
+        fold_dataset(lone, 0, 2)
 
 
 def test_numbers_are_spread_over_their_range() -> None:
@@ -130,7 +131,7 @@ def test_numbers_are_spread_over_their_range() -> None:
     whole = dataset([(f"{value!r}", "") for value in values.tolist()], "numbers")
     tenths = np.quantile(values, np.arange(1, 10) / 10)
     for fold in range(5):
-        part = judged(whole, fold, 5)
+        part = fold_dataset(whole, fold, 5)
         own = part.targets("test")[:, 0]
         assert np.bincount(np.searchsorted(tenths, own), minlength=10).tolist() == [4] * 10
     assert most_folds(whole) == 200
@@ -141,12 +142,12 @@ def test_label_sets_keep_their_shares() -> None:
     items = dataset(rows).items
     whole = Dataset(Path(), items, ("x", "y"), DataReport(0, {}, ""), "label sets")
     for fold in range(4):
-        assert judged(whole, fold, 4).targets("test").sum(axis=0).tolist() == [10, 5]
+        assert fold_dataset(whole, fold, 4).targets("test").sum(axis=0).tolist() == [10, 5]
 
 
 def test_photos_are_judged_by_folds(pictures: Path) -> None:
     (pictures / "ants" / "twin.png").write_bytes((pictures / "ants" / "000.png").read_bytes())
     whole = load(pictures, Image())
     for fold in range(5):
-        split_of = where(judged(whole, fold, 5))
+        split_of = where(fold_dataset(whole, fold, 5))
         assert split_of["ants/twin.png"] == split_of["ants/000.png"]

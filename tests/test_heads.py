@@ -101,7 +101,7 @@ def test_an_engine_for_the_cpu_runs_them_for_any_batch(name: str, own_cache: Pat
     made = list(catalog.head(name).candidates(training(features, targets, "classes", 2)))[-1]
     sample, cpu = torch.from_numpy(features[:16]), torch.device("cpu")
     engine = fastest(
-        made, sample, cpu, wanted="openvino", precision="fp32", key=None, progress=Silent()
+        made, sample, cpu, engine="openvino", precision="fp32", key=None, progress=Silent()
     )
     for count in (1, 16, 60):
         given = torch.from_numpy(features[:count])

@@ -40,7 +40,7 @@ TEXTS = [
 
 def word_pieces(folder: Path, settings: dict[str, Any], **own: Any) -> Path:
     """A BERT with a tokenizer.json of word pieces, and a tokenizer_config.json that may differ."""
-    save_encoder(folder, encoder("bert"), tokens=False)
+    save_encoder(folder, encoder("bert", num_hidden_layers=1), tokens=False)
     vocabulary = {word: number for number, word in enumerate(WORDS)}
     made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     lower = own.pop("lowercase", False)
@@ -61,7 +61,7 @@ def word_pieces(folder: Path, settings: dict[str, Any], **own: Any) -> Path:
 
 def pieces(folder: Path, kind: str) -> Path:
     """A RoBERTa with byte pairs, or an XLM-RoBERTa with a unigram model."""
-    save_encoder(folder, encoder(kind, vocab_size=400), tokens=False)
+    save_encoder(folder, encoder(kind, vocab_size=400, num_hidden_layers=1), tokens=False)
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trainer: Any
     if kind == "roberta":

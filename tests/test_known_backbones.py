@@ -26,7 +26,7 @@ from headstart.contracts import Backbone
 from headstart.contracts.frozen import FrozenModel, LinearHead
 from headstart.contracts.levels import Level
 from headstart.features import prepared
-from headstart.features.engine import graphs
+from headstart.features.engine import converting, graphs
 from headstart.loading import arrays, engine_form, weights
 from headstart.loading.engine_form import EngineForm
 from headstart.pipeline import known_backbones
@@ -105,6 +105,16 @@ def test_a_known_backbone_needs_no_network(
     assert records[0].engine.keys() == records[1].engine.keys()
     kept = {path.name for path in (tmp_path / "first").iterdir()}
     assert {path.name for path in (tmp_path / "second").iterdir()} == kept
+
+
+def test_what_computes_features_is_what_the_saved_model_answers_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, settings = hold_out(tmp_path / "data", 0), replace(FROZEN, engine="openvino")
+    monkeypatch.setattr(converting, "as_graph", refuse)  # it would be converted a second time
+    fit(data, draw(tmp_path / "weights"), tmp_path / "model", settings=settings)
+    assert artifact.read(tmp_path / "model").engine
+    answers_alike(tmp_path / "model", data)
 
 
 @pytest.mark.slow

@@ -32,12 +32,14 @@ from headstart.data import Schema, load
 from headstart.errors import HeadstartError
 from headstart.labelling.sheet import PATH, Sheet
 from headstart.pipeline import labelling
-from headstart.pipeline.labelling import Asked, label
+from headstart.pipeline.labelling import LabellingOptions, label
 
 NASTY = "<img src=x onerror=hit=1>"
 
 
-def page(model: Path | None, data: Path, asked: Asked) -> AbstractContextManager[Visitor]:
+def page(
+    model: Path | None, data: Path, asked: LabellingOptions
+) -> AbstractContextManager[Visitor]:
     """A page that is served while the block lasts, and then finished."""
     return served(lambda progress: label(model, data, asked, progress=progress))
 
@@ -60,7 +62,7 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def test_answers_lie_in_a_manifest_at_once_and_a_restart_goes_on(pool: Path) -> None:
-    asked = Asked(("ants", "bees"))
+    asked = LabellingOptions(("ants", "bees"))
     with page(None, pool, asked) as visitor:
         first = visitor.state()
         assert [each["name"] for each in first["classes"]] == ["ants", "bees"]
@@ -80,7 +82,7 @@ def test_answers_lie_in_a_manifest_at_once_and_a_restart_goes_on(pool: Path) -> 
 
 
 def test_skipped_items_come_last_and_undo_brings_them_back(pool: Path) -> None:
-    with page(None, pool, Asked(("ants",))) as visitor:
+    with page(None, pool, LabellingOptions(("ants",))) as visitor:
         name = visitor.state()["item"]["name"]
         skipped = visitor.state("skip", key=visitor.state()["item"]["key"])
         assert skipped["item"]["name"] != name and skipped["total"] == 6
@@ -92,7 +94,7 @@ def test_skipped_items_come_last_and_undo_brings_them_back(pool: Path) -> None:
 
 
 def test_classes_can_be_added_and_only_those_are_taken(pool: Path) -> None:
-    with page(None, pool, Asked()) as visitor:
+    with page(None, pool, LabellingOptions()) as visitor:
         refused = answer(visitor, "wasps")
         assert refused["status"] == 409 and "Add it first" in refused["error"]
         assert visitor.state("class", name="  wasps ")["classes"][0]["name"] == "wasps"
@@ -103,7 +105,7 @@ def test_classes_can_be_added_and_only_those_are_taken(pool: Path) -> None:
 
 
 def test_an_item_answered_elsewhere_is_not_answered_twice(pool: Path) -> None:
-    with page(None, pool, Asked(("ants",))) as visitor:
+    with page(None, pool, LabellingOptions(("ants",))) as visitor:
         key = visitor.state()["item"]["key"]
         answer(visitor, "ants")
         late = visitor.state("answer", key=key, label="ants")
@@ -112,7 +114,7 @@ def test_an_item_answered_elsewhere_is_not_answered_twice(pool: Path) -> None:
 
 
 def test_nobody_else_may_ask(pool: Path) -> None:
-    with page(None, pool, Asked(("ants",))) as visitor:
+    with page(None, pool, LabellingOptions(("ants",))) as visitor:
         place = f"/{visitor.token}/state"
         assert visitor.ask(place)[0] == 200
         for host in ("evil.example", f"localhost.evil.example:{visitor.port}", "127.0.0.1", ""):
@@ -133,7 +135,7 @@ def test_nobody_else_may_ask(pool: Path) -> None:
 
 
 def test_a_page_runs_its_own_files_alone(pool: Path) -> None:
-    with page(None, pool, Asked(("ants",))) as visitor:
+    with page(None, pool, LabellingOptions(("ants",))) as visitor:
         _, text, headers = visitor.ask(f"/{visitor.token}/")
         policy = headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
@@ -150,7 +152,7 @@ def test_a_picture_is_the_whole_item_as_png(tmp_path: Path) -> None:
     folder.mkdir()
     pixels = np.linspace(0, 255, 900 * 1200, dtype=np.float64).reshape(900, 1200).astype(np.uint8)
     Image.fromarray(pixels).save(folder / "grey.tiff")
-    with page(None, folder, Asked(("a",))) as visitor:
+    with page(None, folder, LabellingOptions(("a",))) as visitor:
         key = visitor.state()["item"]["key"]
         status, raw, headers = visitor.ask(f"/{visitor.token}/picture/{key}")
         assert (status, headers["Content-Type"]) == (200, "image/png")
@@ -170,7 +172,7 @@ def texts(path: Path, words: list[str]) -> Path:
 def test_texts_are_shown_as_they_are_and_fitted_on(tmp_path: Path) -> None:
     words = [NASTY, 'said "so", he;\nthen left', "= 1 + 1", *(f"text {n}" for n in range(9))]
     pool = texts(tmp_path / "pool.csv", words)
-    with page(None, pool, Asked(("a", "b"))) as visitor:
+    with page(None, pool, LabellingOptions(("a", "b"))) as visitor:
         assert visitor.state()["item"]["texts"] == [NASTY]
         for number in range(len(words)):
             answer(visitor, "ab"[number % 2])
@@ -241,7 +243,7 @@ def test_a_sheet_is_open_once(tmp_path: Path) -> None:
 def test_a_model_says_the_order_and_the_classes(fitted: Fitted, tmp_path: Path, pool: Path) -> None:
     model = Path(shutil.copytree(fitted.folder, tmp_path / "model"))
     first = hs.suggest(model, pool, 4)
-    with page(model, pool, Asked(count=4)) as visitor:
+    with page(model, pool, LabellingOptions(count=4)) as visitor:
         told = visitor.state()
         assert [each["name"] for each in told["classes"]] == ["ants", "bees"]
         assert told["total"] == 4
@@ -253,7 +255,7 @@ def test_a_model_says_the_order_and_the_classes(fitted: Fitted, tmp_path: Path, 
 
 def test_a_backbone_orders_items_without_a_model(tmp_path: Path) -> None:
     pool = write_pictures(tmp_path / "pool", {"x": 12, "y": 4})
-    with page(None, pool, Asked(("a",), backbone="seeded:convnet", count=2)) as visitor:
+    with page(None, pool, LabellingOptions(("a",), backbone="seeded:convnet", count=2)) as visitor:
         both = [visitor.state()["item"]["name"], answer(visitor, "a")["item"]["name"]]
     assert {name[0] for name in both} == {"x", "y"}
 
@@ -295,10 +297,10 @@ def test_the_command_serves_until_it_is_interrupted(pool: Path) -> None:
 
 
 def test_the_next_command_fits_what_was_labelled(tmp_path: Path) -> None:
-    labelled = labelling.Labelled(tmp_path / "labels.csv", {"1": 3, "2": 4}, 0)
+    labelled = labelling.LabellingResult(tmp_path / "labels.csv", {"1": 3, "2": 4}, 0)
     assert "--targets classes" in str(labelled)
-    assert "--targets" not in str(labelling.Labelled(tmp_path, {"a": 3, "b": 4}, 0))
-    assert "headstart fit" not in str(labelling.Labelled(tmp_path, {"a": 3}, 0))
+    assert "--targets" not in str(labelling.LabellingResult(tmp_path, {"a": 3, "b": 4}, 0))
+    assert "headstart fit" not in str(labelling.LabellingResult(tmp_path, {"a": 3}, 0))
 
 
 @contextmanager
@@ -329,7 +331,7 @@ def until(tab: Any, condition: str) -> None:
 
 def test_keys_label_skip_and_take_back(browser: Any, pool: Path) -> None:
     with (
-        page(None, pool, Asked(("ants", "bees"))) as visitor,
+        page(None, pool, LabellingOptions(("ants", "bees"))) as visitor,
         opened(browser, visitor) as (tab, complaints),
     ):
         picture = tab.locator("#picture")
@@ -350,7 +352,10 @@ def test_keys_label_skip_and_take_back(browser: Any, pool: Path) -> None:
 
 def test_many_classes_are_found_by_name(browser: Any, pool: Path) -> None:
     names = tuple(f"class {number}" for number in range(77))
-    with page(None, pool, Asked(names)) as visitor, opened(browser, visitor) as (tab, complaints):
+    with (
+        page(None, pool, LabellingOptions(names)) as visitor,
+        opened(browser, visitor) as (tab, complaints),
+    ):
         tab.keyboard.press("/")
         tab.keyboard.type("class 71")
         assert tab.locator("#classes button:visible").count() == 1
@@ -366,7 +371,7 @@ def test_a_browser_runs_nothing_from_the_data_and_fits_a_phone(
     pool = texts(tmp_path / "pool.csv", [NASTY, f"{NASTY} {'long ' * 400}"])
     phone = {"viewport": {"width": 390, "height": 800}, "is_mobile": True, "has_touch": True}
     with (
-        page(None, pool, Asked((NASTY, "b"))) as visitor,
+        page(None, pool, LabellingOptions((NASTY, "b"))) as visitor,
         opened(browser, visitor, color_scheme="dark", **phone) as (tab, complaints),
     ):
         assert tab.locator("#texts").inner_text() == NASTY
@@ -385,7 +390,7 @@ def test_a_sound_is_played_and_a_picture_is_not(browser: Any, tmp_path: Path, po
     from sounds import tones
 
     sounds = tones(tmp_path / "sounds", 2)
-    with page(None, sounds, Asked(("low", "high"))) as visitor:
+    with page(None, sounds, LabellingOptions(("low", "high"))) as visitor:
         key = visitor.state()["item"]["key"]
         status, content, headers = visitor.ask(f"/{visitor.token}/sound/{key}")
         assert (status, headers["Content-Type"]) == (200, "audio/mpeg") and content
@@ -393,5 +398,8 @@ def test_a_sound_is_played_and_a_picture_is_not(browser: Any, tmp_path: Path, po
         with opened(browser, visitor) as (tab, complaints):
             until(tab, "find('sound').hidden === false && find('sound').duration > 0.3")
             assert complaints == []
-    with page(None, pool, Asked(("ants",))) as visitor, opened(browser, visitor) as (tab, _):
+    with (
+        page(None, pool, LabellingOptions(("ants",))) as visitor,
+        opened(browser, visitor) as (tab, _),
+    ):
         assert tab.evaluate("find('sound').hidden && !find('sound').hasAttribute('src')")

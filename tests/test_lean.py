@@ -28,20 +28,25 @@ def run(code: str, *words: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def test_timm_comes_without_the_compiler_which_is_there_when_used() -> None:
+def test_libraries_come_without_the_compiler_which_is_there_when_used() -> None:
     code = """
 import sys, torch
-before = torch.compiler.disable
+before = torch.compiler.disable, torch.compiler.allow_in_graph
 import headstart.hubs.timm
+from headstart.loading.transformers_networks import transformers
 from torchvision.ops import roi_align
-none = "torch._dynamo.utils" not in sys.modules and "torch._inductor" not in sys.modules
-own = sys.modules["torchvision.ops.roi_align"].is_compile_supported
-answer = own("cpu")
+none = not {"torch._dynamo", "torch._dynamo.utils", "torch._inductor"} & set(sys.modules)
+with transformers.masking_utils.TransformGetItemToIndex():
+    answer = torch.arange(4)[torch.tensor(2)]
+own = sys.modules["torchvision.ops.roi_align"].is_compile_supported("cpu")
 from torch._dynamo.utils import is_compile_supported
-right = answer == is_compile_supported("cpu") and torch._dynamo.utils.__file__.endswith("utils.py")
-print(none, right, torch.compiler.disable is before)
+from torch._dynamo.trace_rules import is_callable_allowed
+right = own == is_compile_supported("cpu") and torch._dynamo.utils.__file__.endswith("utils.py")
+allowed = is_callable_allowed(transformers.PreTrainedModel.can_record_outputs.fget)
+after = torch.compiler.disable, torch.compiler.allow_in_graph
+print(none, right, int(answer), allowed, after == before)
 """
-    assert run(code) == "True True True"
+    assert run(code) == "True True 2 True True"
 
 
 def test_what_is_asked_of_the_compiler_meanwhile_is_its_own_answer() -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from headstart.cli import app
-from headstart.cli.renamed import FLAGS
+from headstart.cli import FLAGS, app
 
 PACKAGE = Path(__file__).resolve().parents[1] / "headstart"
 FLAG = re.compile(r"(?<![\w(-])(--[a-z][a-z-]*[a-z]|-[a-z](?= ))(?!\s*:)(?![\w(-])")

@@ -17,8 +17,7 @@ import pytest
 
 import headstart as hs
 from headstart import catalog, contracts
-from headstart.cli import app
-from headstart.cli.renamed import COMMANDS, FLAGS, present
+from headstart.cli import COMMANDS, FLAGS, app, present
 from headstart.contracts import Strategy
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError

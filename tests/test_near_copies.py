@@ -306,5 +306,5 @@ def test_lines_of_checks_without_a_sketch_are_passed_over(tmp_path: Path) -> Non
     old = [line[: line.rindex(",")] + "]" for line in lines if line]
     file.write_text("\n".join([*old[:4], *lines[5:], '["aa", null, [], "", "zz"]']))
     kept = Findings(Image())
-    assert len(kept._known) == len([line for line in lines[5:] if line])
+    assert len(kept._checks) == len([line for line in lines[5:] if line])
     assert load(root, Image()).report.items == 8

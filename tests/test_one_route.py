@@ -192,10 +192,10 @@ def test_a_strategy_is_read_once_and_prints_as_it_was_written() -> None:
     assert (str(knn), knn.head, knn.trains) == ("feature-extraction?head=knn", "knn", False)
     trained = StrategySpec.of("last-stages?share=0.50")
     assert (str(trained), trained.head, trained.trains) == ("last-stages?share=0.50", None, True)
-    assert trained.named and trained.for_items(10) is trained
+    assert trained.explicit and trained.for_items(10) is trained
     free = StrategySpec.of(None)
-    assert free.auto and free.trains and not free.named
+    assert free.auto and free.trains and not free.explicit
     settled = free.for_items(10_000)
-    assert not settled.auto and not settled.named
+    assert not settled.auto and not settled.explicit
     asked = StrategySpec.of("auto")
     assert asked.auto and asked.for_items(10_000) is asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,23 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_page(tmp_path_factory.mktemp("many"), found, texts)
 
 
-@pytest.fixture
-def desk(browser: Any, few: Path) -> Seen:
+@pytest.fixture(scope="module")
+def open_few(browser: Any, few: Path) -> Seen:
+    """One tab for all tests, as to draw its figures is most of their work."""
     return look(browser, few)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def busy(browser: Any, many: Path) -> Seen:
     return look(browser, many)
+
+
+@pytest.fixture
+def desk(open_few: Seen) -> Iterator[Seen]:
+    """The tab, given back as it was: without a dialog, at the top, as the browser is set."""
+    yield open_few
+    open_few.tab.emulate_media(color_scheme="null", reduced_motion="null")
+    open_few.tab.evaluate("document.querySelector('dialog')?.close(); window.scrollTo(0, 0)")
 
 
 def rows(seen: Seen, place: str) -> list[str]:
@@ -156,15 +166,15 @@ def test_a_small_phone_reads_it_all_without_sideways_scrolling(
     assert seen.complaints == []
 
 
-def test_motion_is_for_those_who_want_it(browser: Any, few: Path) -> None:
+def test_motion_is_for_those_who_want_it(desk: Seen) -> None:
     for motion, behaviour in (("no-preference", "smooth"), ("reduce", "auto")):
-        seen = look(browser, few, reduced_motion=motion)
-        assert seen.colour("html", "scrollBehavior") == behaviour
+        desk.tab.emulate_media(reduced_motion=motion)
+        assert desk.colour("html", "scrollBehavior") == behaviour
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(scheme: str, browser: Any, few: Path) -> None:
-    seen = look(browser, few, color_scheme=scheme)
+def test_text_stands_out_from_its_ground(scheme: str, desk: Seen) -> None:
+    desk.tab.emulate_media(color_scheme=scheme)
 
     def brightness(colour: str) -> float:
         numbers = [int(part) / 255 for part in colour[4:-1].split(",")]
@@ -172,7 +182,7 @@ def test_text_stands_out_from_its_ground(scheme: str, browser: Any, few: Path) -
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     def contrast(text: str, ground: str) -> float:
-        one, other = sorted(brightness(seen.colour(place, what)) for place, what in (
+        one, other = sorted(brightness(desk.colour(place, what)) for place, what in (
             (text, "color"), (ground, "backgroundColor")
         ))  # fmt: skip
         return (other + 0.05) / (one + 0.05)

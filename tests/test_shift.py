@@ -21,8 +21,7 @@ import headstart as hs
 from headstart.cli import app
 from headstart.drift import Reference, two_sample
 from headstart.drift.accuracy import expected
-from headstart.drift.mix import shares_of, with_interval
-from headstart.drift.shift import Answered, compared
+from headstart.drift.shift import Answered, compared, shares_of, with_interval
 from headstart.drift.words import in_one_line
 from headstart.errors import DataError, HeadstartError
 from headstart.results.shift import Shifted

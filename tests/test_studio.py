@@ -31,7 +31,7 @@ from headstart.data import InlineSource, Item, Schema, load
 from headstart.errors import HeadstartError
 from headstart.labelling.sheet import PATH, Sheet
 from headstart.runtime.progress import Silent
-from headstart.studio.examples import Example, Given
+from headstart.studio.examples import Example, RawExample
 from headstart.studio.incoming import Incoming
 from headstart.studio.judging import judgements, task_for
 from headstart.studio.session import Session
@@ -275,7 +275,7 @@ def test_a_sheet_is_as_if_it_had_been_written_so(
 def test_a_row_that_points_elsewhere_brings_nothing_in(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "private.png")
     with Session(tmp_path / "s", catalog.modality("image"), Silent()) as session:
-        session.add([Given("a.png", picture("ants", 0), "ants")])
+        session.add([RawExample("a.png", picture("ants", 0), "ants")])
     with (tmp_path / "s/labels.csv").open("a", encoding="utf-8") as file:
         file.write(
             f'"../private.png","ants"\n"{tmp_path / "private.png"}","ants"\n"no.png","ants"\n'

@@ -16,7 +16,14 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart import artifact, plan
 from headstart.cli import app
-from headstart.labelling.history import SUFFIX, Judged, Suggested, ahead, changed, place_of
+from headstart.labelling.history import (
+    SUFFIX,
+    ModelScore,
+    SuggestionRecord,
+    ahead,
+    changed,
+    place_of,
+)
 
 QUICK = hs.Settings(scratch=False, evidence="none")
 
@@ -44,7 +51,7 @@ def test_known_copied_and_broken_items_are_left_out_and_counted(
     (pool / "broken.png").write_bytes(b"no picture")
     found = hs.suggest(model, pool, 50)
     named = [row.item.identity for row in found.rows]
-    assert (found.pool.known, found.pool.copies) == (7, 3)
+    assert (found.pool.labelled_count, found.pool.copies) == (7, 3)
     assert [Path(name).name for name, _ in found.pool.skipped] == ["broken.png"]
     assert len(named) == len(set(named)) <= 40
     assert not set(named) & {each for part in plan.read(model).splits.values() for each in part}
@@ -147,8 +154,8 @@ def test_a_refit_tells_what_the_labels_changed(tmp_path: Path, pool: Path) -> No
     assert hs.suggest(model, pool, 4).change == second.change  # told again
 
 
-def judged(weights: str, value: float, items: str = "abc", metric: str = "accuracy") -> Judged:
-    return Judged(weights, metric, value, value - 0.1, value + 0.1, frozenset(items), 20)
+def judged(weights: str, value: float, items: str = "abc", metric: str = "accuracy") -> ModelScore:
+    return ModelScore(weights, metric, value, value - 0.1, value + 0.1, frozenset(items), 20)
 
 
 @pytest.mark.parametrize(
@@ -160,9 +167,9 @@ def judged(weights: str, value: float, items: str = "abc", metric: str = "accura
     ],
 )
 def test_the_change_says_how_far_it_can_be_believed(
-    now: Judged, words: tuple[str, ...], tmp_path: Path
+    now: ModelScore, words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    Suggested("2026-01-02T00:00:00+00:00", judged("old", 0.6), ("p", "q")).write(
+    SuggestionRecord("2026-01-02T00:00:00+00:00", judged("old", 0.6), ("p", "q")).write(
         place_of(tmp_path / "first")
     )
     change = changed(tmp_path / "second", now, frozenset("pz"))
@@ -176,7 +183,7 @@ def test_records_of_strangers_are_passed_over(tmp_path: Path, model: Path, pool:
     for number, content in enumerate(("", "[]", '{"format": 1}', '{"format": 1, "judged": 3}')):
         (model.parent / f"odd{number}{SUFFIX}").write_text(content, encoding="utf-8")
     assert hs.suggest(model, pool, 2).change is None
-    written = Suggested.read(place_of(model))
+    written = SuggestionRecord.read(place_of(model))
     assert written is not None and len(written.items) == 2
 
 

@@ -272,9 +272,11 @@ def test_a_fresh_process_must_write_the_same_texts(parent: Path, tmp_path: Path)
     source.write_text(ROWS[0][0])
     items = [Item(str(source), "", None, FileSource(source))]
     (own,) = hs.load(parent).predict([source])
-    checking.verify(parent, items, [own.answer], ".txt")
-    with pytest.raises(HeadstartError, match="answers otherwise"):
-        checking.verify(parent, items, [{"text": f"{own.answer['text']}!"}], ".txt")
+    other = {"text": f"{own.answer['text']}!"}
+    with pytest.raises(HeadstartError, match="answers otherwise") as refused:
+        checking.verify(parent, items, [other], ".txt")
+    same = {"text": own.answer["text"]}  # what the fresh process wrote
+    assert f": {same}, not {other}." in str(refused.value)
 
 
 def test_what_needs_features_is_refused(parent: Path, tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ from headstart.contracts.head import Shape, TrainingSet
 from headstart.contracts.model import Model
 from headstart.errors import WeightsError
 from headstart.features.engine import EngineError
-from headstart.features.engine.freezing import frozen
+from headstart.features.engine.converting import as_graph
+from headstart.features.engine.graphs import placed
 from headstart.loading import arrays, engine_form, record, weights
 from headstart.loading.engine_form import EngineForm, UnusableError
 from headstart.modalities.image import Image
@@ -53,7 +54,9 @@ def form_of(model: Model, width: int, sample: Any, folder: Path) -> EngineForm:
     weights.save(state, folder / artifact.WEIGHTS, {})
     weights.save(model.head.state_dict(), folder / artifact.HEAD, {})
     tensors = [arrays.read(folder / name) for name in (artifact.WEIGHTS, artifact.HEAD)]
-    files = frozen(model, width, sample, tensors)
+    head = as_graph(nn.Sequential(model.head), torch.zeros(2, width))
+    graphs = {engine_form.BODY: as_graph(model.body(), sample), engine_form.HEAD: head}
+    files = placed(graphs, tensors)
     return EngineForm.of(files, [each.content for each in tensors])
 
 

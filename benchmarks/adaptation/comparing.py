@@ -63,15 +63,15 @@ def _pair(
 ) -> None:
     """A pair's draws that are missing; the peers' methods run in one process for all of them."""
     seeds = 1 + max(cell["seed"] for cell in cells)
-    drawn = {
+    draw_of = {
         f"{part} {seed}": draw
         for part, seed, draw in draws(pair, *places, seeds)
         if {"pair": str(pair), "part": part, "seed": seed} in cells
     }
-    theirs = skada(drawn) if peers else {}
+    theirs = skada(draw_of) if peers else {}
     for cell in cells:
         name = f"{cell['part']} {cell['seed']}"
-        lines.once(cell, lambda name=name: compare(drawn[name], theirs.get(name, {})))
+        lines.once(cell, lambda name=name: compare(draw_of[name], theirs.get(name, {})))
 
 
 def compare(draw: Draw, theirs: Mapping[str, float]) -> dict[str, Any]:
@@ -100,12 +100,12 @@ def _ours(draw: Draw) -> tuple[dict[str, float], dict[str, Any]]:
     there = presence(domains)
     right = {each.name: float((each.answered == draw.truth).mean()) for each in candidates}
     choice = chosen(candidates, there)
-    asked = [right[_by_labels(candidates, there, draw, seed)] for seed in range(_ASKED)]
+    accuracies = [right[_by_labels(candidates, there, draw, seed)] for seed in range(_ASKED)]
     rows = {f"({name})": value for name, value in right.items() if name != SOURCE}
     rows |= {
         SOURCE: right[SOURCE],
         "ours": right[choice.name],
-        "ours, 20 labels": float(np.mean(asked)),
+        "ours, 20 labels": float(np.mean(accuracies)),
         "best of ours": max(right.values()),
     }
     more = {
@@ -120,38 +120,38 @@ def _ours(draw: Draw) -> tuple[dict[str, float], dict[str, Any]]:
 def _by_labels(candidates: Sequence[Candidate], there: Any, draw: Draw, seed: int) -> str:
     """What 20 labels choose: those that are asked for."""
     places = disputed(candidates, seed=seed)
-    known = gains(candidates, Labelled(places, draw.truth[places]))
-    return chosen(candidates, there, known).name
+    gain_of = gains(candidates, Labelled(places, draw.truth[places]))
+    return chosen(candidates, there, gain_of).name
 
 
-def skada(drawn: Mapping[str, Draw]) -> dict[str, dict[str, float]]:
+def skada(draw_of: Mapping[str, Draw]) -> dict[str, dict[str, float]]:
     """By draw the accuracy of its methods, and of the ones that its scorers choose.
 
     What fails is left out and said.
     """
     with tempfile.TemporaryDirectory() as folder:
-        for name, draw in drawn.items():
+        for name, draw in draw_of.items():
             place = Path(folder) / f"{name}.npz"
             np.savez(place, source=draw.source, targets=draw.targets, target=draw.target)
         out = Path(folder) / "answers.json"
         command = [environments.python("skada"), SCRIPT, folder, out]
         subprocess.run([str(part) for part in command], check=True)
         answers = json.loads(out.read_text(encoding="utf-8"))
-    return {name: _accuracies(answers[name], draw) for name, draw in drawn.items()}
+    return {name: _accuracies(answers[name], draw) for name, draw in draw_of.items()}
 
 
 def _accuracies(rows: Mapping[str, Any], draw: Draw) -> dict[str, float]:
-    known = {name: row for name, row in rows.items() if "answers" in row}
+    rows_with_answers = {name: row for name, row in rows.items() if "answers" in row}
     right = {
         f"skada {name}": float((np.array(row["answers"]) == draw.truth).mean())
-        for name, row in known.items()
+        for name, row in rows_with_answers.items()
     }
     for name, row in rows.items():
         for what in ("error", "entropy error", "IW error"):
             if what in row:
                 print(f"skada {name}, {what}: {row[what]}", file=sys.stderr)
     for scorer in ("entropy", "IW"):
-        scored = {name: row[scorer] for name, row in known.items() if scorer in row}
+        scored = {name: row[scorer] for name, row in rows_with_answers.items() if scorer in row}
         if scored:
             best = max(scored, key=lambda name: scored[name])
             right[f"skada by {scorer}"] = right[f"skada {best}"]

@@ -30,7 +30,7 @@ class Pair:
     target: str
     kind: str
     features: str
-    known: bool = False
+    is_known: bool = False
 
     def __str__(self) -> str:
         return f"{self.source} → {self.target}, {self.features}"
@@ -43,17 +43,17 @@ class Pair:
 
 PAIRS: Final = (
     *(
-        Pair(*both, kind="written digits", features=features, known=True)
+        Pair(*both, kind="written digits", features=features, is_known=True)
         for features in ("pixels", "MobileNetV2")
         for both in (("mnist", "usps"), ("usps", "mnist"))
     ),
     *(
-        Pair(f"not {name}", name, f"spoken digits by {features}", features, known=True)
+        Pair(f"not {name}", name, f"spoken digits by {features}", features, is_known=True)
         for features in ("log-mel", "speech embedding")
         for name in SPEAKERS
     ),
     *(
-        Pair(*both, kind="reviews", features="MiniLM", known=True)
+        Pair(*both, kind="reviews", features="MiniLM", is_known=True)
         for both in (
             *(("books", "electronics"), ("electronics", "books")),
             *(("films", "books"), ("electronics", "films")),
@@ -95,8 +95,8 @@ def features(name: str, kind: str, shared: Path, work: Path) -> tuple[np.ndarray
     if not place.exists():
         work.mkdir(parents=True, exist_ok=True)
         values, labels = _computed(name, kind, shared)
-        known = sorted(set(labels))
-        np.savez(place, x=values, y=np.array([known.index(label) for label in labels]))
+        names = sorted(set(labels))
+        np.savez(place, x=values, y=np.array([names.index(label) for label in labels]))
     with np.load(place) as stored:
         return stored["x"], stored["y"]
 
@@ -142,11 +142,11 @@ def _draw(
     elif part == "uneven":
         rare = np.isin(truth[there], order[: classes // 2])
         there = there[~rare | (np.arange(len(there)) % UNEVEN == 0)]
-    held, learned = np.split(own, [len(own) // 5])
+    held_out, learned = np.split(own, [len(own) // 5])
     return Draw(
         values[learned],
         targets[learned],
-        (values[held], targets[held]),
+        (values[held_out], targets[held_out]),
         others[there],
         truth[there],
         classes,

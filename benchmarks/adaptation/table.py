@@ -52,8 +52,8 @@ def _table(rows: Rows, names: Sequence[str], column: str) -> str:
         of_part = [row for row in rows if row["part"] == part]
         for kind in kinds:
             lines += _line(f"{kind}, {title}", _of(of_part, kind), names, column)
-        for known, which in ((True, "set on these"), (False, "not seen before")):
-            own = [row for kind in kinds if _known(kind) == known for row in _of(of_part, kind)]
+        for is_known, which in ((True, "set on these"), (False, "not seen before")):
+            own = [row for kind in kinds if _known(kind) == is_known for row in _of(of_part, kind)]
             lines += _line(f"**{title}, {which}**", own, names, column)
     return "\n".join(lines)
 
@@ -93,4 +93,4 @@ def _of(rows: Rows, kind: str) -> list[Mapping[str, Any]]:
 
 
 def _known(kind: str) -> bool:
-    return any(pair.known for pair in PAIRS if pair.kind == kind)
+    return any(pair.is_known for pair in PAIRS if pair.kind == kind)

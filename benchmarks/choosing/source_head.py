@@ -23,9 +23,9 @@ def leep(sample: Sample, answers: Array) -> float:
     """
     answers = _shares(answers)
     joint = sample.codes.T @ answers
-    seen = joint.sum(axis=0)
-    given = joint / np.where(seen > 0, seen, 1.0)
-    guessed = (sample.codes * (answers @ given.T)).sum(axis=1)
+    marginal = joint.sum(axis=0)
+    conditional = joint / np.where(marginal > 0, marginal, 1.0)
+    guessed = (sample.codes * (answers @ conditional.T)).sum(axis=1)
     return float(np.log(guessed).mean())
 
 
@@ -40,8 +40,8 @@ def nce(sample: Sample, answers: Array) -> float:
     chosen = _shares(answers).argmax(axis=1)
     _, numbers = np.unique(chosen, return_inverse=True)
     joint = sample.codes.T @ np.eye(int(numbers.max()) + 1)[numbers] / len(sample)
-    given = joint / joint.sum(axis=0)
-    return float((joint * np.log(np.where(joint > 0, given, 1.0))).sum())
+    conditional = joint / joint.sum(axis=0)
+    return float((joint * np.log(np.where(joint > 0, conditional, 1.0))).sum())
 
 
 def _shares(answers: Array) -> Array:

@@ -31,7 +31,7 @@ _OTHER: Final = 1000  # added to a draw's seed for those networks
 class Bench:
     """What all draws of one set, tier and condition share."""
 
-    drawn: Drawn
+    population: Drawn
     pool: Pool
     tier: str
     random: bool
@@ -41,17 +41,17 @@ class Bench:
 
     @classmethod
     def of(
-        cls, drawn: Drawn, kind: tuple[str, str], data: Path, work: Path, strategy: str | None
+        cls, population: Drawn, kind: tuple[str, str], data: Path, work: Path, strategy: str | None
     ) -> Bench:
         """The pool in memory, its labels mixed up where the condition of this kind says so."""
-        (tier, condition), pool = kind, Pool.of(drawn.target, data)
+        (tier, condition), pool = kind, Pool.of(population.target, data)
         pool = pool.shuffled() if condition == "shuffled" else pool
-        return cls(drawn, pool, tier, condition == "random", data, work, strategy)
+        return cls(population, pool, tier, condition == "random", data, work, strategy)
 
     @property
     def reference(self) -> str:
         """What is transferred."""
-        return source(self.drawn, self.data, self.work, self.tier == GAIN, self.random)
+        return source(self.population, self.data, self.work, self.tier == GAIN, self.random)
 
     def measure(self, size: int, number: int) -> dict[str, Any]:
         """Draw, fit, and compare; a random source has the weights of the draw's seed."""
@@ -65,7 +65,7 @@ class Bench:
             seed=number,
             scratch=proof,
             evidence="full" if proof else "none",
-            budget=self.drawn.budget,
+            budget=self.population.budget,
         )
         began = time.monotonic()
         # opening the model in a fresh process changes no number and takes longer than all else
@@ -148,7 +148,7 @@ class Bench:
         """Frozen features (N, D) of the whole pool, in fp32, computed once."""
         import headstart as hs
 
-        tier = self.tier if self.drawn.budget is None else FEATURES
+        tier = self.tier if self.population.budget is None else FEATURES
         place = self.work / "features" / f"{self.pool.name}-{tier}.npz"
         if not place.exists():
             folder = self.work / "draw" / "all"

@@ -31,13 +31,13 @@ def run(shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int]
         *streams.quiet(shared, work, tuple(streams.QUIET), draws["quiet"]),
     ]
     names = (OURS, LOG, *detectors.DETECTORS)
-    wanted = [{"by": name, **dict(stream.about)} for name in names for stream in each]
+    entries = [{"by": name, **dict(stream.about)} for name in names for stream in each]
     for name in names:
         own = [stream for stream in each if lines.missing([{"by": name, **dict(stream.about)}])]
         for stream, row in _rows(name, own):
             lines.once({"by": name, **dict(stream.about)}, lambda row=row: row)
         print(f"{name}: {len(own)} streams", flush=True)
-    keys = {tuple(row[part] for part in KEY) for row in wanted}
+    keys = {tuple(row[part] for part in KEY) for row in entries}
     return [row for row in lines.rows() if tuple(row[part] for part in KEY) in keys]
 
 
@@ -56,8 +56,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
         still = [row for row in own if row["kind"] == "nothing"]
         cells = [name, f"{sum(row['early'] for row in still)} of {len(still)}"]
         cells += [_found([row for row in own if row["kind"] == kind]) for kind in KINDS]
-        held = [row["inside"] for row in own if row.get("inside") is not None]
-        cells.append(f"{sum(held)} of {len(held)}" if held else "–")
+        shares = [row["inside"] for row in own if row.get("inside") is not None]
+        cells.append(f"{sum(shares)} of {len(shares)}" if shares else "–")
         table.append(f"| {' | '.join(cells)} |")
     return "\n".join(table)
 
@@ -74,6 +74,6 @@ def broken(rows: Sequence[Row]) -> bool:
     """Whether ours alarms in more than 5 % of the quiet streams, or its range misses a fifth."""
     ours = [row for row in rows if row["by"] == OURS]
     still = [row["early"] for row in ours if row["kind"] == "nothing"]
-    held = [row["inside"] for row in ours if row["inside"] is not None]
+    shares = [row["inside"] for row in ours if row["inside"] is not None]
     too_many = bool(still) and float(np.mean(still)) > _AT_MOST
-    return too_many or (bool(held) and float(np.mean(held)) < 0.8)
+    return too_many or (bool(shares) and float(np.mean(shares)) < 0.8)

@@ -33,11 +33,11 @@ def run(shared: Path, work: Path, tasks: Sequence[str], seeds: int) -> dict[str,
     rows, covers = [], []
     for task in tasks:
         name, learned, share, others = TASKS[task]
-        found = {each: features(each, shared, work) for each in (name, *others)}
-        for kind, values in _scores(found, name, learned, share, seeds).items():
+        features_of = {each: features(each, shared, work) for each in (name, *others)}
+        for kind, values in _scores(features_of, name, learned, share, seeds).items():
             rows.append({"known": task, "strange": kind} | values)
             print(_line(rows[-1]), flush=True)
-        covers += _coverage(found[name], task, learned)
+        covers += _coverage(features_of[name], task, learned)
     for row in covers:
         print(f"{row['set']}: {row['labels']} labels, truth in {row['held']:.3f} of {row['drawn']}")
     best = max(np.mean([row[score][0] for row in rows]) for score in SCORES)
@@ -48,25 +48,25 @@ def run(shared: Path, work: Path, tasks: Sequence[str], seeds: int) -> dict[str,
 
 
 def _scores(
-    found: Mapping[str, Features], name: str, learned: int, share: float, seeds: int
+    features_of: Mapping[str, Features], name: str, learned: int, share: float, seeds: int
 ) -> dict[str, dict[str, list[float]]]:
     """For each kind of strange input, the mean AUROC of each score with its standard error."""
     values: dict[str, dict[str, list[float]]] = {}
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
-        (rows, labels), names = found[name], np.unique(found[name][1])
+        (rows, labels), names = features_of[name], np.unique(features_of[name][1])
         out = rng.choice(names, round(share * len(names)), replace=False)
         inside = rng.permutation(np.flatnonzero(~np.isin(labels, out)))
         held_out = min(HELD_OUT, (len(inside) - learned) // 2)
         model, (usual, _) = fitted((rows[inside], labels[inside]), learned, held_out)
-        strange = {other: found[other][0][:500] for other in found if other != name}
+        strange = {other: features_of[other][0][:500] for other in features_of if other != name}
         if len(out):
             strange["classes held out"] = rows[np.isin(labels, out)]
-        known = _each(model, usual)
+        calibration_part = _each(model, usual)
         for kind, others in strange.items():
             truth = np.r_[np.zeros(len(usual)), np.ones(len(others))]
             for score, own in _each(model, others).items():
-                value = float(roc_auc_score(truth, np.r_[known[score], own]))
+                value = float(roc_auc_score(truth, np.r_[calibration_part[score], own]))
                 values.setdefault(kind, {}).setdefault(score, []).append(value)
     return {
         kind: {
@@ -92,9 +92,11 @@ def _directions(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def _coverage(found: Features, task: str, learned: int, draws: int = 100) -> list[dict[str, Any]]:
+def _coverage(
+    task_features: Features, task: str, learned: int, draws: int = 100
+) -> list[dict[str, Any]]:
     """How often sets from so many labels hold the truth of the others, over resamples."""
-    rows, labels = found
+    rows, labels = task_features
     order = np.random.default_rng(0).permutation(len(rows))
     model, (rest, truth) = fitted((rows[order], labels[order]), learned, 100)
     chances, targets = model.probabilities(rest), model.targets(truth)
@@ -102,7 +104,7 @@ def _coverage(found: Features, task: str, learned: int, draws: int = 100) -> lis
     for count in COVERED:
         if count + 100 > len(targets):
             continue
-        held, sizes = [], []
+        inside, sizes = [], []
         for draw in range(draws):
             mixed = np.random.default_rng(draw).permutation(len(targets))
             sets = Sets.of(chances[mixed[:count]], targets[mixed[:count]])
@@ -111,14 +113,14 @@ def _coverage(found: Features, task: str, learned: int, draws: int = 100) -> lis
             others = mixed[count : count + JUDGED]
             answers = sets.around(chances[others], [str(n) for n in range(chances.shape[1])])
             own = targets[others]
-            held.append(np.mean([str(t) in a["set"] for t, a in zip(own, answers, strict=True)]))
+            inside.append(np.mean([str(t) in a["set"] for t, a in zip(own, answers, strict=True)]))
             sizes.append(np.mean([len(a["set"]) for a in answers]))
         lines.append(
             {
                 "set": task,
                 "labels": count,
                 "drawn": draws,
-                "held": float(np.mean(held)),
+                "held": float(np.mean(inside)),
                 "size": float(np.mean(sizes)),
             }
         )

@@ -18,8 +18,8 @@ from headstart.evidence.calibration import shares, temperature
 
 Features = tuple[np.ndarray, np.ndarray]  # (N, D) and labels (N,)
 MOST: Final = 4500  # items of a set, drawn at random
-_TEXTS: Final[Mapping[str, tuple[Sequence[str], str, str]]] = {
-    "banking77": (("text/banking77/test.csv",), "text", "category"),
+TEXTS: Final[Mapping[str, tuple[Sequence[str], str, str]]] = {
+    "banking77": (("text/banking77/train.csv", "text/banking77/test.csv"), "text", "category"),
     "trec": (("text/trec/train.csv",), "text", "label"),
     "sst2": (("text/sst2/train.csv",), "text", "label"),
     "books": (("text/amazon_books.csv",), "text", "label"),
@@ -31,41 +31,46 @@ _TABLES: Final = {
     "mnist": "images/mnist_test.parquet",
     "usps": "images/usps_test.parquet",
 }
-SETS: Final = (*_TEXTS, *_PHOTOS, *_TABLES)
+SETS: Final = (*TEXTS, *_PHOTOS, *_TABLES)
 
 
 def features(name: str, shared: Path, work: Path) -> Features:
     """Features and labels of a set, from a file where they were computed before."""
-    stored = work / f"{name}.npz"
-    if not stored.exists():
+    place = stored(name, work)
+    if not place.exists():
         work.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("HEADSTART_CACHE", str(work / "cache"))
-        found, labels = _computed(name, shared)
-        np.savez(stored, features=found, labels=labels)
-    with np.load(stored) as arrays:
+        rows, labels = _computed(name, shared)
+        np.savez(place, features=rows, labels=labels)
+    with np.load(place) as arrays:
         return arrays["features"], arrays["labels"]
+
+
+def stored(name: str, work: Path) -> Path:
+    """The file of a set's features; of another number of items it is another."""
+    return work / f"{name}, {MOST} at most.npz"
 
 
 def _computed(name: str, shared: Path) -> Features:
     import headstart as hs
 
-    items, labels = _items(name, shared)
-    if name in _TEXTS:
+    drawn, labels = items(name, shared)
+    if name in TEXTS:
         from headstart.demo.docstrings import encoder
 
         backbone = f"hf:{encoder()}"
     else:
         weights = shared / "weights" / "mobilenetv2_100.imagenet.safetensors"
         backbone = f"timm:mobilenetv2_100@{weights}"
-    return hs.Featurizer(backbone).transform(items), np.array(labels)
+    return hs.Featurizer(backbone).transform(drawn), np.array(labels)
 
 
-def _items(name: str, shared: Path) -> tuple[list[object], list[str]]:
+def items(name: str, shared: Path) -> tuple[list[object], list[str]]:
+    """The items of a set in a random order, MOST at most, and their labels."""
     rows: list[tuple[object, str]]
-    if name in _TEXTS:
-        place, text, label = _TEXTS[name]
-        with (shared / place).open(encoding="utf-8", newline="") as file:
-            rows = [(row[text], row[label]) for row in csv.DictReader(file)]
+    if name in TEXTS:
+        places, text, label = TEXTS[name]
+        rows = [(row[text], row[label]) for place in places for row in _lines(shared / place)]
     elif name in _PHOTOS:
         rows = [
             (path, path.parent.name) for path in sorted((shared / _PHOTOS[name]).rglob("*.jp*g"))
@@ -74,6 +79,11 @@ def _items(name: str, shared: Path) -> tuple[list[object], list[str]]:
         rows = _pictures(shared / _TABLES[name])
     order = np.random.default_rng(0).permutation(len(rows))[:MOST]
     return [rows[n][0] for n in order], [rows[n][1] for n in order]
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _pictures(path: Path) -> list[tuple[object, str]]:
@@ -100,9 +110,9 @@ class Model:
         """That of the product."""
         return Familiarity(self.reference)
 
-    def probabilities(self, found: np.ndarray) -> np.ndarray:
+    def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Of features (N, D), (N, labels)."""
-        return shares(self.outputs(found))
+        return shares(self.outputs(rows))
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
         """The numbers of labels (N,)."""
@@ -110,14 +120,14 @@ class Model:
 
 
 def fitted(
-    found: Features, learned: int, held_out: int, exact: bool = True
+    data_set: Features, learned: int, held_out: int, exact: bool = True
 ) -> tuple[Model, Features]:
     """A model of the first items, held to the next; and the items that are left.
 
     It need not be `exact` where only that it stays as it is counts.
     """
-    rows, labels = found
-    train, known = slice(learned), slice(learned, learned + held_out)
+    rows, labels = data_set
+    train, held_out_part = slice(learned), slice(learned, learned + held_out)
     names = np.unique(labels[train])
     mean, spread = rows[train].mean(axis=0), rows[train].std(axis=0)
     spread = spread + spread.mean()
@@ -128,16 +138,18 @@ def fitted(
     if len(names) == 2:
         layer, bias = np.concatenate([-layer, layer]) / 2, np.concatenate([-bias, bias]) / 2
 
-    def outputs(given: np.ndarray) -> np.ndarray:
-        return ((given - mean) / spread) @ layer.T + bias
+    def outputs(rows: np.ndarray) -> np.ndarray:
+        return ((rows - mean) / spread) @ layer.T + bias
 
-    seen = np.isin(labels[known], names)
-    targets = np.searchsorted(names, labels[known][seen])
-    scale = temperature(outputs(rows[known][seen]), targets)
-    reference = Reference.of(rows[known][seen], outputs(rows[known][seen]) / scale, targets)
-    left = slice(learned + held_out, None)
-    rest = np.isin(labels[left], names)
+    in_train = np.isin(labels[held_out_part], names)
+    targets = np.searchsorted(names, labels[held_out_part][in_train])
+    scale = temperature(outputs(rows[held_out_part][in_train]), targets)
+    reference = Reference.of(
+        rows[held_out_part][in_train], outputs(rows[held_out_part][in_train]) / scale, targets
+    )
+    later_part = slice(learned + held_out, None)
+    rest = np.isin(labels[later_part], names)
     return (
         Model(reference, names, lambda given: outputs(given) / scale),
-        (rows[left][rest], labels[left][rest]),
+        (rows[later_part][rest], labels[later_part][rest]),
     )

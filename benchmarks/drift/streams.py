@@ -16,8 +16,8 @@ from headstart.drift.answers import answers_of, as_answers
 from headstart.drift.watching import LENGTH, Event, Watch
 from headstart.evidence.calibration import shares
 
-MOVED: Final = {  # pairs of domains by name, of which the first is what the model knows
-    str(pair): pair
+MOVED: Final = {  # pairs of domains, of which the first is what the model knows; without commas,
+    str(pair).replace(",", ""): pair  # by which a user parts their names
     for pair in PAIRS
     if (pair.features != "pixels" and pair.source in ("mnist", "usps", "books", "films", "flowers"))
     or pair.kind.startswith("spoken digits")
@@ -48,13 +48,13 @@ def planted(shared: Path, work: Path, pairs: Sequence[str], seeds: int) -> Itera
     """Each kind of drift in each pair of domains, so many draws of it."""
     for name in pairs:
         pair = MOVED[name]
-        found, moved = (
+        own, moved = (
             _named(domains.features(side, pair.features, shared, work / "adaptation"))
             for side in (pair.source, pair.target)
         )
         for seed in range(seeds):
             for kind in KINDS:
-                yield _planted(found, moved, kind, {"set": name, "kind": kind, "seed": seed})
+                yield _planted(own, moved, kind, {"set": name, "kind": kind, "seed": seed})
 
 
 def quiet(shared: Path, work: Path, sets: Sequence[str], count: int) -> Iterator[Stream]:
@@ -64,9 +64,9 @@ def quiet(shared: Path, work: Path, sets: Sequence[str], count: int) -> Iterator
     """
     for number in range(count):
         name = sets[number % len(sets)]
-        found = features(name, shared, work / "drift")
-        order = np.random.default_rng(number).permutation(len(found[0]))
-        model, (rows, truth) = fitted((found[0][order], found[1][order]), *QUIET[name], exact=False)
+        own = features(name, shared, work / "drift")
+        order = np.random.default_rng(number).permutation(len(own[0]))
+        model, (rows, truth) = fitted((own[0][order], own[1][order]), *QUIET[name], exact=False)
         if len(rows) < LENGTH:
             raise ValueError(f"{name} has too few items")
         about = {"set": name, "kind": "nothing", "seed": number}
@@ -88,16 +88,16 @@ def watched(stream: Stream, by_log: bool = False) -> dict[str, Any]:
     return row | {"delay": first.after - stream.begins, "inside": _inside(stream, first)}
 
 
-def _named(found: tuple[np.ndarray, np.ndarray]) -> Features:
-    return found[0], found[1].astype(str)
+def _named(rows_and_labels: tuple[np.ndarray, np.ndarray]) -> Features:
+    return rows_and_labels[0], rows_and_labels[1].astype(str)
 
 
-def _planted(found: Features, moved: Features, kind: str, about: Mapping[str, Any]) -> Stream:
+def _planted(own: Features, moved: Features, kind: str, about: Mapping[str, Any]) -> Stream:
     rng = np.random.default_rng(about["seed"])
-    count = len(found[0])
+    count = len(own[0])
     order = rng.permutation(count)
     sizes = round(LEARNED * count), round(HELD_OUT * count)
-    model, (rows, labels) = fitted((found[0][order], found[1][order]), *sizes)
+    model, (rows, labels) = fitted((own[0][order], own[1][order]), *sizes)
     usual = rng.choice(len(rows), BEFORE)  # what is left is drawn from, like a source
     strange, truth = _later((rows, labels), moved, model, kind, rng)
     return Stream(
@@ -110,10 +110,10 @@ def _planted(found: Features, moved: Features, kind: str, about: Mapping[str, An
 
 
 def _later(
-    left: Features, moved: Features, model: Model, kind: str, rng: np.random.Generator
+    rest: Features, moved: Features, model: Model, kind: str, rng: np.random.Generator
 ) -> Features:
     """The items of a drift of some kind."""
-    rows, labels = left
+    rows, labels = rest
     if kind == "class mix":
         half = model.labels[: max(1, len(model.labels) // 2)]
         places = np.flatnonzero(np.isin(labels, half))
@@ -135,12 +135,12 @@ def _later(
 def _events(stream: Stream, by_log: bool) -> Iterator[Event]:
     model, names = stream.model, [str(number) for number in range(len(stream.rows))]
     labels = [str(label) for label in model.labels]
-    outputs, known = model.outputs(stream.rows), model.reference
+    outputs, reference = model.outputs(stream.rows), model.reference
     rows, chances = stream.rows, shares(outputs)
     if by_log:
-        known = as_answers(known, shares(known.outputs), familiarity=True)
+        reference = as_answers(reference, shares(reference.outputs), familiarity=True)
         rows = answers_of(chances, model.familiarity(stream.rows, outputs))
-    watch = Watch(known, shares(known.outputs), labels)
+    watch = Watch(reference, shares(reference.outputs), labels)
     return watch.add(names, (rows, outputs, chances))
 
 

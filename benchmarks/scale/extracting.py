@@ -72,29 +72,29 @@ def workers(parent: int) -> list[psutil.Process]:
     return [each for each in _below(parent) if _title(each).startswith(WORKER)]
 
 
-def seconds(parent: int, known: dict[int, float]) -> float:
+def seconds(parent: int, seconds_of: dict[int, float]) -> float:
     """CPU seconds of a process and all below it, also of those that were seen before and ended."""
     for each in [psutil.Process(parent), *_below(parent)]:
         with suppress(psutil.Error):
             spent = each.cpu_times()
-            known[each.pid] = spent.user + spent.system
-    return sum(known.values())
+            seconds_of[each.pid] = spent.user + spent.system
+    return sum(seconds_of.values())
 
 
 def measured(process: subprocess.Popen[str]) -> tuple[float, float]:
     """Seconds of the clock and of the CPU that a process takes until its end."""
-    started, known = time.monotonic(), dict[int, float]()
+    started, seconds_of = time.monotonic(), dict[int, float]()
     while process.poll() is None:
         with suppress(psutil.Error):
-            seconds(process.pid, known)
+            seconds(process.pid, seconds_of)
         time.sleep(0.1)
-    return time.monotonic() - started, sum(known.values())
+    return time.monotonic() - started, sum(seconds_of.values())
 
 
 def _below(parent: int) -> Sequence[psutil.Process]:
     with suppress(psutil.Error):
-        found: list[psutil.Process] = psutil.Process(parent).children(recursive=True)
-        return found
+        processes: list[psutil.Process] = psutil.Process(parent).children(recursive=True)
+        return processes
     return []
 
 

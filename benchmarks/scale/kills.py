@@ -36,7 +36,7 @@ def over(work: Path, backbone: str, items: int, count: int) -> list[Kill]:
     pictures = draw(work / f"pictures-{items}", items, 96)
     whole = Extraction(pictures, backbone, work / "cache-whole")
     whole.run()
-    wanted, options = whole.digest(), ("--on", "ray", "--workers", "2")
+    digest, options = whole.digest(), ("--on", "ray", "--workers", "2")
     plain = replace(whole, cache=work / "cache-ray")
     span = _span(plain, options)
     kills = []
@@ -44,7 +44,7 @@ def over(work: Path, backbone: str, items: int, count: int) -> list[Kill]:
         own = replace(whole, cache=work / f"cache-{number}")
         victim = ("worker", "command")[number % 2]
         hit, computed = _struck(own, options, victim, moment)
-        kills.append(Kill(victim, moment, hit, computed, own.digest() == wanted))
+        kills.append(Kill(victim, moment, hit, computed, own.digest() == digest))
     return kills
 
 

@@ -95,7 +95,7 @@ class Plan:
 
     def contenders(self) -> list[Contender]:
         """All of them, ready to start on a port that is put in for PORT."""
-        found, graph, image = [self.ours()], self.graph(self.model()), self._image()
+        entries, graph, image = [self.ours()], self.graph(self.model()), self._image()
         for workers in dict.fromkeys((1, os.cpu_count() or 1)):
             python = environments.make("litserve")
             script: list[str | Path] = [
@@ -106,11 +106,11 @@ class Plan:
                 str(workers),
             ]
             name = f"LitServe, workers {workers}"
-            found.append(Contender(name, script, {}, "/predict", {"image": image}, "/health"))
+            entries.append(Contender(name, script, {}, "/predict", {"image": image}, "/health"))
             python = environments.make("bentoml")
             bento: list[str | Path] = [python, "-m", "bentoml", "serve", "bentoml_server:Pictures"]
             own = {"FOLDER": str(graph), "WORKERS": str(workers), "BENTOML_DO_NOT_TRACK": "1"}
-            found.append(
+            entries.append(
                 Contender(
                     f"BentoML, workers {workers}",
                     [*bento, "--host", "127.0.0.1", "--port", "PORT"],
@@ -120,7 +120,7 @@ class Plan:
                     "/readyz",
                 )
             )
-        return found
+        return entries
 
 
 def write_graph(model: Path, folder: Path) -> None:

@@ -70,7 +70,7 @@ async def fastest(target: Target, connections: int, seconds: float) -> Answers:
 
 async def at_rate(target: Target, rate: float, seconds: float, seed: int = 0) -> Answers:
     """Requests that come by chance (Poisson), so many a second, whether others wait or not."""
-    drawn, answers = random.Random(seed), Answers()
+    rng, answers = random.Random(seed), Answers()
     idle: list[_Line] = []
     tasks: list[asyncio.Task[None]] = []
 
@@ -83,7 +83,7 @@ async def at_rate(target: Target, rate: float, seconds: float, seed: int = 0) ->
         idle.append(line)
 
     begun = due = time.perf_counter()
-    while (due := due + drawn.expovariate(rate)) < begun + seconds:
+    while (due := due + rng.expovariate(rate)) < begun + seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         tasks.append(asyncio.create_task(ask(due)))
     await asyncio.gather(*tasks)

@@ -34,7 +34,7 @@ def chosen(
     candidates: Sequence[Candidate],
     presence: Presence,
     gains: Mapping[str, Gain] | None = None,
-    named: str | None = None,
+    requested: str | None = None,
 ) -> Choice:
     """Choose among source only, which comes first, and the methods.
 
@@ -45,8 +45,8 @@ def chosen(
     classes seem to be missing or rare no validator can be trusted: then it is a method that leaves
     shares free, if classes are clusters, and else source only; of two classes none can be missing.
     """
-    if named is not None:
-        return Choice(named, "user", f"{named} was named.")
+    if requested is not None:
+        return Choice(requested, "user", f"{requested} was named.")
     order = ranked(candidates)
     if gains:
         best = max(order, key=lambda name: gains[name].value)

@@ -70,14 +70,14 @@ def gains(
     for each in candidates[1:]:
         right, before = (a[positions] == targets for a in (each.answered, source))
         gain = paired(right.astype(float), before.astype(float), seed) if len(positions) else None
-        scaled = nothing if gain is None else _scaled(gain, share)
+        scaled = (
+            nothing
+            if gain is None
+            else Interval(gain.value * share, gain.low * share, gain.high * share)
+        )
         tests = len(candidates) - 1 if several else 1
         by_name[each.name] = Gain(_widened(scaled, tests, share), total)
     return by_name
-
-
-def _scaled(gain: Interval, share: float) -> Interval:
-    return Interval(gain.value * share, gain.low * share, gain.high * share)
 
 
 def _widened(gain: Interval, tests: int, most: float) -> Interval:

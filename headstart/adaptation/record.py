@@ -88,7 +88,7 @@ class Adapted:
             "oracle": self._oracle(),
             "label_next": list(self.ask),
             "left_out": dict(self.left_out),
-            "said": self._said(),
+            "said": self._sentences(),
         }
 
     def _row(self, each: Candidate) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class Adapted:
             f"{high}, by {own.labels} labels."
         )
 
-    def _said(self) -> list[str]:
+    def _sentences(self) -> list[str]:
         """What the numbers mean, one sentence each."""
         there = [name for name, here in zip(self.classes, self.presence.there, strict=True) if here]
         absent = len(self.classes) - len(there)

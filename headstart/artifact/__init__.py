@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,6 +203,18 @@ def read_evidence(folder: Path) -> dict[str, Any]:
         ) from None
 
 
+@contextmanager
+def as_written(folder: Path) -> Iterator[None]:
+    """Say so where the evidence turns out to be other than what `fit` writes, by HeadstartError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise HeadstartError(
+            f"{folder / EVIDENCE} is not what `fit` writes ({type(error).__name__}: {error}). "
+            "Copy it again, or make the model again."
+        ) from error
+
+
 def read(folder: Path) -> Record:
     """Read an artifact's record and check its weights against it.
 
@@ -228,7 +241,7 @@ def read_whole(folder: Path) -> tuple[Record, list[np.ndarray]]:
     for name, digest in hashes.items():
         tensors = arrays.read(folder / name)
         if tensors.digest() != digest:
-            raise _changed(folder / name)
+            raise records.changed(folder / name)
         endless = tensors.not_finite()
         if endless is not None:
             raise WeightsError(
@@ -243,7 +256,7 @@ def read_whole(folder: Path) -> tuple[Record, list[np.ndarray]]:
                 "Give a folder that Headstart saved."
             )
         if not (folder / name).is_file() or _sha256((folder / name).read_bytes()) != digest:
-            raise _changed(folder / name)
+            raise records.changed(folder / name)
     return record, contents
 
 
@@ -264,12 +277,6 @@ def _are_texts(values: Iterable[Any]) -> bool:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _changed(path: Path) -> WeightsError:
-    return WeightsError(
-        f"{path} has changed since it was saved. Copy it again, or make the model again."
-    )
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -20,9 +20,9 @@ def tensors_of(model: Network) -> tuple[Any, dict[str, Any], Mapping[str, Any]]:
     Of a frozen backbone whose network isn't there they are arrays, as the cache keeps them.
     """
     if isinstance(model, FrozenModel) and isinstance(model.head, LinearHead):
-        kept = prepared.weights(model.backbone) if model.backbone.is_late else None
-        if kept is not None:
-            return arrays, kept, model.head.arrays()
+        cached_weights = prepared.weights(model.backbone) if model.backbone.is_late else None
+        if cached_weights is not None:
+            return arrays, cached_weights, model.head.arrays()
     from headstart.loading import weights
 
     network = as_model(model)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -36,12 +36,13 @@ from headstart.cli.flags import (
     Tasks,
 )
 from headstart.cli.options import command, demand_plan_alone, sources
-from headstart.cli.renamed import present
 from headstart.defaults import Settings
 from headstart.errors import UnknownNameError
 from headstart.runtime.budget import count_the_process
 from headstart.runtime.progress import Progress
 
+COMMANDS: Final = {"extract": "export-features", "features": "cache-features"}
+FLAGS: Final = {"--batch": "--batch-size", "--rate": "--learning-rate"}
 app = typer.Typer(
     help="Transfer pretrained models to your data, and see what the transfer was worth.",
     no_args_is_help=True,
@@ -264,3 +265,22 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     count_the_process()
     app(present(sys.argv[1:]))
+
+
+def present(arguments: Sequence[str]) -> list[str]:
+    """A command line in the names of today; the error stream says which ones were others."""
+    words = list(arguments)
+    if words and words[0] in COMMANDS:
+        words[0] = _noted(words[0], COMMANDS[words[0]])
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        flag, equals, value = word.partition("=")
+        if flag in FLAGS:
+            words[place] = _noted(flag, FLAGS[flag]) + equals + value
+    return words
+
+
+def _noted(old: str, new: str) -> str:
+    print(f"{old} is called {new} now.", file=sys.stderr)
+    return new

@@ -36,7 +36,7 @@ def draw_into(
 ) -> str:
     """Write a picture for each answer, and answer with a sentence on them. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
+    used_names: set[str] = set()
     count = 0
     for each, prediction in zip(inputs, predictions, strict=True):
         if prediction.error:
@@ -44,12 +44,12 @@ def draw_into(
         pixels: Any = predictor.reader.modality.decode(each.item.read(), _AS_SEEN)
         picture = Image.fromarray(pixels.transpose(1, 2, 0))
         width, _ = prediction.answer["size"]
-        drawn = with_boxes(picture, prediction.answer["boxes"], picture.width / width)
+        annotated = with_boxes(picture, prediction.answer["boxes"], picture.width / width)
         name, number = Path(each.name).stem or "picture", 1
-        while name in taken:  # pictures of one name from several folders
+        while name in used_names:  # pictures of one name from several folders
             number += 1
             name = f"{Path(each.name).stem}-{number}"
-        taken.add(name)
-        drawn.save(folder / f"{name}.jpg", "JPEG", quality=90)
+        used_names.add(name)
+        annotated.save(folder / f"{name}.jpg", "JPEG", quality=90)
         count += 1
     return f"{count} pictures with their boxes are in {folder}."

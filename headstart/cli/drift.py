@@ -79,13 +79,13 @@ def watch(
     streams, files, columns = stream or (), file or (), Columns(time, label)
     if not streams and not files:
         raise HeadstartError("No stream was given to watch. Name a folder or a table, or give -.")
-    if columns.named and len(streams) + len(files) != 1:
+    if columns.has_columns and len(streams) + len(files) != 1:
         raise HeadstartError(
             "--time and --label name columns of one table, and several inputs were given. "
             "Give one table."
         )
     predictor, every = load(model), (*streams, *files)
-    if columns.named or (len(every) == 1 and os.path.exists(every[0])):
+    if columns.has_columns or (len(every) == 1 and os.path.exists(every[0])):
         return watched(predictor, Path(every[0]), columns, progress, (model, every[0]))
     inputs = arguments(streams, files, predictor.reader.modality)
     return watched(predictor, inputs, columns, progress)

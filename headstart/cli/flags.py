@@ -111,6 +111,8 @@ File = Annotated[
     list[str] | None,
     typer.Option("--file", help="A file, folder or manifest whatever its name; may be repeated."),
 ]
+FreePort = Annotated[int, typer.Option(help="On this machine; absent, one that is free.")]
+Browser = Annotated[bool, typer.Option("--open", help="Also open the page in the usual browser.")]
 OtherData = Annotated[
     str | None, typer.Argument(help="Labelled data to report on; absent, those it was made with.")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli.answers import Answer
-from headstart.cli.flags import SavedModel
+from headstart.cli.flags import Browser, FreePort, SavedModel
 from headstart.runtime.progress import Progress
 
 Unlabelled = Annotated[str, typer.Argument(help="A folder or manifest of items without labels.")]
@@ -50,15 +50,13 @@ def label(  # noqa: PLR0913  # a flag each
     count: Annotated[
         int, typer.Option("--next", help="How many items to show, the most helpful first.")
     ] = 100,
-    port: Annotated[int, typer.Option(help="On this machine; absent, one that is free.")] = 0,
-    browser: Annotated[
-        bool, typer.Option("--open", help="Also open the page in the usual browser.")
-    ] = False,
+    port: FreePort = 0,
+    browser: Browser = False,
 ) -> Answer:
     """Show items on a local page where a key gives the class, and write labels.csv for `fit`."""
-    from headstart.pipeline.labelling import Asked
+    from headstart.pipeline.labelling import LabellingOptions
     from headstart.pipeline.labelling import label as ask
 
     classes = None if labels is None else tuple(part.strip() for part in labels.split(","))
-    task = Asked(classes, out, backbone, count, port, browser)
+    task = LabellingOptions(classes, out, backbone, count, port, browser)
     return ask(None if model == "-" else model, unlabelled, task, progress=progress)

@@ -89,7 +89,7 @@ def predict(  # noqa: PLR0913  # a flag each
 
     windowing = windows(events, {"window": window, "hop": hop, "least": least}, explain or draw)
     demand_place(out, explain, abstain, events)
-    if not (named := (*(inputs or ()), *(file or ()))):
+    if not (places := (*(inputs or ()), *(file or ()))):
         raise HeadstartError("No input was given to predict on. Name files, folders or texts.")
     predictor = opening.load(model)
     demand_boxes(predictor, draw)
@@ -100,7 +100,7 @@ def predict(  # noqa: PLR0913  # a flag each
         return _explained(predictor, list(predictor.inputs(questions, **columns)), out)
     more = {**columns, "abstain": abstain}
     answers, failures = _answered(predictor, questions, (draw, out), more, progress)
-    notice(predictor, model, named, progress)
+    notice(predictor, model, places, progress)
     return _noted(answers, failures)
 
 
@@ -174,8 +174,8 @@ def report(
     from headstart.pipeline.several import opening
 
     if data is None:
-        shown: Answer = opening.reported(model)
-        return shown
+        answer: Answer = opening.reported(model)
+        return answer
     names = {"text": "content", "image": "files"}
     schema = Schema(**{names.get(name, name): value for name, value in columns.items()})
     return reporting.report_on(model, data, out, schema=schema, progress=progress)

@@ -153,8 +153,8 @@ def command(work: Callable[..., Answer | Incomplete]) -> Callable[..., None]:
 
         answer(values["as_json"], answers)
 
-    shown = signature(work).replace(parameters=parameters, return_annotation=None)
-    run.__signature__ = shown  # type: ignore[attr-defined]  # typer reads the flags off it
+    typed_signature = signature(work).replace(parameters=parameters, return_annotation=None)
+    run.__signature__ = typed_signature  # type: ignore[attr-defined]  # typer reads the flags off it
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
 

@@ -50,9 +50,9 @@ def _is_path(argument: str, modality: Modality) -> bool:
     suffix = os.path.splitext(argument)[1].lower()
     if suffix in modality.suffixes | SUFFIXES and not set(argument) & set(" \t\n"):
         return True
-    written = _AS_A_PATH.match(argument) or argument.endswith(("/", os.sep))
+    is_path = _AS_A_PATH.match(argument) or argument.endswith(("/", os.sep))
     try:
-        return bool(written) and os.path.exists(argument)
+        return bool(is_path) and os.path.exists(argument)
     except ValueError:  # a zero byte
         return False
 

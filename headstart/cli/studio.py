@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli.answers import Answer
+from headstart.cli.flags import Browser, FreePort
 from headstart.runtime.progress import Progress
 
 
@@ -29,10 +30,8 @@ def studio(
             help="hub:name; give several to choose among; absent, those at hand.",
         ),
     ] = None,
-    port: Annotated[int, typer.Option(help="On this machine; absent, one that is free.")] = 0,
-    browser: Annotated[
-        bool, typer.Option("--open", help="Also open the page in the usual browser.")
-    ] = False,
+    port: FreePort = 0,
+    browser: Browser = False,
 ) -> Answer:
     """Give examples on a local page that learns at once, and see what a model of them is worth."""
     from headstart.cli import app

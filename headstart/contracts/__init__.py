@@ -10,42 +10,29 @@ from typing import TYPE_CHECKING
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.contracts.backbone import Backbone
-    from headstart.contracts.head import HeadFitter
-    from headstart.contracts.hub import Hub
-    from headstart.contracts.metric import Mean, Metric
-    from headstart.contracts.modality import Check, Modality
-    from headstart.contracts.model import Batch, Model, Step
-    from headstart.contracts.origin import Card, Fed, Origin, Preprocess
-    from headstart.contracts.strategy import Strategy
-    from headstart.contracts.targets import Encoding, Targets
-    from headstart.contracts.task import Array, Examples, Labels, Task
-    from headstart.contracts.tracker import Tracker
+    from headstart.contracts.backbone import Backbone as Backbone
+    from headstart.contracts.head import HeadFitter as HeadFitter
+    from headstart.contracts.hub import Hub as Hub
+    from headstart.contracts.metric import Mean as Mean
+    from headstart.contracts.metric import Metric as Metric
+    from headstart.contracts.modality import Check as Check
+    from headstart.contracts.modality import Modality as Modality
+    from headstart.contracts.model import Batch as Batch
+    from headstart.contracts.model import Model as Model
+    from headstart.contracts.model import Step as Step
+    from headstart.contracts.origin import Card as Card
+    from headstart.contracts.origin import Fed as Fed
+    from headstart.contracts.origin import Origin as Origin
+    from headstart.contracts.origin import Preprocess as Preprocess
+    from headstart.contracts.strategy import Strategy as Strategy
+    from headstart.contracts.targets import Encoding as Encoding
+    from headstart.contracts.targets import Targets as Targets
+    from headstart.contracts.task import Array as Array
+    from headstart.contracts.task import Examples as Examples
+    from headstart.contracts.task import Labels as Labels
+    from headstart.contracts.task import Task as Task
+    from headstart.contracts.tracker import Tracker as Tracker
 
-__all__ = [
-    "Array",
-    "Backbone",
-    "Batch",
-    "Card",
-    "Check",
-    "Encoding",
-    "Examples",
-    "Fed",
-    "HeadFitter",
-    "Hub",
-    "Labels",
-    "Mean",
-    "Metric",
-    "Modality",
-    "Model",
-    "Origin",
-    "Preprocess",
-    "Step",
-    "Strategy",
-    "Targets",
-    "Task",
-    "Tracker",
-]
 _FILES = {
     "backbone": ("Backbone",),
     "head": ("HeadFitter",),
@@ -63,4 +50,4 @@ __getattr__ = exports(__name__, _FILES)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [name for names in _FILES.values() for name in names]

@@ -45,7 +45,7 @@ class Backbone:
     can't tell, `pool` is `nn.Identity`. What stages pass on is one tensor or a mapping of tensors.
     A detector's have `levels`, or its library makes the rest: `detector`, for classes of these
     names. Where a task's head reads maps the pooling that would make rows (N, D) of them is the
-    `summary`, and `wanted` makes the same of another such backbone.
+    `summary`, and `for_task` makes the same of another such backbone.
     """
 
     stages: Mapping[str, nn.Module]
@@ -70,7 +70,7 @@ class Backbone:
     levels: Sequence[Level] = ()
     detector: Callable[[Sequence[str]], LibraryHead] | None = None
     summary: nn.Module | None = None
-    wanted: Callable[[Backbone], Backbone] | None = None
+    for_task: Callable[[Backbone], Backbone] | None = None
     parts: Mapping[str, Backbone] = field(default_factory=dict)  # whose features it joins, by name
     transcriber: Callable[[], Backbone] | None = field(default_factory=_none)  # of what is said
 
@@ -117,8 +117,8 @@ class Backbone:
     @property
     def parameters(self) -> int:
         """How many numbers its stages and their pooling hold."""
-        if (known := vars(self).get("_parameters")) is not None:
-            return int(known)
+        if (count := vars(self).get("_parameters")) is not None:
+            return int(count)
         return sum(p.numel() for part in self.prefix() for p in part.parameters())
 
     def unpooled(self) -> dict[str, nn.Module]:

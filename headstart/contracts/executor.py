@@ -57,7 +57,12 @@ class Executor(ABC):
     whether no connection may leave this machine.
     """
 
-    workers: int | None  # that compute at the same time; None where it isn't known yet
+    def __init__(
+        self, address: str = "", workers: int | None = None, offline: bool = False
+    ) -> None:
+        self.address = address
+        self.workers = workers  # that compute at the same time; None where it isn't known yet
+        self.offline = offline
 
     @abstractmethod
     def start(self) -> None:
@@ -79,19 +84,12 @@ class Executor(ABC):
 class Local(Executor):
     """One worker, this process, whose libraries compute on all cores by themselves."""
 
-    def __init__(
-        self, address: str = "", workers: int | None = None, offline: bool = False
-    ) -> None:
-        self.address = address
-        self.workers = workers
-        self.offline = offline
-
     def start(self) -> None:
         """Raises HeadstartError where an address or several workers are named."""
         if self.address or (self.workers or 1) > 1:
-            named = f"on local:{self.address}" if self.address else f"workers {self.workers}"
+            option = f"on local:{self.address}" if self.address else f"workers {self.workers}"
             raise HeadstartError(
-                f"{named} can't be: this process alone computes, on all cores. "
+                f"{option} can't be: this process alone computes, on all cores. "
                 "Give --on ray beside it, or leave it out."
             )
 

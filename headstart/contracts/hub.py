@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from headstart.contracts.backbone import Backbone, Card
 from headstart.contracts.references import Reference
+from headstart.errors import HeadstartError
 
 
 class Hub(ABC):
@@ -47,3 +48,17 @@ class Hub(ABC):
     def resolve(self, reference: Reference) -> Reference:
         """The reference this one stands for; itself, unless the hub only points elsewhere."""
         return reference
+
+
+class PointingHub(Hub):
+    """A hub whose names all stand for backbones of other hubs."""
+
+    @abstractmethod
+    def resolve(self, reference: Reference) -> Reference:
+        """The reference this one stands for."""
+
+    def load(self, reference: Reference) -> Backbone:
+        """Refused: what the name stands for is loaded by another hub."""
+        raise HeadstartError(
+            f"{reference} stands for another backbone. Resolve it first, as load_backbone does."
+        )

@@ -39,7 +39,7 @@ class Modality(Presented, Tabular, ABC):
     Items of a `ragged` modality differ in `size`: inputs are then mappings with a `mask` (N, T),
     1 before padding, and what stages answer is `hidden` (N, T, D) with that mask. Where they are
     `compact` decoded ones are kept in memory. `varied` says that items have random views. Those
-    that `has_extent` have places that labels may point at.
+    that `has_extent` have places that labels may point at; `in_arrays` says there are `arrays`.
     """
 
     suffixes: ClassVar[frozenset[str]]
@@ -50,6 +50,7 @@ class Modality(Presented, Tabular, ABC):
     compact: ClassVar[bool] = True
     varied: ClassVar[bool] = False
     has_extent: ClassVar[bool] = False
+    in_arrays: ClassVar[bool] = False
 
     @property
     def keeps_decoded(self) -> bool:
@@ -95,7 +96,7 @@ class Modality(Presented, Tabular, ABC):
         """Whether a stranger's preprocessing is one that items can be prepared by, in any case."""
         return True
 
-    def composed(self, named: Callable[[str], Modality]) -> Modality:
+    def composed(self, modality_by_name: Callable[[str], Modality]) -> Modality:
         """The same with a way to others by name, for one whose items hold items of others."""
         return self
 

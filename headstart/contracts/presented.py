@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from headstart.contracts.task import Array
 
 
 class Presented(ABC):  # noqa: B024  # every part has a default
-    """The side of a modality that pages, explanations and cheap baselines see."""
+    """The side of a modality that pages, explanations and cheap baselines see.
+
+    `plays` says that items can be `played`.
+    """
+
+    plays: ClassVar[bool] = False
 
     def text(self, raw: bytes) -> str | None:
         """The words of an item, which a cheap baseline goes by; None where it has none."""

@@ -20,8 +20,8 @@ def plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace(_KEPT, " ")
     text = unicodedata.normalize("NFC", text.lower()).translate(_APOSTROPHES)
     text = _INNER.sub(_KEPT, text)
-    kept = ("'" if c == _KEPT else " " if _is_mark(c) else c for c in text)
-    return " ".join("".join(kept).split())
+    characters = ("'" if c == _KEPT else " " if _is_mark(c) else c for c in text)
+    return " ".join("".join(characters).split())
 
 
 def _is_mark(letter: str) -> bool:

@@ -63,7 +63,7 @@ class Tabular(ABC):  # noqa: B024  # every part has a default
         """Those columns, each with the modality of its cells."""
         return {}
 
-    def wanted(self, columns: Sequence[str]) -> tuple[str, ...]:
+    def fitted_columns(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Of the columns that rows were made of those that a fitted modality goes by."""
         return tuple(columns)
 

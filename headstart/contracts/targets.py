@@ -69,7 +69,7 @@ class Targets(ABC):
     def names(self, path: Path, items: Items, columns: Names) -> tuple[str, ...]:
         """What the items' labels speak of. Raises DataError when there is nothing to learn."""
 
-    def recognise(self, path: Path, items: Items, known: Names) -> None:
+    def recognise(self, path: Path, items: Items, names: Names) -> None:
         """Raise DataError for a label that a model with these names can't answer."""
 
     @abstractmethod
@@ -108,7 +108,7 @@ class Targets(ABC):
         """What is cut on its own, so that every split has some of it; all in one by default."""
         return ""
 
-    def demand(self, path: Path, kept: Items, usable: Items, names: Names) -> None:
+    def demand(self, path: Path, members: Items, usable: Items, names: Names) -> None:
         """Raise DataError when too few items are left of those that could be read."""
 
     def demand_variety(self, path: Path, train: Items, names: Names) -> None:

@@ -89,10 +89,10 @@ def unpooled(backbone: Backbone, again: Callable[[Backbone], Backbone]) -> Backb
     """The same network without its pooling, whose states a head reads; `again` does so to others"""
     from torch import nn
 
-    earlier = backbone.wanted
+    earlier = backbone.for_task
 
-    def wanted(other: Backbone) -> Backbone:
+    def for_task(other: Backbone) -> Backbone:
         return again(earlier(other) if earlier else other)
 
     stages, pool = backbone.unpooled(), backbone.pool
-    return replace(backbone, stages=stages, pool=nn.Identity(), summary=pool, wanted=wanted)
+    return replace(backbone, stages=stages, pool=nn.Identity(), summary=pool, for_task=for_task)

@@ -37,9 +37,9 @@ def load_added(
     named_kind = kind_named(schema.kind) if schema.kind else None
     settled = settle(contents, schema, named_kind, labels)
     kind = kind_of(settled, schema)
-    written = [kind.read(row) for row in settled.rows]
-    labelled = without_hidden(settled, written)
-    new = {unicodedata.normalize("NFC", label) for label in written if label}
+    labels_read = [kind.read(row) for row in settled.rows]
+    labelled = without_hidden(settled, labels_read)
+    new = {unicodedata.normalize("NFC", label) for label in labels_read if label}
     grown = (*labels, *sorted(new - set(labels))) if kind.encoding is Encoding.INDEX else labels
     plan = plan_of(labelled)
     split_of = {row.id: plan.roles.get(row.split or "") for row in labelled.rows}
@@ -54,7 +54,7 @@ def load_added(
         items=plan.cut(items, kind.stratum),
         labels=tuple(label for label in grown if label in usable or label in labels),
         report=replace(dataset.report, split_rule=plan.rule),
-        named="test" in plan.held,
+        has_test_split="test" in plan.held,
         in_memory=isinstance(data, InMemory),
     )
 
@@ -139,10 +139,10 @@ def _counted(dataset: Dataset) -> Dataset:
 
 def _distinct(items: Sequence[Item]) -> list[Item]:
     """The items, of which those called as an earlier one get their content's hash behind."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     distinct = []
     for item in items:
-        seen[item.id] += 1
-        again = seen[item.id] > 1
+        counts[item.id] += 1
+        again = counts[item.id] > 1
         distinct.append(replace(item, id=f"{item.id} ({item.identity[:12]})") if again else item)
     return distinct

@@ -149,7 +149,7 @@ class Findings:
         kind = type(modality)
         self._keeps = not modality.inline
         self._path = cache_folder() / "checks" / f"{kind.__qualname__}-{modality.version}.jsonl"
-        self._known: dict[str, Check] = {}
+        self._checks: dict[str, Check] = {}
         self._new: dict[str, Check] = {}
         try:
             text = self._path.read_bytes() if self._keeps else b""
@@ -158,18 +158,18 @@ class Findings:
         for line in text.splitlines():
             record = _read(line)
             if record is not None:
-                self._known[record[0]] = record[1]
+                self._checks[record[0]] = record[1]
 
     def get(self, digest: str) -> Check | None:
         """What was found in content with this digest, if it was ever checked."""
-        return self._known.get(digest)
+        return self._checks.get(digest)
 
     def add(self, digest: str, check: Check) -> None:
         """Remember a check; call it from one thread at a time.
 
         A problem is not kept for later runs: what is installed by then may read the item.
         """
-        self._known[digest] = check
+        self._checks[digest] = check
         if check.problem is None:
             self._new[digest] = check
 

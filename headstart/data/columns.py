@@ -11,14 +11,17 @@ from pathlib import Path
 from headstart.contracts import Modality
 from headstart.contracts.cells import are_marks, is_blank, number
 from headstart.contracts.metric import SEQUENCES
+from headstart.data.content_columns import may_hold_content
 from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
+from headstart.data.split_columns import USUAL, numbers_folds, split_column
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
-NUMBERING = frozenset({"", "id", "idx", "index", "unnamed: 0"})  # columns that only count rows
-_SPLIT = "split"
+NUMBERING = frozenset(  # columns that only count rows
+    {"", "id", "idx", "index", "unnamed: 0", "no", "no.", "nr", "nr.", "#", "s.no", "s.no.", "sno"}
+)
 _CONTENTS = {"image": "pictures", "audio": "sounds", "text": "texts"}  # by the usual column
 
 
@@ -32,12 +35,12 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
     choice = _Choice(table, modality, schema)
     content = choice.content()
     labels = choice.labels(content)
-    split = choice.lower.get(_SPLIT)
+    split = choice.split
     return Columns(
         content,
         labels,
         None if split in (*labels, *content) else split,
-        "; ".join(filter(None, (table.remark, choice.remark(content, labels)))),
+        "; ".join(filter(None, (table.remark, choice.remark(content, labels), *choice.folds))),
         choice.group(content, labels),
         choice.span((*content, *labels)),
         choice.kind(labels),
@@ -75,25 +78,44 @@ class _Choice:
     def listed(self) -> str:
         return ", ".join(repr(name) for name in self.names) or "none"
 
+    @cached_property
+    def split(self) -> str | None:
+        """The column that says which split a row is in, of those that the user doesn't name."""
+        named = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
+        return split_column(self.table, [name for name in self.names if name not in named])
+
+    @cached_property
+    def _folds(self) -> tuple[str, ...]:
+        named = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
+        return tuple(n for n in self.names if n not in named and numbers_folds(self.table, n))
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """A sentence on each column that numbers folds: it is left out of what is learned."""
+        return tuple(
+            f"`{name}` numbers folds and is not used (--group {name} keeps each in one split)"
+            for name in self._folds
+        )
+
     def content(self) -> tuple[str, ...]:
         if self.modality.whole_rows:
             return self._row[0]
         if self.schema.files is not None:
             return (self._of_files(self.schema.files),)
         if self.schema.content:
-            return self._asked(self.schema.content)
+            return self._content_columns(self.schema.content)
         before = self.schema.before
         if before and before.content and set(before.content) <= set(self.names):
             return before.content
         usual = [self.lower[name] for name in self.modality.columns if name in self.lower]
         label = self.schema.label or self._named_label(())
-        labels = self._named(label) if label else []
+        labels = self._columns_of(label) if label else []
         usual = [name for name in usual if self.schema.label is None or name not in labels]
         if usual:
             return (usual[0],)
         self._demand_direction()
         others = [name for name in self._others(()) if name not in labels]
-        if not self._holds_content(others):
+        if not may_hold_content(self.table, others, self.modality):
             raise self._without_content(others)
         if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
             return (others[0],)
@@ -106,9 +128,9 @@ class _Choice:
                 f"{self.path} can't have content and label in one column, {label!r}. Name another."
             )
         if label is not None:
-            if self.schema.may_lack_label and not set(self._named(label)) <= set(self.names):
+            if self.schema.may_lack_label and not set(self._columns_of(label)) <= set(self.names):
                 return ()
-            return tuple(dict.fromkeys(map(self._demanded, self._named(label))))
+            return tuple(dict.fromkeys(map(self._demanded, self._columns_of(label))))
         before = self.schema.before
         if before and before.labels and set(before.labels) <= set(self.names).difference(content):
             return before.labels
@@ -117,10 +139,10 @@ class _Choice:
         possible = [name for name in self.names if name not in excluded]
         free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
         only = (names[0] for names in (likely, possible) if free and len(names) == 1)
-        chosen = self._named_label(content) or next(only, None)
-        if self.schema.may_lack_label and chosen not in likely:
+        label_columns = self._named_label(content) or next(only, None)
+        if self.schema.may_lack_label and label_columns not in likely:
             return ()
-        return self._marks(likely) if chosen is None else (chosen,)
+        return self._marks(likely) if label_columns is None else (label_columns,)
 
     def kind(self, labels: tuple[str, ...]) -> str:
         """The kind of target that the label column's name says, where the user doesn't."""
@@ -139,13 +161,13 @@ class _Choice:
             )
         return self._demanded(group)
 
-    def span(self, taken: tuple[str, ...]) -> tuple[str, str] | None:
+    def span(self, other_columns: tuple[str, ...]) -> tuple[str, str] | None:
         """The columns between whose numbers only a part of the content is meant, if any are."""
         names = [self.lower.get(name) for name in self.modality.span or ()]
         first, last = names or (None, None)
-        if first is None or last is None or {first, last} & set(taken):
+        if first is None or last is None or {first, last} & set(other_columns):
             return None
-        if taken[0].lower().startswith("slice"):  # of which each is a file already
+        if other_columns[0].lower().startswith("slice"):  # of which each is a file already
             return None
         return first, last
 
@@ -172,7 +194,7 @@ class _Choice:
         """
         before = self.schema.before
         if before and before.content:
-            content = self.modality.wanted(before.content)
+            content = self.modality.fitted_columns(before.content)
             absent = next((name for name in content if name not in self.names), None)
             if absent is None:
                 return content, ()
@@ -181,10 +203,10 @@ class _Choice:
                 f"{self.listed}. Add it, empty where nothing is known."
             )
         label = self.schema.label or self._named_label(()) or ""
-        passed = {*map(self._demanded, self.schema.drop), *self._named(label)}
+        passed = {*map(self._demanded, self.schema.drop), *self._columns_of(label)}
         free = [name for name in self._others(()) if name not in passed]
-        chosen = self._asked(self.schema.content) if self.schema.content else free
-        used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in chosen})
+        columns = self._content_columns(self.schema.content) if self.schema.content else free
+        used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in columns})
         if used:
             return used, remarks
         rows = sum(1 for _ in self.table.numbers())
@@ -223,25 +245,6 @@ class _Choice:
             f"table with a column of {'' if self.modality.inline else 'paths of '}{kind}."
         )
 
-    def _holds_content(self, others: Sequence[str]) -> bool:
-        """Whether any column may hold content: numbers and categories don't.
-
-        Paths have dots or slashes; texts have words, or differ from row to row. A single column
-        beside the label may hold texts, however few differ.
-        """
-        columns = [[str(v) for v in self.table.values(n) if not is_blank(v)] for n in others]
-        words = [cells for cells in columns if any(number(cell) is None for cell in cells)]
-        if not any(True for _ in self.table.numbers()):
-            return True
-        if not self.modality.inline:
-            return any(any(set("./\\") & set(cell) for cell in cells) for cells in words)
-        if len(words) == len(others) == 1:
-            return True
-        return any(
-            len(set(cells)) > len(cells) / 2 or sum(len(c.split()) for c in cells) > 3 * len(cells)
-            for cells in words
-        )
-
     def _demand_direction(self) -> None:
         if self.schema.label is None:
             demand_direction(self.table, self._others(()))
@@ -252,10 +255,10 @@ class _Choice:
         return next((name for name in usual if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
-        excluded = (*content, self.schema.group)
+        excluded = (*content, self.schema.group, self.split, *self._folds)
         return [name for name in self.names if name not in excluded and not _is_passed(name)]
 
-    def _asked(self, content: tuple[str, ...]) -> tuple[str, ...]:
+    def _content_columns(self, content: tuple[str, ...]) -> tuple[str, ...]:
         most = len(self.names) if self.modality.whole_rows else 2 if self.modality.inline else 1
         if len(content) > most:
             what = "Texts come in at most two columns" if most == 2 else "The content is one column"
@@ -270,7 +273,7 @@ class _Choice:
             )
         return self._demanded(name)
 
-    def _named(self, label: str) -> list[str]:
+    def _columns_of(self, label: str) -> list[str]:
         """The column of this name, or those between its commas."""
         return [label] if label in self.names else [each.strip() for each in label.split(",")]
 
@@ -293,4 +296,4 @@ class _Choice:
 def _is_passed(name: str) -> bool:
     """Whether a column by its name only counts rows, names splits or nothing."""
     word = name.strip().lower()
-    return word in (_SPLIT, *NUMBERING) or word.startswith("unnamed: ")
+    return word in (USUAL, *NUMBERING) or word.startswith("unnamed: ")

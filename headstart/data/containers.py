@@ -166,9 +166,9 @@ def _numbered(folder: Path, root: Path) -> list[Part]:
 def _paired(folder: Path, root: Path) -> list[Part]:
     """Pairs of files by line, of splits where those for training are among them."""
     pairs = [(files[0], *_split(files[0])) for files in moses.sides(folder).values()]
-    named = [Part(path, root, split, word) for path, split, word in pairs if split]
-    if any(part.split == "train" for part in named):
-        return named
+    parts = [Part(path, root, split, word) for path, split, word in pairs if split]
+    if any(part.split == "train" for part in parts):
+        return parts
     return [Part(path, root) for path, _, _ in pairs]
 
 

@@ -19,7 +19,7 @@ from headstart.data.check import Checked, check_items, drop_conflicts, drop_leak
 from headstart.data.clusters import clustered
 from headstart.data.grouping import proposal
 from headstart.data.items import find
-from headstart.data.remarks import of_rare, of_twins
+from headstart.data.remarks import demand_classes, of_rare, of_twins
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.screening import screening
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
@@ -38,9 +38,9 @@ class Dataset:
     """The usable items of a data set, each in one of the splits train, validation and test.
 
     `kind` names the kind of target; `labels` are the classes, the names of the numbers, or the
-    labels that sets are made of. `named` says whether the layout names what is held out for the
-    test. `root` is the folder or manifest, or what the data are called `in_memory`; `added` are the
-    places of items that came later.
+    labels that sets are made of. `has_test_split` says whether the layout names what is held out
+    for the test. `root` is the folder or manifest, or what the data are called `in_memory`; `added`
+    are the places of items that came later.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class Dataset:
     labels: tuple[str, ...]
     report: DataReport
     kind: str = USUAL
-    named: bool = False
+    has_test_split: bool = False
     in_memory: bool = False
     added: tuple[str, ...] = ()
     encode: Callable[[Sequence[str], Names], np.ndarray] | None = None  # in place of its kind's
@@ -103,8 +103,8 @@ def load(
     checked = _checked(path, labelled, modality, progress)
     screened = screening(path, checked, kind, modality, contents)
     checked, contents = screened.checked, screened.contents
-    usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind)
-    labels = kind.names(path, _named(labelled.items, rare), contents.columns or (contents.column,))
+    usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind, contents)
+    labels = kind.names(path, _without(labelled.items, rare), contents.label_columns)
     contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
     rest, left_out = _agreed(usable, plan, contradict, screened.alike)
     _demand_any(path, rest)
@@ -121,8 +121,8 @@ def load(
     contents = replace(contents, warnings=tuple(warnings), remarks=remarks)
     report = _report(contents, labelled, checked, splits, labels)
     report = replace(report, split_rule=plan.rule, near=clusters.near, **left_out)
-    named, in_memory = "test" in plan.held, isinstance(data, InMemory)
-    return Dataset(path, items, labels, report, kind.name, named, in_memory)
+    has_test_split, in_memory = "test" in plan.held, isinstance(data, InMemory)
+    return Dataset(path, items, labels, report, kind.name, has_test_split, in_memory)
 
 
 def load_labelled(
@@ -222,15 +222,18 @@ def _demand_filled(path: Path, contents: Contents) -> None:
         )
 
 
-def _without_rare(items: Sequence[Item], kind: Targets) -> tuple[list[Item], tuple[str, ...]]:
+def _without_rare(
+    items: Sequence[Item], kind: Targets, contents: Contents
+) -> tuple[list[Item], tuple[str, ...]]:
     """Without classes of one item, where at least two others are left; also those classes."""
     if kind.encoding is not Encoding.INDEX:
         return list(items), ()
+    demand_classes(items, contents)
     different = Counter(label for label, _ in {(item.label, item.identity) for item in items})
     rare = tuple(sorted(label for label, count in different.items() if count == 1))
     if len(different) < len(rare) + 2:
         return list(items), ()
-    return _named(items, rare), rare
+    return _without(items, rare), rare
 
 
 def _agreed(
@@ -243,7 +246,7 @@ def _agreed(
     return rest, {"conflicts": _ids(conflicts), "leaks": pairs}
 
 
-def _named(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:
+def _without(items: Sequence[Item], rare: Sequence[str]) -> list[Item]:
     left_out = frozenset(rare)
     return [item for item in items if item.label not in left_out]
 
@@ -271,11 +274,8 @@ def _report(
     """What can be said of any data set; the caller adds what it left out and why."""
     kind = labelled.kind
     read_from = f"`{contents.column}` is" if not contents.kind else "the folders' names are"
-    remarks = (
-        (f"{read_from} read as {kind.name}",)
-        if not kind.verbatim and contents.kind != kind.name
-        else ()
-    )
+    said = not kind.verbatim and contents.kind != kind.name
+    remarks = (f"{read_from} read as {kind.name}",) if said else ()
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},

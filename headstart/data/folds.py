@@ -33,7 +33,7 @@ def refolded(dataset: Dataset, fold: int, folds: int) -> Dataset:
     )
 
 
-def judged(
+def fold_dataset(
     dataset: Dataset, fold: int, folds: int, repeat: int = 0, validation: float = 0.2
 ) -> Dataset:
     """All items shared out anew: one of `folds` equal parts to test on, the rest to learn from.

@@ -56,9 +56,9 @@ def proposal(items: Sequence[Item]) -> tuple[str, ...]:
         return ()
     for place, values in enumerate(zip(*parts, strict=True), 1):
         if _are_groups(values, [item.label for item in items]):
-            shown = ", ".join(f"`{value}`" for value in sorted(set(values))[:_SHOWN])
+            examples = ", ".join(f"`{value}`" for value in sorted(set(values))[:_SHOWN])
             return (
-                f"File names hold {shown} and the like, each in several files: if these are "
+                f"File names hold {examples} and the like, each in several files: if these are "
                 "speakers, kits or other groups, a score on other files of them says little of new "
                 f"ones. Keep each on one side with --group name:{place}.",
             )
@@ -67,10 +67,10 @@ def proposal(items: Sequence[Item]) -> tuple[str, ...]:
 
 def _are_groups(values: Sequence[str], labels: Sequence[str]) -> bool:
     counts = Counter(values)
-    seen: defaultdict[str, set[str]] = defaultdict(set)
+    labels_of: defaultdict[str, set[str]] = defaultdict(set)
     for value, label in zip(values, labels, strict=True):
-        seen[value].add(label)
-    several = sum(len(own) > 1 for own in seen.values())
+        labels_of[value].add(label)
+    several = sum(len(own) > 1 for own in labels_of.values())
     usual = sorted(counts.values())[len(counts) // 2]
     words = all(re.search(r"[^\W\d_]", value) for value in counts)
     return words and 1 < len(counts) and usual >= _FEWEST and several > len(counts) / 2

@@ -18,7 +18,6 @@ from headstart.data.records import Located, Record, parted, records_of, with_pla
 from headstart.data.schema import GUESSED, Columns, Schema
 from headstart.data.sources import (
     NO_CONTENT,
-    SPLIT_WORDS,
     Contents,
     InlineSource,
     PartSource,
@@ -27,6 +26,7 @@ from headstart.data.sources import (
     Source,
     text_content,
 )
+from headstart.data.split_columns import split_named, word_for
 from headstart.data.tables.interface import ItemTable
 from headstart.data.trees import walk
 from headstart.errors import DataError
@@ -71,14 +71,14 @@ class Manifest:
         modality = self.modality
         if whole:
             modality = modality.settled({n: [*table.values(n)] for n in columns.content})
-        held = modality.holds()
+        cell_modalities = modality.holds()
         cells = table.texts if modality.inline else table.values if whole else table.contents
-        every = (table.contents(n) if n in held else cells(n) for n in columns.content)
+        every = (table.contents(n) if n in cell_modalities else cells(n) for n in columns.content)
         records = records_of(table, columns, zip(*every, strict=True))
         finders: dict[str, CellFinder] = {}
         if whole:
             records = with_plain_labels(records, columns)
-            places = {name: columns.content.index(name) for name in held}
+            places = {name: columns.content.index(name) for name in cell_modalities}
             values = {name: [r.content[n] for r in records] for name, n in places.items()}
             root, base = self.paths.root, self.path.parent
             finders = CellFinder.of(root, base, modality, values, self.split)
@@ -249,29 +249,30 @@ class Listing:
 class _Splits:
     """The splits that a manifest's own column names, if any of its values is a split's name."""
 
+    column: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, columns: Columns, records: Sequence[Record]) -> _Splits:
-        if columns.split is None:
+        column = columns.split
+        if column is None:
             return cls()
-        words = {_text(record.split): None for record in records}
-        names = {SPLIT_WORDS[word.lower()]: word for word in words if word.lower() in SPLIT_WORDS}
+        cells = {str(record.split): record.split for record in records}.values()
+        words = {split_named(column, cell): word_for(column, cell) for cell in cells}
+        names = {split: word for split, word in words.items() if split}
         if not names:
-            return cls(remarks=(f"`{columns.split}` names no split and is not used",))
-        return cls(names, (f"`{columns.split}` says which split a row is in",))
+            return cls(remarks=(f"`{column}` names no split and is not used",))
+        return cls(column, names, (f"`{column}` says which split a row is in",))
 
     def of_row(self, place: str, record: Record) -> str | None:
-        word = _text(record.split).lower()
-        if not self.names or not word:
-            return None
-        if word not in SPLIT_WORDS:
+        split = split_named(self.column, record.split) if self.names else ""
+        if split is None:
             raise DataError(
                 f"{place} has {record.split!r} as its split, which is none of train, validation "
                 "and test. Correct the row."
             )
-        return SPLIT_WORDS[word]
+        return split or None
 
 
 def _text(value: Any) -> str:

@@ -160,7 +160,7 @@ class _Rows:
         table, schema = self.table, self.schema
         demand_distinct(self.root, table.names)
         if table.content:
-            absent = [name for name in schema.named if name not in table.names]
+            absent = [name for name in schema.column_names if name not in table.names]
             if absent:
                 raise DataError(
                     f"{self.root} has no column {absent[0]!r}: it holds inputs and their targets "
@@ -175,13 +175,13 @@ class _Rows:
             schema = replace(schema, files=self._files(pictures))
         content = (schema.files, *schema.content)
         legible = tuple(n for n in table.names if n not in pictures or n in content or whole)
-        shown = replace(
+        shortened = replace(
             table,
             names=legible,
             column=lambda place: table.column(table.names.index(legible[place])),
             path=self.root,
         )
-        return choose_columns(shown, self.modality, schema)
+        return choose_columns(shortened, self.modality, schema)
 
     def _files(self, pictures: Sequence[str]) -> str | None:
         """The column of pictures, else the first one of words that names files."""

@@ -17,10 +17,19 @@ _FILLERS = (  # words that stand beside a split's name and say nothing
     *("datasets", "dataset", "data", "sets", "set", "images", "image", "imgs", "img", "photos"),
     *("photo", "pictures", "picture", "pics", "files", "folder", "split", "seg", "ilsvrc"),
     *("texts", "text", "jpegs", "jpeg", "jpg", "png", "orig", "original", "full", "all"),
+    *("audios", "audio", "sounds", "recordings", "clips", "wavs", "wav", "flac", "mp3"),
 )
 _PARTS = frozenset({"part", "batch", "chunk", "fold", "shard", *_FILLERS})
 _TREATMENTS = frozenset(  # names of folders that hold a class's items in several forms
     {"raw", "cropped", "original", "originals", "augmented", "resized", "masks", "left", "right"}
+)
+_MARKS = frozenset(  # what folders hold that belongs to the items of a folder beside them
+    {"masks", "annotation", "annotations", "labels", "trimaps", "segmentations", "groundtruth"}
+    | {"gt", "xmls", "bboxes"}
+)
+_LISTS = frozenset(  # words in the names of folders that hold tables of items
+    {"meta", "metadata", "annotation", "annotations", "labels", "label", "groundtruth", "truth"}
+    | {"csv", "csvs", "lists", "splits", "tables", "info", "docs"}
 )
 _SUBMISSION = re.compile(r"submi(ssion|t)", re.IGNORECASE)  # forms that competitions hand out
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -104,6 +113,21 @@ def only_part(names: Iterable[str]) -> bool:
     return len(stems) == 1 and stems <= _PARTS
 
 
+def marks_items(name: str) -> bool:
+    """Whether a folder is called after what belongs to items, such as `masks` or `annotations`."""
+    return name.lower().replace("_", "").replace("-", "") in _MARKS
+
+
+def lists_items(name: str) -> bool:
+    """Whether a folder is called after tables that say something of items, such as `meta`."""
+    return not _LISTS.isdisjoint(_words(name))
+
+
+def without_count(name: str) -> str:
+    """A name without the number at its end: `pug` of `pug_12` and `pug (3)`."""
+    return re.sub(r"[\W_]*\d[\W\d_]*$", "", name)
+
+
 def number(names: Iterable[str]) -> bool:
     """Whether names count, and name no class where others could: years, `site_a`, `subject-12`."""
     distinct = sorted(set(names))
@@ -112,8 +136,8 @@ def number(names: Iterable[str]) -> bool:
     if all(name.lower() in _TREATMENTS for name in distinct):
         return True
     stems = {_stem(name) for name in distinct}
-    counted = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in distinct)
-    return counted and len(stems) == 1
+    is_series = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in distinct)
+    return is_series and len(stems) == 1
 
 
 def _words(name: str) -> list[str]:

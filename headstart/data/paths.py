@@ -73,8 +73,8 @@ class Paths:
         if not os.path.lexists(written) or os.path.isdir(written):
             ways = self._meant(value, base, split)
             if len(ways) > 1:
-                shown = " and ".join("/".join(way) for way in ways[:2])
-                return self._id(written), None, f"names {len(ways)} files, such as {shown}"
+                candidates = " and ".join("/".join(way) for way in ways[:2])
+                return self._id(written), None, f"names {len(ways)} files, such as {candidates}"
             if ways and "/".join(ways[0]) != self._id(written):
                 written = os.path.join(self.root, *ways[0])
                 self._other.setdefault(written_as, self._id(written))

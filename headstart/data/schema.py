@@ -47,7 +47,7 @@ class Schema:
     drop: tuple[str, ...] = ()  # columns that rows are made without
 
     @property
-    def named(self) -> tuple[str, ...]:
+    def column_names(self) -> tuple[str, ...]:
         """The columns that the user names."""
         columns = (self.label, self.group, self.files, *self.content, *self.drop)
         return tuple(name for name in columns if name is not None)

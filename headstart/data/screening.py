@@ -37,8 +37,8 @@ def screening(
         return Screening(checked, contents)
     faults = zip(items, screened.faults, strict=True)
     left_out = tuple((item.id, fault) for item, fault in faults if fault)
-    kept = tuple(i for i, fault in zip(items, screened.faults, strict=True) if not fault)
-    if not kept:
+    intact = tuple(i for i, fault in zip(items, screened.faults, strict=True) if not fault)
+    if not intact:
         raise DataError(
             f"{path} has no usable item: the first, {left_out[0][0]}, is left out as "
             f"{left_out[0][1]}. Check its columns."
@@ -47,7 +47,7 @@ def screening(
     sketches = {item.identity: _sketch(common) for item, common in alike if common}
     checked = replace(
         checked,
-        items=kept,
+        items=intact,
         skipped=(*checked.skipped, *left_out),
         sketches={**checked.sketches, **sketches},
     )

@@ -22,6 +22,7 @@ SPLITS = ("train", "validation", "test")
 SPLIT_WORDS = {
     "train": "train",
     "training": "train",
+    "trainval": "train",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
@@ -181,8 +182,8 @@ class Input:
 
     def unusable(self, problem: str) -> DataError:
         """The error of an input that a model can't answer about."""
-        shown = self.name if isinstance(self.source, FileSource | None) else repr(self.name[:60])
-        return DataError(f"{shown} can't be used: {problem}. Give another.")
+        title = self.name if isinstance(self.source, FileSource | None) else repr(self.name[:60])
+        return DataError(f"{title} can't be used: {problem}. Give another.")
 
 
 def of_texts(texts: Sequence[str]) -> Input:
@@ -238,6 +239,11 @@ class Contents:
     content: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     repaired: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of labels, or what else the labels are called by."""
+        return self.columns or (self.column,)
 
     @property
     def by_column(self) -> dict[str, tuple[str, ...]]:

@@ -43,8 +43,8 @@ def cut(clusters: Counts, shares: Shares) -> dict[str, str]:
     for place, counts in enumerate(_held_out(clusters, split_of, single, shares)):
         for label, count in counts.items():
             own = single[label]
-            chosen = own[len(own) - count :] if place else own[:count]
-            split_of |= dict.fromkeys(chosen, shares[place][0])
+            part = own[len(own) - count :] if place else own[:count]
+            split_of |= dict.fromkeys(part, shares[place][0])
     return split_of
 
 

@@ -42,8 +42,8 @@ def find(path: Path, modality: Modality, schema: Schema) -> Contents | None:
     The speaker, by the first number of a LibriSpeech file's name, is its group. Raises DataError
     where a name leads out of the folder.
     """
-    named = schema.label or schema.content or schema.files or schema.class_level
-    if not modality.transcripts or named or schema.kind not in (None, SEQUENCES):
+    by_columns = schema.label or schema.content or schema.files or schema.class_level
+    if not modality.transcripts or by_columns or schema.kind not in (None, SEQUENCES):
         return None
     root = path if path.is_dir() else path.parent
     tree = walk(root, modality)
@@ -51,8 +51,8 @@ def find(path: Path, modality: Modality, schema: Schema) -> Contents | None:
     flat = all(folder.split and not folder.full for folder in tree.full)
     if schema.kind or flat:  # other folders may as well be classes
         forms.append((_beside, _BESIDE[0]))
-    for read, form in forms:
-        lines = [*read(path, tree)]
+    for read_lines, form in forms:
+        lines = [*read_lines(path, tree)]
         if lines:
             return _contents(root, tree, lines, form)
     return None
@@ -68,9 +68,9 @@ def _lists(path: Path, tree: Folder) -> Iterator[_Utterance]:
 
 
 def _table(path: Path, tree: Folder) -> Iterator[_Utterance]:
-    place = tree.path / _TABLE
-    listed = _TABLE in tree.tables if path.is_dir() else path == place
-    if not listed:
+    inside = (folder.path for folder, _ in tree.below() if _TABLE in folder.tables)
+    place = next(inside, tree.path) / _TABLE if path.is_dir() else path
+    if place.name != _TABLE or not place.is_file():
         return
     lines = [*_lines(place, re.compile(r"\|"))]
     names = {own for *_, name in tree.every() for own in (name, Path(name).stem)}
@@ -145,6 +145,6 @@ def _contents(root: Path, tree: Folder, lines: Sequence[_Utterance], form: str) 
 def _splits(ways: Sequence[Way]) -> dict[str, str]:
     """The folders that are called after splits, where there are those of training and another."""
     words = {part for way in ways for part in way[:-1]}
-    named = {part: found[0] for part in sorted(words) if (found := split_in(part))}
-    own = set(named.values())
-    return named if "train" in own and len(own & {*SPLITS}) > 1 else {}
+    split_names = {part: match[0] for part in sorted(words) if (match := split_in(part))}
+    own = set(split_names.values())
+    return split_names if "train" in own and len(own & {*SPLITS}) > 1 else {}

@@ -18,6 +18,8 @@ SOURCE_DIGITS, TARGET_DIGITS = range(5), range(5, 10)
 LABELS_PER_CLASS = 10
 BACKBONE = "seeded:residual?size=16&channels=1&width=16"
 STRATEGY = "full-fine-tuning?decay=0.6"
+SOURCE_SETTINGS = Settings(augment="no", evidence="none")
+TARGET_SETTINGS = Settings(augment="no", epochs=50)
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ class DemoResult:
 
     def __str__(self) -> str:
         lead = self.source.evidence.over_naive()
-        chosen = self.source.evidence.to_json()["arms"]["chosen"]
+        arm = self.source.evidence.to_json()["arms"]["chosen"]
         return (
-            f"Source: a network trained on the digits 0-4 reaches {chosen['value']:.3f} accuracy, "
+            f"Source: a network trained on the digits 0-4 reaches {arm['value']:.3f} accuracy, "
             f"{100 * lead.value:.0f} points above the naive model.\n"
             f"Target: the digits 5-9 with {LABELS_PER_CLASS} labels each.\n\n{self.transfer}"
         )
@@ -52,7 +54,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
         root / "digits-0-4",
         BACKBONE,
         root / "source",
-        settings=Settings(augment="no", evidence="none"),
+        settings=SOURCE_SETTINGS,
         progress=progress,
     )
     progress.say("Transferring it to the digits 5-9.")
@@ -61,7 +63,7 @@ def digits(progress: Progress | None = None, out: Path | None = None) -> DemoRes
         f"checkpoint:{root / 'source'}",
         root / "model",
         strategy=STRATEGY,
-        settings=Settings(augment="no", epochs=50),
+        settings=TARGET_SETTINGS,
         progress=progress,
     )
     return DemoResult(source, transfer)

@@ -5,32 +5,17 @@ Everything here reads stored features and outputs alone, in NumPy; nothing impor
 
 from __future__ import annotations
 
-from headstart.drift.conformal import Sets
-from headstart.drift.familiarity import Familiarity
-from headstart.drift.limits import (
-    FIT_AGAIN,
-    NO_REFERENCE,
-    UNFAMILIAR,
-    UNLIKE,
-    AnswerLimits,
-    Limits,
-    demand_refusing,
-)
-from headstart.drift.reference import FILE, MOST, TOKENS_A_WORD, Reference, chosen
-
-__all__ = [
-    "FILE",
-    "FIT_AGAIN",
-    "MOST",
-    "NO_REFERENCE",
-    "TOKENS_A_WORD",
-    "UNFAMILIAR",
-    "UNLIKE",
-    "AnswerLimits",
-    "Familiarity",
-    "Limits",
-    "Reference",
-    "Sets",
-    "chosen",
-    "demand_refusing",
-]
+from headstart.drift.conformal import Sets as Sets
+from headstart.drift.familiarity import Familiarity as Familiarity
+from headstart.drift.limits import FIT_AGAIN as FIT_AGAIN
+from headstart.drift.limits import NO_REFERENCE as NO_REFERENCE
+from headstart.drift.limits import UNFAMILIAR as UNFAMILIAR
+from headstart.drift.limits import UNLIKE as UNLIKE
+from headstart.drift.limits import AnswerLimits as AnswerLimits
+from headstart.drift.limits import Limits as Limits
+from headstart.drift.limits import demand_refusing as demand_refusing
+from headstart.drift.reference import FILE as FILE
+from headstart.drift.reference import MOST as MOST
+from headstart.drift.reference import TOKENS_A_WORD as TOKENS_A_WORD
+from headstart.drift.reference import Reference as Reference
+from headstart.drift.reference import chosen as chosen

@@ -46,7 +46,7 @@ class Expected:
 
 
 def expected(
-    known: tuple[np.ndarray, np.ndarray], new: np.ndarray, familiarity: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray], new: np.ndarray, familiarity: np.ndarray
 ) -> Expected:
     """From probabilities (N, labels) of held-out items with their targets, and of new items.
 
@@ -56,7 +56,7 @@ def expected(
     at most .05, beyond one in twenty, for guesses. The range spans all, and the error of a mean
     over so many items on either side.
     """
-    chances, targets = known
+    chances, targets = held_out
     right = chances.argmax(axis=1) == targets
     sure, sure_now = chances.max(axis=1), new.max(axis=1)
     accuracy = float(right.mean())

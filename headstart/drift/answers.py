@@ -38,8 +38,8 @@ def as_answers(reference: Reference, predictions: np.ndarray, familiarity: bool)
     """
     usual = None
     if familiarity:
-        known = Familiarity(reference).known
-        usual = p_values(known, known) - 1 / (1 + len(known))  # without itself
+        distances = Familiarity(reference).held_out_distances
+        usual = p_values(distances, distances) - 1 / (1 + len(distances))  # without itself
     chances = np.maximum(predictions, _LEAST)
     return replace(
         reference,

@@ -36,7 +36,7 @@ class Familiarity:
 
     def __call__(self, features: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """The p-value of each input, (M,), from its features (M, D) and outputs (M, labels)."""
-        return p_values(self.known, self.distances(features, outputs))
+        return p_values(self.held_out_distances, self.distances(features, outputs))
 
     def distances(self, features: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """How far out inputs are, (M,), with a mean of 0 over the held-out items."""
@@ -45,7 +45,7 @@ class Familiarity:
         return self._joined(np.concatenate([np.empty(0), *rows]), _surprise(outputs))
 
     @cached_property
-    def known(self) -> np.ndarray:
+    def held_out_distances(self) -> np.ndarray:
         """How far out each held-out item is, (N,), measured against all others."""
         near, surprise = self._own
         return self._joined(near, surprise)

@@ -12,10 +12,15 @@ from headstart.drift import two_sample
 from headstart.drift.accuracy import Expected, expected
 from headstart.drift.familiarity import Familiarity
 from headstart.drift.limits import UNFAMILIAR
-from headstart.drift.mix import with_interval
 from headstart.drift.reference import Reference, chosen
 from headstart.drift.two_sample import Test
 
+_TAIL = 0.025  # beyond each bound
+_STEPS: Final = 100
+_ENOUGH: Final = 1e-5
+_RESAMPLES: Final = 100
+_MANY: Final = 200_000  # probabilities, from which on fewer samples are drawn, as each takes long
+_FEW_RESAMPLES: Final = 20
 FURTHEST: Final = 10  # items that are named
 LEVEL: Final = 0.05
 FEWEST: Final = 20  # items of either sample, below which hardly any shift would be seen
@@ -193,3 +198,42 @@ def _shares(
         changed = not low[place] <= before[place] <= high[place]
         rows.append({"label": labels[place]} | shares | {"changed": changed, "unfamiliar": unlike})
     return rows
+
+
+def shares_of(chances: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """The shares of classes (labels,) among items with probabilities (N, labels).
+
+    `before` (labels,) are the shares among the items by which the probabilities were calibrated.
+    Expectation maximisation of the likelihood (Saerens et al. 2002), which holds where the inputs
+    of each class are what they were.
+    """
+    shares = before.copy()
+    for _ in range(_STEPS):
+        weighed = chances * (shares / np.maximum(before, 1e-12))
+        new = (weighed / np.maximum(weighed.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
+        done = float(np.abs(new - shares).max()) < _ENOUGH
+        shares = new
+        if done:
+            break
+    return np.asarray(shares)
+
+
+def with_interval(
+    chances: np.ndarray, held_out: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares among new items, (labels,), with 95 % bounds: their probabilities and the known ones'.
+
+    Both samples are drawn anew, as what is known of the model is from few items, too.
+    """
+    resampled = [
+        shares_of(
+            chances[rng.integers(0, len(chances), len(chances))],
+            held_out[rng.integers(0, len(held_out), len(held_out))].mean(axis=0),
+        )
+        for _ in range(_RESAMPLES if chances.size <= _MANY else _FEW_RESAMPLES)
+    ]
+    value = shares_of(chances, held_out.mean(axis=0))
+    low, high = np.quantile(resampled, [_TAIL, 1 - _TAIL], axis=0)
+    least, most = _TAIL ** (1 / len(chances)), 1 - _TAIL ** (1 / len(chances))
+    low, high = np.minimum(low, least), np.maximum(high, most)  # as for none, or all, of so many
+    return value, np.minimum(low, value), np.maximum(high, value)

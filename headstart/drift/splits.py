@@ -22,12 +22,12 @@ _NOTABLE: Final = 0.65  # AUC; a smaller shift moves accuracy by hardly anything
 class Apart:
     """How far test items are from training items: the AUC of a classifier that tells them apart.
 
-    `named` says whether the data name the test items; else they were drawn, by whole groups where
-    there are any.
+    `has_test_split` says whether the data name the test items; else they were drawn, by whole
+    groups where there are any.
     """
 
     test: Test
-    named: bool
+    has_test_split: bool
 
     @property
     def sentence(self) -> str:
@@ -42,7 +42,7 @@ class Apart:
         """A warning where they are told apart, at 1 %; empty where they are alike."""
         if self.test.p > _DOUBTED or self.test.effect < _NOTABLE:
             return ""
-        those = "that the data name " if self.named else ""
+        those = "that the data name " if self.has_test_split else ""
         return (
             f"The test items {those}differ from the training items: a classifier of their "
             f"features tells them apart with an AUC of {self.test.effect:.2f} (.5 is not at all). "
@@ -55,7 +55,7 @@ class Apart:
         return numbers | {"said": "" if self.doubt else self.sentence}
 
 
-def apart(train: np.ndarray, test: np.ndarray, named: bool) -> Apart | None:
+def apart(train: np.ndarray, test: np.ndarray, has_test_split: bool) -> Apart | None:
     """Features (N, D) and (M, D) compared by a permutation test; None where either are too few."""
     if min(len(train), len(test)) < FEWEST:
         return None
@@ -63,4 +63,4 @@ def apart(train: np.ndarray, test: np.ndarray, named: bool) -> Apart | None:
     rows = two_sample.standardised(first, second)
     tested = np.arange(len(rows)) >= len(first)
     outcome, _ = two_sample.told_apart(rows, tested, np.random.default_rng(0), _ROUNDS)
-    return Apart(outcome, named)
+    return Apart(outcome, has_test_split)

@@ -98,18 +98,20 @@ def discrepancy(alike: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Biased (Gretton et al. 2012), which is the same for all assignments of the same sizes.
     """
-    inside = second.astype(np.float32)
-    weights = inside / inside.sum(axis=1, keepdims=True)
-    weights -= (1 - inside) / (1 - inside).sum(axis=1, keepdims=True)
+    weights = _contrast(second.astype(np.float32))
     return np.asarray(((weights @ alike) * weights).sum(axis=1))
 
 
 def distance_of_means(rows: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The squared distance of both samples' means, (R,), of rows (N, K) by assignments (R, N)."""
-    inside = second.astype(np.float64)
-    weights = inside / inside.sum(axis=1, keepdims=True)
-    weights -= (1 - inside) / (1 - inside).sum(axis=1, keepdims=True)
+    weights = _contrast(second.astype(np.float64))
     return np.asarray(((weights @ rows) ** 2).sum(axis=1))
+
+
+def _contrast(inside: np.ndarray) -> np.ndarray:
+    """What weighs the mean of the second sample less that of the first, (R, N)."""
+    weights = inside / inside.sum(axis=1, keepdims=True)
+    return np.asarray(weights - (1 - inside) / (1 - inside).sum(axis=1, keepdims=True))
 
 
 def mmd(

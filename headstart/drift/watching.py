@@ -114,7 +114,7 @@ class Watch:
         truth = np.full(len(names), np.nan) if right is None else right
         features, outputs, predictions = rows
         along = self._along(features)
-        apart = distances(along, self._seen)
+        apart = distances(along, self._features)
         for place, name in enumerate(names):
             self._names.append(name)
             self._places.append((along[place], apart[place]))
@@ -142,7 +142,7 @@ class Watch:
                     yield Event(self.count, window, 1.0, None)
                 continue
             of_items, of_errors = level(window, self._labelled)
-            p, errors = self._p_value(window, of_items), self._errors(window)
+            p, errors = self._p_value(window), self._errors(window)
             if errors is not None and errors[0] <= of_errors:
                 yield self._alarm(window, errors[0], errors[1])
             elif p <= of_items:
@@ -169,7 +169,7 @@ class Watch:
         self._calm = self._calm + 1 if _p(moves, second, shuffled) > _CALM else 0
         return self._calm >= _CALMS
 
-    def _p_value(self, window: int, wanted: float) -> float:
+    def _p_value(self, window: int) -> float:
         """The permutation p-value of a window; 1 where few permutations tell that it is large.
 
         A look ends early only where it would be no alarm, so that there are no more of these.
@@ -183,7 +183,7 @@ class Watch:
 
     def _moves(self, window: int) -> tuple[np.ndarray, np.ndarray]:
         """The kernel of features, and the probabilities, of held-out items and a window."""
-        count = len(self._seen)
+        count = len(self._features)
         rows, apart = (np.stack(part) for part in zip(*self._places[-window:], strict=True))
         far = np.empty((count + window, count + window), np.float32)
         far[:count, :count], far[count:, count:] = self._far, distances(rows, rows)
@@ -199,12 +199,12 @@ class Watch:
         return features, outputs, predictions
 
     @cached_property
-    def _seen(self) -> np.ndarray:
+    def _features(self) -> np.ndarray:
         return self._along(self._reference.features)
 
     @cached_property
     def _far(self) -> np.ndarray:
-        return distances(self._seen, self._seen)
+        return distances(self._features, self._features)
 
     def _along(self, features: np.ndarray) -> np.ndarray:
         """Features along 128 directions drawn at random, which keep distances nearly as they are.

@@ -1,56 +1,35 @@
 """What the transfer was worth: arms on the same held-out items, gain over scratch, verdict."""
 
-from headstart.evidence.arms import (
-    ArmResult,
-    arm_of,
-    blended_arm,
-    features_arm,
-    head_arm,
-    naive_arm,
-    strategy_arm,
-)
-from headstart.evidence.baseline import baseline_arm
-from headstart.evidence.bound import bounded
-from headstart.evidence.experiment import Experiment
-from headstart.evidence.intervals import Interval, average, bootstrap, gained, paired, verdict
-from headstart.evidence.lookup import MEMORY, NEAREST
-from headstart.evidence.pricing import Price
-from headstart.evidence.record import Arm, Evidence, choose, interval, simplest, undecided
-from headstart.evidence.resampling import Draws, Resampling, judged, judged_task, resampling
-from headstart.evidence.scratch import FINDINGS_SHARE, scratch_arm, scratch_at
-
-__all__ = [
-    "FINDINGS_SHARE",
-    "MEMORY",
-    "NEAREST",
-    "Arm",
-    "ArmResult",
-    "Draws",
-    "Evidence",
-    "Experiment",
-    "Interval",
-    "Price",
-    "Resampling",
-    "arm_of",
-    "average",
-    "baseline_arm",
-    "blended_arm",
-    "bootstrap",
-    "bounded",
-    "choose",
-    "features_arm",
-    "gained",
-    "head_arm",
-    "interval",
-    "judged",
-    "judged_task",
-    "naive_arm",
-    "paired",
-    "resampling",
-    "scratch_arm",
-    "scratch_at",
-    "simplest",
-    "strategy_arm",
-    "undecided",
-    "verdict",
-]
+from headstart.evidence.arms import ArmResult as ArmResult
+from headstart.evidence.arms import arm_of as arm_of
+from headstart.evidence.arms import blended_arm as blended_arm
+from headstart.evidence.arms import features_arm as features_arm
+from headstart.evidence.arms import head_arm as head_arm
+from headstart.evidence.arms import naive_arm as naive_arm
+from headstart.evidence.arms import strategy_arm as strategy_arm
+from headstart.evidence.baseline import baseline_arm as baseline_arm
+from headstart.evidence.bound import bounded as bounded
+from headstart.evidence.experiment import Experiment as Experiment
+from headstart.evidence.intervals import Interval as Interval
+from headstart.evidence.intervals import average as average
+from headstart.evidence.intervals import bootstrap as bootstrap
+from headstart.evidence.intervals import gained as gained
+from headstart.evidence.intervals import paired as paired
+from headstart.evidence.intervals import verdict as verdict
+from headstart.evidence.lookup import MEMORY as MEMORY
+from headstart.evidence.lookup import NEAREST as NEAREST
+from headstart.evidence.pricing import Price as Price
+from headstart.evidence.record import Arm as Arm
+from headstart.evidence.record import Evidence as Evidence
+from headstart.evidence.record import choose as choose
+from headstart.evidence.record import interval as interval
+from headstart.evidence.record import simplest as simplest
+from headstart.evidence.record import undecided as undecided
+from headstart.evidence.resampling import Draws as Draws
+from headstart.evidence.resampling import Resampling as Resampling
+from headstart.evidence.resampling import metric_interval as metric_interval
+from headstart.evidence.resampling import resampling as resampling
+from headstart.evidence.resampling import task_interval as task_interval
+from headstart.evidence.scratch import FINDINGS_SHARE as FINDINGS_SHARE
+from headstart.evidence.scratch import scratch_arm as scratch_arm
+from headstart.evidence.scratch import scratch_at as scratch_at

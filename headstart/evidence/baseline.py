@@ -24,6 +24,7 @@ from headstart.evidence.experiment import Experiment
 from headstart.evidence.logistic import fitted
 from headstart.evidence.lookup import recalled
 from headstart.evidence.record import Arm
+from headstart.evidence.words import Counts
 from headstart.features.described import described
 
 WORDS = "tf-idf"
@@ -40,6 +41,7 @@ _SAMPLE = 16  # items that tell how long all take
 _SPLITS = ("train", "validation", "test")
 
 Rows = Callable[[Sequence[Any]], Any]  # from what is known of items to (N, D), length 1 each or so
+Learner = Callable[[Sequence[Any], int], Rows | None]  # from items and the number of outputs
 Fit = Callable[[Any], np.ndarray]  # from rows about items to the task's outputs (N, outputs)
 
 
@@ -64,33 +66,33 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     }
     name = _name([each for split in content.values() for each in split])
     truth = {split: experiment.dataset.targets(split) for split in content}
-    first = _learned(content["train"], len(experiment.labels)) if name else None
+    learned = [*content["train"], *content["validation"]]
+    rows_of = _rows(learned if name else ())
+    first = rows_of(content["train"], len(experiment.labels))
     if first is None:
         return None
     rows = first(content["train"])
     strength = _picked(experiment, rows, truth["train"])
     fit = _fitted(experiment, (rows, truth["train"]), strength)
     outputs = {"validation": fit(first(content["validation"]))}
-    learned = [*content["train"], *content["validation"]]
     both = np.concatenate([truth["train"], truth["validation"]])
-    last = _learned(learned, len(experiment.labels)) or first
+    last = rows_of(learned, len(experiment.labels)) or first
     fit = _fitted(experiment, (last(learned), both), strength)
     test = content["test"]  # empty in folds
     outputs["test"] = fit(last(test)) if test else outputs["validation"][:0]
     checked = experiment.task.scores(outputs["validation"], truth["validation"])
     losses = experiment.task.losses(outputs["validation"], truth["validation"])
     scores = experiment.task.scores(outputs["test"], truth["test"])
-    selection_key = float(checked.mean()), -float(losses.mean())
-    spent = time.monotonic() - started
-    return Arm(name, scores, selection_key, spent, checked=checked, outputs=outputs)
+    key = float(checked.mean()), -float(losses.mean())
+    return Arm(name, scores, key, time.monotonic() - started, checked=checked, outputs=outputs)
 
 
 def _memory(experiment: Experiment) -> Arm | None:
     """What looks the nearest item up; None where nothing is known of items, or time is out."""
     started = time.monotonic()
-    found = recalled(experiment) if _in_time(experiment) else None
+    answers = recalled(experiment) if _in_time(experiment) else None
     spent = time.monotonic() - started
-    return None if found is None else arm_of(experiment, *found, spent)
+    return None if answers is None else arm_of(experiment, *answers, spent)
 
 
 def _encoding(experiment: Experiment) -> Encoding:
@@ -127,35 +129,31 @@ def _name(contents: Sequence[Any]) -> str:
     return WORDS if isinstance(contents[0], str) else "-and-".join(contents[0])
 
 
-def _learned(items: Sequence[Any], outputs: int) -> Rows | None:
-    """How items become rows, learned from some; None where their texts hold not one word."""
-    return _words(items, outputs) if isinstance(items[0], str) else _numbers(items)
+def _rows(learned: Sequence[Any]) -> Learner:
+    """How rows are learned from some of these items; from none of them nothing is."""
+    if not learned:
+        return lambda items, outputs: None
+    if not isinstance(learned[0], str):
+        return lambda items, outputs: _numbers(items)
+    counts = Counts.of(learned)
+    return lambda texts, outputs: _words(counts, texts, outputs)
 
 
-def _words(texts: Sequence[str], outputs: int) -> Rows | None:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import FeatureUnion
-
+def _words(counts: Counts, texts: Sequence[str], outputs: int) -> Rows | None:
+    """TF-IDF weights; None where the texts hold not one word."""
     most = _WEIGHTS // outputs if len(texts) > _FEW else None
-    options: dict[str, Any] = {"sublinear_tf": True, "max_features": most}
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **options)
-    parts = [("words", words)]
-    if sum(map(len, texts)) * outputs <= _LETTERS:
-        runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **options)
-        parts.append(("letters", runs))
-    weights = dict.fromkeys(dict(parts), len(parts) ** -0.5)
-    union = FeatureUnion(parts, transformer_weights=weights)
+    few = sum(map(len, texts)) * outputs <= _LETTERS
     try:
-        rows = union.fit_transform(texts)
-    except ValueError:  # not one word
+        weights = counts.weights(texts, ("words", "letters") if few else ("words",), most)
+    except ValueError:
         return None
     if len(texts) > _FEW:
-        convert: Rows = union.transform
-        return convert
+        return weights
+    rows = weights(texts)
     lengths, axes = np.linalg.eigh((rows @ rows.T).toarray())
     sound = lengths > _SOUND * lengths[-1]
     turn = axes[:, sound] / np.sqrt(lengths[sound])
-    return lambda others: (union.transform(others) @ rows.T) @ turn
+    return lambda others: (weights(others) @ rows.T) @ turn
 
 
 def _numbers(items: Sequence[Mapping[str, np.ndarray]]) -> Rows:
@@ -179,7 +177,7 @@ def _picked(experiment: Experiment, rows: Any, targets: np.ndarray) -> float:
     """
     train = replace(experiment.dataset, items=experiment.dataset.split("train"))
     parts = min(_FOLDS, -(-_FOLDS * _JUDGED // max(len(targets), 1)))
-    folds = [_held(refolded(train, number, _FOLDS).items) for number in range(parts)]
+    folds = [_in_validation(refolded(train, number, _FOLDS).items) for number in range(parts)]
     folds = [fold for fold in folds if fold.any() and not fold.all()]
     least, best = np.inf, _STRENGTHS[len(_STRENGTHS) // 2]
     for strength in _STRENGTHS if folds else ():
@@ -194,7 +192,7 @@ def _picked(experiment: Experiment, rows: Any, targets: np.ndarray) -> float:
     return best
 
 
-def _held(items: Sequence[Item]) -> np.ndarray:
+def _in_validation(items: Sequence[Item]) -> np.ndarray:
     return np.array([item.split == "validation" for item in items])
 
 

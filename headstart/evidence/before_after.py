@@ -66,7 +66,8 @@ class BeforeAfter:
         for number, label in enumerate(labels if targets.ndim == 1 else ()):
             own = targets == number
             if own.any():
-                shares = [float((o[own].argmax(axis=1) == number).mean()) for o in _both(held_out)]
+                both = held_out.before, held_out.after
+                shares = [float((o[own].argmax(axis=1) == number).mean()) for o in both]
                 by_label.append((label, int(own.sum()), shares[0], shares[1]))
         worse = np.flatnonzero(scores[1] < scores[0])
         lost = [held_out.items[place].id for place in worse.tolist()]
@@ -99,7 +100,3 @@ class BeforeAfter:
             "won": self.won,
             "by_label": rows,
         }
-
-
-def _both(held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
-    return held_out.before, held_out.after

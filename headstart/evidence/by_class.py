@@ -12,7 +12,7 @@ import numpy as np
 from headstart.contracts import Encoding, Targets, Task
 from headstart.data.targets import known_kind
 from headstart.evidence.intervals import LEVEL, Interval, average, paired
-from headstart.evidence.resampling import drawn
+from headstart.evidence.resampling import resample_counts
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
@@ -91,7 +91,7 @@ def by_class(
         table["confusion"] = counts.reshape(len(labels), -1).tolist()
     if task.measure is not None:  # the rows are of what the kind of target is judged by as a rule
         table["metric"] = _METRICS.get(kind.encoding, task.metric)
-    return table | {"hurt": hurt, "ntg": gap, "said": _said(rows, hurt, tested, kind.words)}
+    return table | {"hurt": hurt, "ntg": gap, "said": _sentence(rows, hurt, tested, kind.words)}
 
 
 def by_group(
@@ -224,7 +224,7 @@ def _resampled(kind: Targets, answers: _Judged) -> list[_Row] | None:
     whole = [measure([part.sum(axis=0) for part in arm]) for arm in columns]
     blocks = [
         [measure([weights @ part for part in arm]) for arm in columns]
-        for weights in drawn(len(answers.targets), answers.seed)
+        for weights in resample_counts(len(answers.targets), answers.seed)
     ]
     resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(columns))]
     rows = []
@@ -252,12 +252,14 @@ def _chance(change: Interval | None, changes: np.ndarray) -> float:
     return erfc(abs(change.value) / spread / sqrt(2)) if change and spread > 0 else 1.0
 
 
-def _said(rows: Sequence[_Row], hurt: Sequence[str], tested: int, words: tuple[str, str]) -> str:
+def _sentence(
+    rows: Sequence[_Row], hurt: Sequence[str], tested: int, words: tuple[str, str]
+) -> str:
     one, many = words
-    measured = [(row.value.value, row.label) for row in rows if row.value]
-    if not measured:
+    scores = [(row.value.value, row.label) for row in rows if row.value]
+    if not scores:
         return f"No {one} has test items to judge it by."
-    value, label = min(measured)
+    value, label = min(scores)
     sentence = f"The lowest {one} is {label!r} at {value:.3f}."
     if tested:
         names = ", ".join(map(repr, hurt)) or f"no {one} beyond chance"

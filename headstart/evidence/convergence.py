@@ -40,7 +40,7 @@ class Course:
 
 
 def convergence(
-    chosen: Course, scratch: Course | None, naive: float, sign: int = 1
+    transfer: Course, scratch: Course | None, naive: float, sign: int = 1
 ) -> dict[str, Any]:
     """Both curves, and a sentence on how soon each is at nine tenths of the transfer's final gain.
 
@@ -50,25 +50,25 @@ def convergence(
     where less is better, so that scores are the negatives of what is shown.
     """
     return {
-        "chosen": _rounded(chosen.points(), sign),
+        "chosen": _rounded(transfer.points(), sign),
         "scratch": _rounded(scratch.points(), sign) if scratch is not None else [],
-        "said": _said(chosen, scratch, naive, sign),
+        "said": _sentence(transfer, scratch, naive, sign),
     }
 
 
-def _said(chosen: Course, scratch: Course | None, naive: float, sign: int) -> str:
+def _sentence(transfer: Course, scratch: Course | None, naive: float, sign: int) -> str:
     if scratch is None:
         return "No network was trained from scratch, so there is no speed to compare."
-    if chosen.final <= naive:
+    if transfer.final <= naive:
         return "The transfer gains nothing over the naive model, so there is no speed to compare."
-    score = naive + SHARE * (chosen.final - naive)
-    ours, theirs, shown = chosen.reaches(score), scratch.reaches(score), sign * score
+    score = naive + SHARE * (transfer.final - naive)
+    ours, theirs, shown = transfer.reaches(score), scratch.reaches(score), sign * score
     if ours is None:  # the model kept is not one of the rows, such as a blend
         return f"No row of the transfer's training has the score {shown:.3f} that it is asked for."
     sentence = f"The transfer reaches 90 % of its final gain over the naive model ({shown:.3f})"
     if theirs is None:
         last = scratch.points()[-1]
-        return f"{sentence} {_when(ours)}; scratch never reaches it {_within(last)}."
+        return f"{sentence} {_when(ours)}; scratch never reaches it in its {_cost(last)}."
     if theirs["steps"] == 0:
         return f"{sentence} {_when(ours)}; scratch has it before its first step."
     if ours["steps"] == 0:
@@ -96,10 +96,6 @@ def _when(point: Mapping[str, float]) -> str:
     if point["steps"] == 0:
         return f"before its first step, after {point['seconds']:.1f} s"
     return f"after {_cost(point)}"
-
-
-def _within(point: Mapping[str, float]) -> str:
-    return f"in its {_cost(point)}"
 
 
 def _cost(point: Mapping[str, float]) -> str:

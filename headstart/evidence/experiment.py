@@ -119,8 +119,8 @@ class Experiment:
     @property
     def views(self) -> int:
         """How many random views of each training item are stored."""
-        wanted = self.task.views if self.settings.augment != "no" else 0
-        return self.settings.views or wanted
+        task_views = self.task.views if self.settings.augment != "no" else 0
+        return self.settings.views or task_views
 
     def positions(self, split: str) -> np.ndarray:
         """Where a split's items stand among all items."""
@@ -225,8 +225,8 @@ class Experiment:
         sample = list(self.dataset.items[:_SAMPLE])
         (inputs,) = self.reader.batches(sample, [np.arange(len(sample))])
         on_device = to_device(inputs, self.accelerator.device)
-        stored = [n for n in range(1, legal + 1) if self._is_stored(backbone, n)]
-        return measure(backbone, on_device, (legal, stored), work, self.precision)
+        cached = [n for n in range(1, legal + 1) if self._is_stored(backbone, n)]
+        return measure(backbone, on_device, (legal, cached), work, self.precision)
 
     def recipe(self, strategy: Strategy, label: str, backbone: Backbone) -> Recipe:
         """The policy's recipe for this much data, with what the user set."""

@@ -61,12 +61,12 @@ def inspection(
             "ambiguous": ambiguous(outputs, test.targets, names, labels),
             "suspects": suspects(features, targets, [item.id for item in items], labels, seed),
         }
-    shown = {row["id"] for rows in entries.values() for row in rows or ()}
+    item_ids = {row["id"] for rows in entries.values() for row in rows or ()}
     ids = {item.id for item in items}  # all of them, where each was held out by a fold
     new = [place for place, item in enumerate(test.items) if item.id not in ids]
     everything = [*items, *(test.items[place] for place in new)]
     features = np.concatenate([features, test.features[new]])
-    places = [place for place, item in enumerate(everything) if item.id in shown]
+    places = [place for place, item in enumerate(everything) if item.id in item_ids]
     pool = [everything[place].id for place in places]
     near = nearest(features[places], pool, train.features, [item.id for item in train.items])
     targets = np.concatenate([targets, test.targets[new]])

@@ -161,7 +161,7 @@ def _engine(experiment: Experiment, network: nn.Module, sample: object, count: i
             network,
             sample,
             device,
-            wanted="openvino",
+            engine="openvino",
             precision="fp32",
             key=None,
             progress=Silent(),

@@ -84,11 +84,11 @@ def _looked_up(
     learned: list[int] = []
     outputs = {}
     answers = encoded(item.label for item in experiment.dataset.items)
-    for earlier, judged in (("train", "validation"), ("validation", "test")):
+    for earlier, split in (("train", "validation"), ("validation", "test")):
         learned += experiment.positions(earlier).tolist()
-        queries = [content[at] for at in experiment.positions(judged)]
+        queries = [content[at] for at in experiment.positions(split)]
         places, likeness = find([content[at] for at in learned], queries)
-        outputs[judged] = answers[np.array(learned)[places]], likeness
+        outputs[split] = answers[np.array(learned)[places]], likeness
     return outputs
 
 

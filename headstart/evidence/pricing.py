@@ -63,21 +63,21 @@ class Price:
         return self.item * (2 * self.validated + _STEP * self.batch)
 
     @property
-    def judged(self) -> float:
+    def evaluation(self) -> float:
         """A network's last word on the items for validation and test."""
         return self.item * (self.validated + self.held_out) * self.looks
 
     @property
     def epoch(self) -> float:
         """A training of one pass over the items, and its judgement."""
-        return self.item * (2 * self.validated + _STEP * self.trained) + self.judged
+        return self.item * (2 * self.validated + _STEP * self.trained) + self.evaluation
 
     def without_probe(self, views: int) -> float:
         """All that a model takes which no probe is fitted to first, but for its training.
 
         Its items and their views are stored, and it has its say before, at the end, and once saved.
         """
-        return self.item * self.trained * (1 + views) + 3 * self.judged
+        return self.item * self.trained * (1 + views) + 3 * self.evaluation
 
 
 def demand_time(experiment: Experiment, backbone: Backbone) -> None:

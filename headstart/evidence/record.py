@@ -143,12 +143,12 @@ class Evidence:
     @property
     def transferred(self) -> Arm:
         """The arm that the gain is of: the one handed over, or that which lost to scratch."""
-        chosen = self.arms["chosen"]
+        arm = self.arms["chosen"]
         if self.sourced is not None:
             return self.sourced
-        if chosen.strategy == "scratch":
-            return self.dropped or self.arms.get("features", chosen)
-        return chosen
+        if arm.strategy == "scratch":
+            return self.dropped or self.arms.get("features", arm)
+        return arm
 
     @property
     def gain(self) -> Interval | None:
@@ -212,7 +212,7 @@ class Evidence:
     def _arm(self, arm: Arm) -> dict[str, Any]:
         return arm.to_json(self.interval(arm), self.sign)
 
-    def _tried(self, arm: Arm) -> dict[str, Any]:
+    def _search_entry(self, arm: Arm) -> dict[str, Any]:
         """What choosing among strategies saw of one: never the held-out items."""
         scores = average(arm.checked, self.seed).times(self.sign).to_json()
         return scores | {"items": len(arm.checked), "seconds": round(arm.seconds, 2)}
@@ -292,7 +292,7 @@ class Evidence:
                 for who, scores in self.by_seed.items()
             }
         if self.searched:
-            record["tried"] = {name: self._tried(arm) for name, arm in self.searched.items()}
+            record["tried"] = {name: self._search_entry(arm) for name, arm in self.searched.items()}
         if self.ranking is not None:
             record["ranking"] = dict(self.ranking)
         if self.dropped is not None:

@@ -65,11 +65,11 @@ def rehearse(
     model = copy.deepcopy(FrozenModel(backbone, new_head(experiment, backbone)).network)
     splits, targets = few.splits(backbone, strategy, epochs), few.dataset.targets("validation")
 
-    def known(training: Any, outputs: np.ndarray) -> bool:
+    def is_learned(training: Any, outputs: np.ndarray) -> bool:
         return rehearsal.score(outputs, targets) >= rehearsal.enough
 
     until = Budget(min(SECONDS, SHARE * experiment.budget.left()))  # from when maps are there
-    session = replace(few.session("", until), decided=known, checkpoint=None)
+    session = replace(few.session("", until), decided=is_learned, checkpoint=None)
     training = train(model, experiment.task, strategy, splits, short, session)
     outputs = predict(model, splits.validation, few.accelerator)
     score = rehearsal.score(outputs, targets)

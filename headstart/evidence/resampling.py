@@ -113,11 +113,13 @@ class Resampling:
         if self.draws.clusters is not None and self._families() < len(own):
             own = np.unique(self.draws.clusters, return_inverse=True)[1]
         total, block = max(_LEAST, min(RESAMPLES, _NUMBERS // size)), min(100, _HELD // size)
-        for times in drawn(self._families(), self.draws.seed, total, max(1, block)):
+        for times in resample_counts(self._families(), self.draws.seed, total, max(1, block)):
             yield times[:, own]
 
 
-def drawn(count: int, seed: int, total: int = RESAMPLES, block: int = 100) -> Iterator[np.ndarray]:
+def resample_counts(
+    count: int, seed: int, total: int = RESAMPLES, block: int = 100
+) -> Iterator[np.ndarray]:
     """How often each of `count` items is drawn in `total` resamples: (block, count) at a time."""
     rng = np.random.default_rng(seed % 2**32)
     starts = np.arange(block)[:, None] * count
@@ -135,7 +137,7 @@ def resampling(task: Task, targets: np.ndarray, draws: Draws) -> Resampling | No
     return Resampling(metric, targets, task.predictions, draws)
 
 
-def judged(
+def metric_interval(
     metric: Metric, predictions: np.ndarray, targets: np.ndarray, draws: Draws = PLAIN
 ) -> Interval:
     """What a metric says of predictions, with its interval, as it is shown."""
@@ -146,9 +148,9 @@ def judged(
     return interval.times(-1 if metric.less_is_better else 1)
 
 
-def judged_task(task: Task, outputs: np.ndarray, targets: np.ndarray) -> Interval:
+def task_interval(task: Task, outputs: np.ndarray, targets: np.ndarray) -> Interval:
     """What a task is judged by says of its outputs (N, labels), with its interval."""
     metric = task.judged_by()
     if metric is None:  # it has scores of its own
         return average(task.scores(outputs, targets))
-    return judged(metric, task.predictions(outputs), targets)
+    return metric_interval(metric, task.predictions(outputs), targets)

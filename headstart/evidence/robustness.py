@@ -43,8 +43,8 @@ def robustness(
     """
     if not reader.preprocess.keys() >= _SHAPED or not len(items):
         return None
-    chosen = nested(targets, seed)[:ITEMS]
-    sample, truth = [items[place] for place in chosen], targets[chosen]
+    positions = nested(targets, seed)[:ITEMS]
+    sample, truth = [items[place] for place in positions], targets[positions]
     pictures = [picture(item.read(), reader) for item in sample]
     rows = []
     for name in (CLEAN, *CORRUPTIONS):

@@ -55,8 +55,8 @@ def scratch_arm(
         return past
     started = time.monotonic()
     search = replace(reference, epochs=max(1, int(share * (reference.epochs // 4))))
-    tried = candidates if len(candidates) > 1 or transfer else ()
-    searched = _searched(experiment, rebuild, search, tried, session.budget)
+    searched_rates = candidates if len(candidates) > 1 or transfer else ()
+    searched = _searched(experiment, rebuild, search, searched_rates, session.budget)
     epochs = planned or bound.epochs([training for _, training in searched])
     recipe = replace(reference, label="scratch", epochs=epochs, patience=epochs)
     recipe = replace(recipe, learning_rate=_best(searched, candidates[0]))

@@ -109,13 +109,13 @@ class _Look:
             }
             for n in places
         ]
-        known, queries = self.train.texts, self.test.texts
-        if near and known and queries and rows:
-            count = min(_NEAREST, len(known))
-            neighbours = nearest(known, [queries[n] for n in places], count).reshape(-1, count)
+        sources, queries = self.train.texts, self.test.texts
+        if near and sources and queries and rows:
+            count = min(_NEAREST, len(sources))
+            neighbours = nearest(sources, [queries[n] for n in places], count).reshape(-1, count)
             for row, own in zip(rows, neighbours.tolist(), strict=True):
                 row["nearest"] = [
-                    {"source": _cut(known[n]), "target": _cut(self.train.targets[n])} for n in own
+                    {"source": _cut(sources[n]), "target": _cut(self.train.targets[n])} for n in own
                 ]
         return rows
 
@@ -156,11 +156,11 @@ class _Look:
         places, lost, added = 0, 0, 0
         faults = []
         for n, (answer, target) in enumerate(zip(self.answers, self.test.targets, strict=True)):
-            wanted, there = placeholders(target), placeholders(answer)
+            in_target, there = placeholders(target), placeholders(answer)
             source = self.test.sources[n]
-            due = wanted if source is None else placeholders(source)
-            less, more = (due & wanted) - there, there - (due | wanted)
-            places += bool(due & wanted)
+            due = in_target if source is None else placeholders(source)
+            less, more = (due & in_target) - there, there - (due | in_target)
+            places += bool(due & in_target)
             lost, added = lost + bool(less), added + bool(more)
             if less or more:
                 faults.append((n, sorted(less.elements()), sorted(more.elements())))

@@ -60,10 +60,10 @@ class RowParts:
     @classmethod
     def of(cls, backbone: Backbone, items: Sequence[Item], reader: Reader) -> RowParts:
         """Those of items as this backbone reads them. Raises DataError for what is no row."""
-        held = reader.modality.holds()
+        cell_modalities = reader.modality.holds()
         kinds = {each["name"]: each["kind"] for each in reader.preprocess["columns"]}
         columns: dict[str, tuple[str, list[int], list[str]]] = {
-            name: (kinds[name], [], []) for name in held
+            name: (kinds[name], [], []) for name in cell_modalities
         }
         parts: dict[str, Part] = {}
         numbers = []
@@ -75,7 +75,7 @@ class RowParts:
                 hashed = digest(content)
                 rows.append(row)
                 digests.append(hashed)
-                part = parts.get(kind) or _part(backbone, kind, held[name])
+                part = parts.get(kind) or _part(backbone, kind, cell_modalities[name])
                 parts[kind] = part
                 if hashed not in part.cells:
                     source = _Cell(item, reader, name)

@@ -22,7 +22,7 @@ from headstart.features import prepared
 from headstart.features.activating import Activating
 from headstart.features.cache import enforce_limit
 from headstart.features.cells import Part, RowParts
-from headstart.features.engine import Engine, fastest, kept
+from headstart.features.engine import Engine, cached_engine, fastest
 from headstart.features.engine.candidates import Wishes
 from headstart.features.reading import Reader, View, alike, chosen
 from headstart.features.store import Addresses, FeatureStore, Precision, RaggedRows, Rows, Shape
@@ -99,9 +99,9 @@ class Prefix:
         self, reader: Reader, inputs: Any, progress: Progress, precision: str, items: int
     ) -> Engine:
         key = self.key(reader, precision)
-        wishes: Wishes = {"wanted": self.engine, "precision": precision, "items": items}
+        wishes: Wishes = {"engine": self.engine, "precision": precision, "items": items}
         if self.backbone.is_late and str(self.device) == "cpu":
-            engine = kept(inputs, key, **wishes) or self._prepared(precision)
+            engine = cached_engine(inputs, key, **wishes) or self._prepared(precision)
             if engine is not None:
                 return engine
         return fastest(

@@ -44,16 +44,16 @@ class Feed(ABC):
         from headstart.contracts import Batch
 
         groups = mixed(order, size, self._sizes)
-        seen = None if view is None else self._view(view)
+        motion = None if view is None else self._view(view)
         for group, inputs in zip(groups, self._inputs(groups, view), strict=True):
-            moved = self._moved(group, seen) if self._moved and seen else self.targets[group]
+            moved = self._moved(group, motion) if self._moved and motion else self.targets[group]
             yield Batch(inputs, torch.from_numpy(moved), self.start)
 
     def _view(self, view: View) -> View | None:
         """The view that items are seen in where this one is asked for; None for none."""
         return None
 
-    def judged(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
+    def evaluation_batches(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """Every item once, in the batches that compute fastest, with its positions."""
         import torch
 

@@ -76,14 +76,19 @@ class Cut:
 
 
 def measure(
-    backbone: Backbone, inputs: Any, known: tuple[int, Sequence[int]], work: Work, precision: str
+    backbone: Backbone,
+    inputs: Any,
+    boundaries: tuple[int, Sequence[int]],
+    work: Work,
+    precision: str,
 ) -> list[Cut]:
     """Price every boundary by running a batch of model inputs, on the device it lies on.
 
-    `known` is the last legal boundary and those that are stored already. Stages are timed in plain
-    torch, in `precision` (fp32 or bf16); a faster engine makes the prefix cheaper than it says.
+    `boundaries` is the last legal boundary and those that are stored already. Stages are timed in
+    plain torch, in `precision` (fp32 or bf16); a faster engine makes the prefix cheaper than it
+    says.
     """
-    legal, stored = known
+    legal, cached = boundaries
     times, shapes = _timed(list(backbone.stages.values())[:legal], inputs, precision)
     pace = _seconds_per_byte()
     room = DISK_SHARE * shutil.disk_usage(_standing(cache_folder())).free
@@ -94,7 +99,7 @@ def measure(
         lengths = shape.lengths[""] if shape.is_alone else shape.lengths
         price = sum(times[:boundary]), sum(times[boundary:]), pace * size
         fits = size * work.rows < room
-        cuts.append(Cut(boundary, name, lengths, size, *price, boundary in stored, fits))
+        cuts.append(Cut(boundary, name, lengths, size, *price, boundary in cached, fits))
     return cuts
 
 
@@ -123,8 +128,8 @@ def _timed(
                     torch.cuda.synchronize()
                 spent = (time.perf_counter() - started) / count(values)
                 fastest[position] = min(fastest[position], spent)
-                stored = numbers(head(values, 1), inputs)
-                shapes.append(Shape.of(each(stored, lambda tensor: tensor.cpu().numpy())))
+                rows = numbers(head(values, 1), inputs)
+                shapes.append(Shape.of(each(rows, lambda tensor: tensor.cpu().numpy())))
     return fastest, shapes
 
 

@@ -60,17 +60,17 @@ def recall(backbone: Backbone) -> Prepared | None:
 
 def weights(backbone: Backbone) -> dict[str, np.ndarray] | None:
     """The tensors alone, by name."""
-    kept = recall(backbone)
-    return kept.weights.arrays() if kept else None
+    record = recall(backbone)
+    return record.weights.arrays() if record else None
 
 
 def engine(backbone: Backbone) -> Engine | None:
     """What runs a backbone up to its features without torch, in fp32; None where it can't."""
     from headstart.features.engine.openvino import OpenVinoEngine
 
-    kept = recall(backbone)
+    record = recall(backbone)
     with suppress(EngineError):
-        return OpenVinoEngine.of_form(*kept.body) if kept else None
+        return OpenVinoEngine.of_form(*record.body) if record else None
     return None
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from headstart.errors import DataError
 AHEAD = 3  # batches decoded in advance
 _WINDOW = 16  # training batches within which items of like length meet
 _CHUNK = 256  # short items decoded by one thread at a time
+Each = TypeVar("Each")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,7 @@ class Reader:
 
     def in_arrays(self) -> Reader:
         """The same whose batches are plain arrays, where its modality makes such."""
-        offers = type(self.modality).arrays is not Modality.arrays
-        return replace(self, plain=True) if offers else self
+        return replace(self, plain=True) if self.modality.in_arrays else self
 
     def afresh(self) -> Reader:
         """The same with nothing kept."""
@@ -121,38 +122,40 @@ class Reader:
     def inputs(self, batches: Iterable[Sequence[Item]], view: View | None = None) -> Iterator[Any]:
         """Model inputs for each batch of items, in order."""
         if self.modality.keeps_decoded:
-            return (self._seen(self.decoded(batch)) for batch in batches)
+            return (self._model_inputs(self.decoded(batch)) for batch in batches)
         return self._ahead(batches, view)
 
     def _ahead(self, batches: Iterable[Sequence[Item]], view: View | None) -> Iterator[Any]:
-        def load(item: Item) -> Any:
-            return self.decode(item, view)
-
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            waiting: deque[list[Future[Any]]] = deque()
-            try:
-                for batch in batches:
-                    waiting.append([pool.submit(load, item) for item in batch])
-                    if len(waiting) > AHEAD:
-                        yield self._collect(waiting.popleft())
-                while waiting:
-                    yield self._collect(waiting.popleft())
-            finally:
-                for futures in waiting:
-                    for future in futures:
-                        future.cancel()
-
-    def _collect(self, futures: list[Future[Any]]) -> Any:
-        return self._seen([future.result() for future in futures])
+        for decoded in in_threads(lambda item: self.decode(item, view), batches, AHEAD):
+            yield self._model_inputs(decoded)
 
     def collated(self, items: Sequence[Any]) -> Any:
         """A batch of decoded items, as tensors or as plain arrays."""
         collate = self.modality.arrays if self.plain else self.modality.collate
         return collate(items, self.preprocess)
 
-    def _seen(self, items: Sequence[Any]) -> Any:
+    def _model_inputs(self, items: Sequence[Any]) -> Any:
         inputs = self.collated(items)
         return self.modality.look(inputs, self.look) if self.look else inputs
+
+
+def in_threads(
+    function: Callable[[Each], Answer], batches: Iterable[Sequence[Each]], ahead: int
+) -> Iterator[list[Answer]]:
+    """What a function answers about each of every batch, in order; so many are begun in advance."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        waiting: deque[list[Future[Answer]]] = deque()
+        try:
+            for batch in batches:
+                waiting.append([pool.submit(function, each) for each in batch])
+                if len(waiting) > ahead:
+                    yield [future.result() for future in waiting.popleft()]
+            while waiting:
+                yield [future.result() for future in waiting.popleft()]
+        finally:
+            for futures in waiting:
+                for future in futures:
+                    future.cancel()
 
 
 @contextmanager

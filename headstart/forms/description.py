@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.features.reading import Reader
 from headstart.forms.form import BOXES, LABELS, SCORES
 from headstart.forms.inputs import PIXELS
+from headstart.loading.downloads import file_sha256
 from headstart.loading.record import FORMAT
 
 if TYPE_CHECKING:  # so that a form is run without torch
@@ -136,15 +136,9 @@ def write(
 ) -> None:
     """Write the description with the hash of each file; `reads` are those that inputs take."""
     content = {"form": form, **facts, "files_of_inputs": sorted(reads)}
-    content["files"] = {name: digest(folder / name) for name in names}
+    content["files"] = {name: file_sha256(folder / name) for name in names}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @final
@@ -164,7 +158,7 @@ class Described:
             stated = {_inside(name): text for name, text in dict(facts["files"]).items()}
             reads = [_inside(name) for name in facts["files_of_inputs"]]
             own = {name: (folder / name).read_bytes() for name in reads}
-            changed = [name for name, text in stated.items() if digest(folder / name) != text]
+            changed = [name for name, text in stated.items() if file_sha256(folder / name) != text]
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise HeadstartError(
                 f"{path} can't be read ({error}). Give a folder that `headstart export` wrote."

@@ -36,12 +36,14 @@ class Leaving:
 class Form(ABC):
     """One kind of file. `file` is its name in the folder, `more` are those that may lie beside it.
 
-    It takes items as a modality decodes them, or where it `takes_features` what a head reads.
+    It takes items as a modality decodes them, or where it `takes_features` what a head reads. One
+    that `quantises` can be written in whole numbers, too.
     """
 
     file: ClassVar[str]
     more: ClassVar[tuple[str, ...]] = ()
     takes_features: ClassVar[bool] = False
+    quantises: ClassVar[bool] = False
 
     @abstractmethod
     def write(self, leaving: Leaving) -> None:
@@ -50,7 +52,7 @@ class Form(ABC):
     def quantise(self, folder: Path, batches: Sequence[Arrays], facts: str) -> None:
         """Write the file anew in whole numbers of 8 bits, by what passes through it.
 
-        Raises FormError where it can't be. Forms that have no such leave this as it is.
+        Raises FormError where it can't be.
         """
         raise FormError("it has no form in whole numbers")
 

@@ -24,8 +24,8 @@ def fed(values: Sequence[Any], modality: Modality, preprocess: Preprocess) -> di
     batch = modality.arrays(values, preprocess)
     if batch is None:
         batch = modality.collate(values, preprocess)
-    named = batch if isinstance(batch, Mapping) else {ROWS: batch}
-    return {name: np.asarray(named[name]) for name in sorted(named)}
+    arrays = batch if isinstance(batch, Mapping) else {ROWS: batch}
+    return {name: np.asarray(arrays[name]) for name in sorted(arrays)}
 
 
 def are_levels(value: Any) -> bool:

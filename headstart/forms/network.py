@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.contracts import Preprocess, Task
+from headstart.contracts import Task
 from headstart.contracts.boxes import MOST, NUMBERS
 from headstart.contracts.detector import DetectorHead
 from headstart.contracts.model import Model, with_pool
@@ -106,9 +106,8 @@ class Linked(nn.Module):
         """Answers (N, labels)."""
         if self.kind == "softmax":
             return torch.softmax(outputs, dim=1)
-        return torch.sigmoid(outputs) if self.kind == "sigmoid" else self._moved(outputs)
-
-    def _moved(self, outputs: Tensor) -> Tensor:
+        if self.kind == "sigmoid":
+            return torch.sigmoid(outputs)
         return outputs * self.slope + self.offset
 
 
@@ -172,7 +171,7 @@ class Whole:
         if len(reader.looks) > 1:
             parts = [Looked(nn.Sequential(*parts), reader.looks, reader.modality.look)]
         if PIXELS in sample:
-            parts = [_scaled(reader.preprocess), *parts]
+            parts = [Scaled(reader.preprocess["mean"], reader.preprocess["std"]), *parts]
         answers: Answers | BoxAnswers
         if isinstance(model.head, DetectorHead):
             answers = BoxAnswers(model.head)
@@ -238,7 +237,3 @@ def _set_apart_empty(network: nn.Module) -> None:
             if not tensor.numel():
                 delattr(module, name)
                 vars(module)[name] = tensor
-
-
-def _scaled(preprocess: Preprocess) -> Scaled:
-    return Scaled(preprocess["mean"], preprocess["std"])

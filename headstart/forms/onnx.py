@@ -23,6 +23,7 @@ class Onnx(Form):
 
     file: ClassVar[str] = "model.onnx"
     more: ClassVar[tuple[str, ...]] = ("model.onnx.data",)
+    quantises: ClassVar[bool] = True
 
     def write(self, leaving: Leaving) -> None:
         """Trace the network by torch's exporter. Raises FormError, saying why it can't be."""

@@ -24,6 +24,7 @@ class OpenVino(Form):
 
     file: ClassVar[str] = "model.xml"
     more: ClassVar[tuple[str, ...]] = ("model.bin",)
+    quantises: ClassVar[bool] = True
 
     def write(self, leaving: Leaving) -> None:
         """Convert the network. Raises FormError, saying why it can't be."""

@@ -26,6 +26,7 @@ class Page(Form):
 
     file: ClassVar[str] = Onnx.file
     more: ClassVar[tuple[str, ...]] = tuple(_PAGE)
+    quantises: ClassVar[bool] = True
 
     def write(self, leaving: Leaving) -> None:
         """Write both. Raises FormError for what is no picture, or is fed otherwise than is drawn

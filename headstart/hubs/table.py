@@ -79,8 +79,8 @@ class Table(Hub):
 
     def _new(self, reference: Reference) -> Backbone:
         options = resolve(TableOptions, reference)
-        named = {"text": options.text, "image": options.image, "audio": options.audio}
-        parts = {kind: self._part(kind, parse(own)) for kind, own in named.items() if own}
+        references = {"text": options.text, "image": options.image, "audio": options.audio}
+        parts = {kind: self._part(kind, parse(own)) for kind, own in references.items() if own}
         preprocess = dict(_UNKNOWN)
         files: dict[str, bytes] = {}
         if options.kinds:

@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, final
 
-from headstart.contracts import Backbone, Card, Hub
+from headstart.contracts import Card
+from headstart.contracts.hub import PointingHub
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, WeightsError
 from headstart.loading.downloads import fetch_folder, records
@@ -54,7 +55,7 @@ KNOWN: Final[Mapping[str, tuple[int, int]]] = {  # pixels, and parameters withou
 
 
 @final
-class TfHub(Hub):
+class TfHub(PointingHub):
     """Image models of TensorFlow Hub, as SavedModels that OpenVINO reads.
 
     `tfhub:google/imagenet/mobilenet_v2_100_224/feature_vector/5` is fetched from tfhub.dev, or from
@@ -104,14 +105,8 @@ class TfHub(Hub):
         graph = _graph(folder, what)
         options = reference.with_options(**{"sha256": None, _FORMAT: None}).options
         if graph.is_dir():
-            options = {**_ZERO_TO_ONE, **_known(reference.name), **options}
+            options = {**_ZERO_TO_ONE, **_options_of(reference.name), **options}
         return replace(reference, hub="graph", name=str(graph), options=options)
-
-    def load(self, reference: Reference) -> Backbone:
-        """Refused: what the handle stands for is loaded by the hub `graph`."""
-        raise HeadstartError(
-            f"{reference} stands for another backbone. Resolve it first, as load_backbone does."
-        )
 
 
 def _address(reference: Reference) -> str:
@@ -141,7 +136,7 @@ def _fetched() -> Iterator[str]:
         yield record.url.partition("?")[0].removeprefix(f"{_hub()}/")
 
 
-def _known(handle: str) -> dict[str, str]:
+def _options_of(handle: str) -> dict[str, str]:
     """What the handle tells of the network: its size, and whether it ends in features."""
     size = {"size": str(KNOWN[handle][0])} if handle in KNOWN else {}
     return size | ({"head": "false"} if "feature_vector" in handle.replace("-", "_") else {})

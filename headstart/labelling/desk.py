@@ -73,7 +73,7 @@ class Desk:
         self._classes = list(dict.fromkeys([*map(class_name, self._classes), *answers.values()]))
         return self
 
-    def state(self, said: str = "") -> dict[str, Any]:
+    def state(self, sentence: str = "") -> dict[str, Any]:
         """What the page shows: classes, the item, what is done and left, and a sentence."""
         with self._lock:
             answers = self.sheet.answers()
@@ -87,7 +87,7 @@ class Desk:
                 "total": self._done + len(self._waiting),
                 "labels": len(answers),
                 "may_undo": self._last() is not None or bool(self._skipped),
-                "said": said,
+                "said": sentence,
             }
 
     def answer(self, key: str, label: str) -> dict[str, Any]:
@@ -140,8 +140,8 @@ class Desk:
     def find(self, key: str) -> Entry | None:
         """The item that the page calls so."""
         with self._lock:
-            shown = [self.entries[n] for n in islice(self._waiting, 3)]
-        return next((entry for entry in shown if entry.key == key), None)
+            entries = [self.entries[n] for n in islice(self._waiting, 3)]
+        return next((entry for entry in entries if entry.key == key), None)
 
     def counts(self) -> Mapping[str, int]:
         """How many items each class has."""

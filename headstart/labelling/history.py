@@ -19,7 +19,7 @@ _LARGEST: Final = 64 * 2**20  # bytes of a record that is read
 
 @final
 @dataclass(frozen=True)
-class Judged:
+class ModelScore:
     """A model as it was judged: which weights, the score with its interval, on which items."""
 
     weights: str
@@ -33,7 +33,7 @@ class Judged:
     @classmethod
     def of(
         cls, weights: str, evidence: Mapping[str, Any], splits: Mapping[str, Sequence[str]]
-    ) -> Judged:
+    ) -> ModelScore:
         """From a saved model's evidence. Raises LookupError, TypeError or ValueError without."""
         arm = evidence["arms"]["chosen"]
         value, low, high = (float(arm[name]) for name in ("value", "low", "high"))
@@ -65,25 +65,26 @@ class Change:
 
 @final
 @dataclass(frozen=True)
-class Suggested:
+class SuggestionRecord:
     """One run's suggestions on disk: what was suggested when, by which model; hashes say what.
 
     `change` is what that run itself told of earlier suggestions, so that it can be told again.
     """
 
     date: str
-    judged: Judged
+    score: ModelScore
     items: tuple[str, ...]
     change: Change | None = None
 
     def write(self, place: Path) -> None:
         """Write it whole, or not at all. Raises OSError."""
-        judged = asdict(self.judged) | {"held_out": sorted(self.judged.held_out)}
-        content = asdict(self) | {"judged": judged, "format": FORMAT}
+        content = asdict(self)
+        score = content.pop("score") | {"held_out": sorted(self.score.held_out)}
+        content |= {"judged": score, "format": FORMAT}
         write_whole(place, json.dumps(content, indent=1, ensure_ascii=False))
 
     @classmethod
-    def read(cls, place: Path) -> Suggested | None:
+    def read(cls, place: Path) -> SuggestionRecord | None:
         """The record in a file; None for what is none."""
         try:
             if place.stat().st_size > _LARGEST:
@@ -91,14 +92,14 @@ class Suggested:
             content = json.loads(place.read_text(encoding="utf-8"))
             if content.pop("format") != FORMAT:
                 return None
-            judged = Judged(
+            score = ModelScore(
                 **content["judged"] | {"held_out": frozenset(content["judged"]["held_out"])}
             )
-            judged.with_interval()
+            score.with_interval()
             change = Change(**content["change"]) if content["change"] else None
             return cls(
                 str(datetime.fromisoformat(content["date"])),
-                judged,
+                score,
                 tuple(content["items"]),
                 change,
             )
@@ -112,39 +113,39 @@ def place_of(model: Path) -> Path:
     return whole.with_name(f"{whole.name}{SUFFIX}")
 
 
-def changed(model: Path, now: Judged, labelled: frozenset[str]) -> Change | None:
+def changed(model: Path, now: ModelScore, labelled: frozenset[str]) -> Change | None:
     """What the latest suggestions beside a model changed that it has since been made with.
 
     `labelled` are the identities of all items with labels that it was made or judged with. None
     where no other model's suggestions are among them. The latest one that this very model told of
     is told again.
     """
-    own = Suggested.read(place_of(model))
-    if own is not None and own.judged.weights == now.weights:
+    own = SuggestionRecord.read(place_of(model))
+    if own is not None and own.score.weights == now.weights:
         return own.change
-    records = map(Suggested.read, sorted(model.absolute().parent.glob(f"*{SUFFIX}")))
+    records = map(SuggestionRecord.read, sorted(model.absolute().parent.glob(f"*{SUFFIX}")))
     earlier = [
         each
         for each in records
-        if each and each.judged.weights != now.weights and labelled.intersection(each.items)
+        if each and each.score.weights != now.weights and labelled.intersection(each.items)
     ]
     if not earlier:
         return None
     last = max(earlier, key=lambda each: each.date)
     count = len(labelled.intersection(last.items))
     return Change(
-        len(last.items), count, _score(last.judged), _score(now), _sentence(last, now, count)
+        len(last.items), count, _score(last.score), _score(now), _sentence(last, now, count)
     )
 
 
-def _score(judged: Judged) -> dict[str, Any]:
-    numbers = {name: getattr(judged, name) for name in ("metric", "value", "low", "high", "labels")}
-    return numbers | {"held_out": len(judged.held_out)}
+def _score(state: ModelScore) -> dict[str, Any]:
+    numbers = {name: getattr(state, name) for name in ("metric", "value", "low", "high", "labels")}
+    return numbers | {"held_out": len(state.held_out)}
 
 
-def _sentence(last: Suggested, now: Judged, count: int) -> str:
+def _sentence(last: SuggestionRecord, now: ModelScore, count: int) -> str:
     """How many have labels now, the scores, and how far these can be compared."""
-    before = last.judged
+    before = last.score
     sentence = (
         f"Of the {len(last.items)} items suggested on {last.date[:10]}, {count} have labels now. "
         f"With {before.labels} labels the model reached {before.with_interval()} {before.metric} "

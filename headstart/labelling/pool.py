@@ -21,12 +21,12 @@ _BEGINNING = 100  # signs of a text or a broken file's name in a line
 class Pool:
     """Usable items without labels, and what was left out.
 
-    `known` counts items that the model was made or judged with, `copies` further ones of the same
-    content, and `skipped` names those that can't be read, each with the reason.
+    `labelled_count` counts items that the model was made or judged with, `copies` further ones of
+    the same content, and `skipped` names those that can't be read, each with the reason.
     """
 
     items: tuple[Item, ...]
-    known: int = 0
+    labelled_count: int = 0
     copies: int = 0
     skipped: tuple[tuple[str, str], ...] = field(default=())
 
@@ -34,7 +34,7 @@ class Pool:
         """Counts, and the items that can't be read."""
         return {
             "items": len(self.items),
-            "known": self.known,
+            "known": self.labelled_count,
             "copies": self.copies,
             "skipped": [{"path": name, "error": reason} for name, reason in self.skipped],
         }
@@ -42,8 +42,10 @@ class Pool:
     def remarks(self) -> list[str]:
         """Sentences on what was left out."""
         sentences = []
-        if self.known:
-            sentences.append(f"Left out: {self.known} whose labels the model was made with.")
+        if self.labelled_count:
+            sentences.append(
+                f"Left out: {self.labelled_count} whose labels the model was made with."
+            )
         if self.copies:
             sentences.append(f"Left out: {self.copies} of the same content as others.")
         if self.skipped:
@@ -55,11 +57,11 @@ class Pool:
 
 
 def pool_of(
-    data: Any, modality: Modality, schema: Schema, known: Collection[str], progress: Progress
+    data: Any, modality: Modality, schema: Schema, labelled: Collection[str], progress: Progress
 ) -> Pool:
     """The items that `given` stands for, as `headstart.data.inputs_of` reads it; strings are paths.
 
-    `known` are identities of items with labels. Raises DataError where nothing is left.
+    `labelled` are identities of items with labels. Raises DataError where nothing is left.
     """
     if isinstance(data, str | Path):
         demand_data(Path(data))
@@ -71,7 +73,7 @@ def pool_of(
     contents: dict[str, Item] = {}
     for item in checked.items:
         contents.setdefault(item.identity, item)
-    new = tuple(item for identity, item in contents.items() if identity not in known)
+    new = tuple(item for identity, item in contents.items() if identity not in labelled)
     pool = Pool(
         new, len(contents) - len(new), len(checked.items) - len(contents), unread + checked.skipped
     )

@@ -63,8 +63,7 @@ class LabelPage:
 
     def _tell(self, visit: Visit, status: int, state: Mapping[str, Any]) -> None:
         """Answer with the desk's state, and whether its items can be heard."""
-        plays = type(self.modality).played is not Modality.played
-        visit.tell(status, {**state, "plays": plays})
+        visit.tell(status, {**state, "plays": self.modality.plays})
 
     def _acts(self) -> Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]]:
         desk = self.desk
@@ -99,8 +98,8 @@ class LabelPage:
 def send_picture(visit: Visit, item: Item, modality: Modality, side: int = SIDE) -> None:
     """Answer with an item as a picture, or that it is none; the browser may keep it."""
     try:
-        shown = picture(item, modality, side)
-        visit.send(200, "image/png", shown, Cache_Control="private, max-age=3600")
+        content = picture(item, modality, side)
+        visit.send(200, "image/png", content, Cache_Control="private, max-age=3600")
     except (DataError, AttributeError, LookupError, TypeError, ValueError):
         visit.tell(404, {"error": "The item can't be shown as a picture."})
 
@@ -110,10 +109,10 @@ def picture(item: Item, modality: Modality, side: int = SIDE) -> bytes:
 
     Raises DataError where it can't be read, or is no picture.
     """
-    shown = modality.shown(item.read(), side)
-    if shown is None:
+    pixels = modality.shown(item.read(), side)
+    if pixels is None:
         raise DataError(f"{item.id} can't be shown: it is no picture. Look at the file itself.")
-    image = Image.fromarray(shown)
+    image = Image.fromarray(pixels)
     image.thumbnail((LONGEST, LONGEST))
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)

@@ -102,16 +102,16 @@ class Sheet:
 
         Raises OSError.
         """
-        kept = [
+        rows = [
             (*content, label)
             for content, before in self.contents().items()
             if (label := changes.get(content, before)) is not None
         ]
-        lines = [_line(cells) for cells in (self.columns, *kept)]
+        lines = [_line(cells) for cells in (self.columns, *rows)]
         with whole([self.path]) as (draft,), draft.open("wb") as file:
             _through(file, lines)
         self._head, *ends = accumulate(map(len, lines))
-        self._rows = [_Row(cells, end) for cells, end in zip(kept, ends, strict=True)]
+        self._rows = [_Row(cells, end) for cells, end in zip(rows, ends, strict=True)]
 
     def last(self) -> Content | None:
         """The item that was answered last."""

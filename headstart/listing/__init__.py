@@ -36,7 +36,7 @@ def backbones(
     cards: list[Card] = []
     with progress.track("listing", len(names)) as advance:
         for each in names:
-            listed = index.find(each) or _asked(index, each)
+            listed = index.find(each) or _fresh_listing(index, each)
             if listed.refusal and len(names) == 1:
                 raise HeadstartError(listed.refusal)
             if listed.refusal:
@@ -55,7 +55,7 @@ def backbones(
     return chosen([refreshed(card) for card in cards], filters, progress)
 
 
-def _asked(index: Index, hub: str) -> Listed:
+def _fresh_listing(index: Index, hub: str) -> Listed:
     """What the hub itself says; kept where it says what that depends on."""
     depends: tuple[str, ...] | None = ()
     state = ""

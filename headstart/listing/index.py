@@ -54,7 +54,7 @@ class Index:
         """The index in the cache folder, or an empty one; `hubs` are the catalog's."""
         with suppress(OSError, ValueError, TypeError, KeyError):
             content = json.loads(_place().read_text(encoding="utf-8"))
-            if content["fields"] == _FIELDS and content["made"] == _made():
+            if content["fields"] == _FIELDS and content["made"] == _stamp():
                 return cls(dict(content["hubs"]), hubs)
         return cls({}, hubs)
 
@@ -93,7 +93,7 @@ class Index:
             return
         place = _place()
         draft = place.with_name(f"{place.name}.{os.getpid()}")
-        content = {"fields": _FIELDS, "made": _made(), "hubs": self._content}
+        content = {"fields": _FIELDS, "made": _stamp(), "hubs": self._content}
         with suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
             draft.write_text(json.dumps(content), encoding="utf-8")
@@ -129,7 +129,7 @@ def _place() -> Path:
     return cache_folder() / FILE
 
 
-def _made() -> list[Any]:
+def _stamp() -> list[Any]:
     """Which Headstart wrote an index: its version, and when its hubs were last changed."""
     changed = max(path.stat().st_mtime_ns for path in _SOURCES.rglob("*.py"))
     return [version("headstart"), changed]

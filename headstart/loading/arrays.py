@@ -90,12 +90,12 @@ class Tensors:
         return kind not in _REAL or bool(np.isfinite(raw.view(_REAL[kind])).all())
 
 
-def digest(named: Mapping[str, np.ndarray]) -> str:
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
     """The same hash of arrays by name."""
     total = hashlib.sha256()
-    for name in sorted(named):
-        own = np.asarray(named[name], order="C")
-        total.update(_titled(name, own.dtype.name, named[name].shape))
+    for name in sorted(arrays):
+        own = np.asarray(arrays[name], order="C")
+        total.update(_titled(name, own.dtype.name, arrays[name].shape))
         total.update(own.reshape(-1).view(np.uint8).data)
     return f"sha256:{total.hexdigest()}"
 
@@ -104,9 +104,9 @@ def _titled(name: str, kind: str, shape: tuple[int, ...]) -> bytes:
     return f"{name} torch.{kind} {list(shape)}\n".encode()
 
 
-def save(named: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]) -> None:
+def save(arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]) -> None:
     """Write arrays as safetensors, as `whole` does."""
-    whole_arrays = {name: np.asarray(own, order="C") for name, own in named.items()}
+    whole_arrays = {name: np.asarray(own, order="C") for name, own in arrays.items()}
     with whole(path) as beside:
         save_file(whole_arrays, beside, metadata=dict(metadata))
 
@@ -158,15 +158,15 @@ def read(path: Path) -> Tensors:
                 f"{path} holds {count:,} tensors, more than any network has. Give another file."
             )
         content = np.fromfile(path, np.uint8)
-        stored = dict(_entries(content))
+        tensors = dict(_entries(content))
     except (SafetensorError, OSError, ValueError, LookupError) as error:
         raise WeightsError(
             f"{path} is not a whole safetensors file ({error}). Copy or download it again."
         ) from error
-    unknown = next((each.kind for each in stored.values() if each.kind not in _NAMES), None)
+    unknown = next((each.kind for each in tensors.values() if each.kind not in _NAMES), None)
     if unknown is not None:
         raise WeightsError(f"{path} holds numbers of the kind {unknown}. Make the model again.")
-    return Tensors(content, stored)
+    return Tensors(content, tensors)
 
 
 def _entries(content: np.ndarray) -> list[tuple[str, Stored]]:

@@ -23,7 +23,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from headstart.errors import WeightsError, reason
-from headstart.loading import operations
+from headstart.loading import operations, record
 from headstart.loading.openvino_runtime import EXACT, library
 
 FOLDER: Final = "engine"
@@ -93,9 +93,7 @@ def read(folder: Path, stated: Mapping[str, str]) -> dict[str, bytes] | None:
             raise WeightsError(f"{path} is no graph. Copy it again, or make the model again.")
         files[name] = path.read_bytes()
         if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise WeightsError(
-                f"{path} has changed since it was saved. Copy it again, or make the model again."
-            )
+            raise record.changed(path)
     return files if files.keys() == NAMES else None
 
 
@@ -166,7 +164,7 @@ class EngineForm:
         if not kinds <= _LINEAR:
             return None
         answers = self.outputs(np.eye(self.width, dtype=np.float32))
-        return np.asarray((answers - self._at_zero()).T)
+        return np.asarray((answers - self.outputs(np.zeros((1, self.width), np.float32))).T)
 
     def pooled(self) -> Callable[[Any], np.ndarray] | None:
         """What makes of a batch the maps (N, C, h, w) whose means over all places are the features.
@@ -185,9 +183,6 @@ class EngineForm:
                 return _run(network, [np.ascontiguousarray(inputs)])
 
         return maps
-
-    def _at_zero(self) -> np.ndarray:
-        return self.outputs(np.zeros((1, self.width), np.float32))
 
     def _in_pieces(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """The body on a batch whose pieces run at once."""

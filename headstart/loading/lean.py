@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Final, final
 
 _COMPILER: Final = "torch._dynamo.utils"
+_LATER: Final = {  # parts of the compiler, and what is asked of each when it is first called
+    _COMPILER: "is_compile_supported",
+    "torch._dynamo._trace_wrapped_higher_order_op": "TransformGetItemToIndex",
+}
 _TRACER: Final = "torch._dynamo"
 
 
@@ -18,22 +25,29 @@ _TRACER: Final = "torch._dynamo"
 def without_compiler() -> Iterator[None]:
     """Let what is imported meanwhile do without torch's compiler until it is used.
 
-    torchvision imports it for a question that is asked in one operation, and timm to keep one
-    function from it; that takes longer than to import both.
+    torchvision imports it for a question that is asked in one operation, timm to keep one function
+    from it, and transformers to mark some; that takes longer than to import these themselves.
     """
     import torch
 
     if _COMPILER in sys.modules:
         yield
         return
-    stand_in, disable = _StandIn(_COMPILER), torch.compiler.disable
-    sys.modules[_COMPILER], torch.compiler.disable = stand_in, _disable
+    stand_ins = {name: _StandIn(name) for name in _LATER}
+    marks, compiler = _Marks(_TRACER), vars(torch.compiler)
+    own = {"disable": _disable, "allow_in_graph": marks.allow_in_graph}
+    before = {name: compiler[name] for name in own}
+    compiler.update(own)
+    sys.modules.update(stand_ins)
+    vars(torch)["_dynamo"] = marks
     try:
         yield
     finally:
-        torch.compiler.disable = disable
-        if sys.modules.get(_COMPILER) is stand_in:
-            del sys.modules[_COMPILER]
+        compiler.update(before)
+        if vars(torch)["_dynamo"] is marks:
+            del vars(torch)["_dynamo"]
+        for stand_in in stand_ins.values():
+            stand_in.leave()
 
 
 @contextmanager
@@ -97,17 +111,77 @@ def _disable(function: Any = None, recursive: bool = True, *, reason: str | None
 
 
 @final
-class _StandIn(ModuleType):
-    """Asks the module itself, once something of it is used."""
+class _Marks(ModuleType):
+    """The compiler by torch's name for it: it marks functions, and is imported for all else."""
 
     @staticmethod
-    def is_compile_supported(device_type: str) -> bool:
-        """Whether torch can compile for a kind of device."""
-        return bool(import_module(_COMPILER).is_compile_supported(device_type))
+    def assume_constant_result(function: Any) -> Any:
+        """The function, marked as the compiler does."""
+        function._dynamo_marked_constant = True
+        return function
+
+    @staticmethod
+    def allow_in_graph(function: Any) -> Any:
+        """The function, which the compiler takes as it is from when it is there."""
+        if _TRACER in sys.modules:
+            return sys.modules[_TRACER].allow_in_graph(function)
+        if not _ALLOWED.functions:
+            sys.meta_path.insert(0, _ALLOWED)
+        _ALLOWED.functions.append(function)
+        return function
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if sys.modules.get(_COMPILER) is self:
-            del sys.modules[_COMPILER]
-        return getattr(import_module(_COMPILER), name)
+        return getattr(import_module(_TRACER), name)
+
+
+@final
+class _Allowed(MetaPathFinder):
+    """Tells the compiler, as soon as it is imported, which functions it may take as they are."""
+
+    def __init__(self) -> None:
+        self.functions: list[Any] = []
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Of the compiler alone, where it stands, to be told behind its import."""
+        if name != _TRACER:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        loader: Any = spec.loader if spec else None
+
+        def execute(module: ModuleType, first: Any = loader.exec_module) -> None:
+            first(module)
+            for function in self.functions:
+                module.allow_in_graph(function)
+
+        loader.exec_module = execute
+        return spec
+
+
+_ALLOWED: Final = _Allowed()
+
+
+@final
+class _StandIn(ModuleType):
+    """Asks the module itself, once something of it is used."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        vars(self)[_LATER[name]] = self._called
+
+    def leave(self) -> None:
+        """Make room for the module itself."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+
+    def _called(self, *args: Any) -> Any:
+        self.leave()
+        return getattr(import_module(self.__name__), _LATER[self.__name__])(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self.leave()
+        return getattr(import_module(self.__name__), name)

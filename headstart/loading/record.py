@@ -54,10 +54,15 @@ def read(folder: Path) -> dict[str, Any]:
         )
     right = _hash({"format": FORMAT} | {k: v for k, v in content.items() if k != _HASH})
     if content.pop(_HASH, right) != right:  # records of earlier versions state none
-        raise WeightsError(
-            f"{path} has changed since it was saved. Copy it again, or make the model again."
-        )
+        raise changed(path)
     return content
+
+
+def changed(path: Path) -> WeightsError:
+    """The error for a file of a saved model that is no more what it was."""
+    return WeightsError(
+        f"{path} has changed since it was saved. Copy it again, or make the model again."
+    )
 
 
 def _hash(entries: Mapping[str, Any]) -> str:

@@ -39,6 +39,23 @@ def other_network(source: object, stated: str, reference: Reference) -> WeightsE
     )
 
 
+def misfit(what: object, reason: str) -> WeightsError:
+    """The refusal of weights that belong to another network."""
+    return WeightsError(
+        f"{what} does not fit the network: {reason}. Give the weights of this architecture."
+    )
+
+
+def unreadable(path: Path, error: Exception) -> HeadstartError:
+    """The refusal of a file that came from elsewhere and is not whole."""
+    return HeadstartError(f"{path} can't be read ({error}). Copy or download it again.")
+
+
+def unfit_config(what: str, fault: str) -> HeadstartError:
+    """The refusal of a network whose settings make none, or none that takes its inputs."""
+    return HeadstartError(f"{what} {fault}. Mend its config.json, or give another model.")
+
+
 def without_download(what: str) -> str:
     """The advice where weights can't be fetched."""
     random = f"{what}?pretrained=false"

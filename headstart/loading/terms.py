@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def with_terms(
-    origin: Origin, named: Reference, loaded: Reference, cards: Iterable[Card]
+    origin: Origin, reference: Reference, resolved: Reference, cards: Iterable[Card]
 ) -> Origin:
     """The origin under the reference that was named, with the terms that its hub's cards list.
 
@@ -21,14 +21,14 @@ def with_terms(
     """
     from headstart.loading.weights import header
 
-    origin = replace(origin, reference=str(named))
+    origin = replace(origin, reference=str(reference))
     if not (origin.licence and origin.trained_on):
-        plain = f"{named.hub}:{named.name}"
+        plain = f"{reference.hub}:{reference.name}"
         card = next((card for card in cards if card.reference == plain), None)
         if card is not None:
             licence, trained_on = origin.licence or card.licence, origin.trained_on
             origin = replace(origin, licence=licence, trained_on=trained_on or card.trained_on)
-    entries = header(loaded.weights) if loaded.weights else {}
+    entries = header(resolved.weights) if resolved.weights else {}
     return replace(
         origin,
         licence=entries.get("licence", origin.licence),

@@ -48,14 +48,14 @@ class Variant:
         from headstart.loading.weights import names_file
 
         file = self.reference.weights
-        saved = file is not None and not self.reference.option("pretrained", True)
-        saved = saved and names_file(str(file))
-        backbone = load(replace(self.plain, weights=None) if saved else self.plain)
+        has_file = file is not None and not self.reference.option("pretrained", True)
+        has_file = has_file and names_file(str(file))
+        backbone = load(replace(self.plain, weights=None) if has_file else self.plain)
         if self.sounds is not None:
             backbone = hearing(backbone, self.sounds, self.reference)
         if self.layer is not None:
             backbone = layers.cut_at(backbone, self.layer)
-        if saved:
+        if has_file:
             backbone = _filled(backbone, str(file))
         origin = replace(backbone.origin, reference=str(self.reference))
         return replace(backbone, stages=backbone.unpooled(), origin=origin)
@@ -68,10 +68,10 @@ def _filled(backbone: Backbone, file: str) -> Backbone:
     state, head = apart(read(file).state, backbone.head_name)
     parts = [*backbone.unpooled().values(), backbone.pool]
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
-    left = sorted(state.keys() - own.keys())
-    if left:
+    extra = sorted(state.keys() - own.keys())
+    if extra:
         raise WeightsError(
-            f"{file} does not fit the network: {left[0]} is left over. "
+            f"{file} does not fit the network: {extra[0]} is left over. "
             "Give the weights of this architecture."
         )
     for part in parts:

@@ -61,12 +61,12 @@ class _Precision(Metric, ABC):
         return torch.stack(values).nanmean(dim=0)
 
 
-def _of_class(found: Tensor, weights: Tensor, there: Tensor) -> Tensor:
-    """The mean over overlaps: `found` (D, T), `weights` (R, D) of their items, `there` (R,)."""
+def _of_class(hit_table: Tensor, weights: Tensor, there: Tensor) -> Tensor:
+    """The mean over overlaps: `hit_table` (D, T), `weights` (R, D) of their items, `there` (R,)."""
     import torch
 
     means = []
-    for column in found.T:
+    for column in hit_table.T:
         hits = torch.nonzero(column == FOUND).flatten()
         if not len(hits):
             means.append(0.0 * there + 0.0 * weights.sum(1))
@@ -90,8 +90,8 @@ def _read(recall: Tensor, envelope: Tensor) -> Tensor:
     points = torch.from_numpy(np.linspace(0, 1, _POINTS)).to(recall).repeat(len(recall), 1)
     places = torch.searchsorted(recall.detach().nan_to_num(0.0).contiguous(), points)
     inside = places < recall.shape[1]
-    read = envelope.gather(1, places.clamp(max=recall.shape[1] - 1)) * inside
-    exact = read.mean(dim=1).detach()
+    precisions = envelope.gather(1, places.clamp(max=recall.shape[1] - 1)) * inside
+    exact = precisions.mean(dim=1).detach()
     if not recall.requires_grad:
         return exact
     steps = torch.diff(recall, dim=1, prepend=torch.zeros_like(recall[:, :1]))

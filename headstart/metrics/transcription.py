@@ -38,10 +38,10 @@ class _ErrorRate(Metric, ABC):
         sides = (map(self._read, decoded(side)) for side in (targets, predictions))
         pairs = [*zip(*sides, strict=True)]
         rows = np.zeros((len(pairs), 2))
-        full = [place for place, (wanted, _) in enumerate(pairs) if wanted]  # jiwer takes no other
+        full = [place for place, (target, _) in enumerate(pairs) if target]  # jiwer takes no other
         if full:
             aligned = self._aligned([pairs[place] for place in full])
-            for place, chunks, wanted in zip(
+            for place, chunks, target in zip(
                 full, aligned.alignments, aligned.references, strict=True
             ):
                 wrong = (chunk for chunk in chunks if chunk.type != "equal")
@@ -49,13 +49,17 @@ class _ErrorRate(Metric, ABC):
                     max(c.ref_end_idx - c.ref_start_idx, c.hyp_end_idx - c.hyp_start_idx)
                     for c in wrong
                 )
-                rows[place] = edits, len(wanted)
+                rows[place] = edits, len(target)
         return rows
 
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """The edits over the length; not a number where all references are empty."""
         edits, length = (weights @ statistics).unbind(dim=1)
         return edits / length
+
+    def signature(self, targets: np.ndarray) -> str:
+        """How spoken texts are normalised."""
+        return NORMALISATION if self.spoken else ""
 
     def _read(self, text: str) -> str:
         return plain(text) if self.spoken else " ".join(text.split())
@@ -96,10 +100,6 @@ class SpokenWER(_ErrorRate):
     process: ClassVar[str] = "words"
     spoken: ClassVar[bool] = True
 
-    def signature(self, targets: np.ndarray) -> str:
-        """How texts are normalised."""
-        return NORMALISATION
-
 
 @final
 class SpokenCER(_ErrorRate):
@@ -108,7 +108,3 @@ class SpokenCER(_ErrorRate):
     name: ClassVar[str] = "spoken CER"
     process: ClassVar[str] = "characters"
     spoken: ClassVar[bool] = True
-
-    def signature(self, targets: np.ndarray) -> str:
-        """How texts are normalised."""
-        return NORMALISATION

@@ -64,11 +64,11 @@ class ChrF(Metric):
     def value(self, statistics: Tensor, weights: Tensor) -> Tensor:
         """F of the mean precision and recall over the lengths that both have."""
         sums = (weights @ statistics).reshape(len(weights), _CHARACTERS, 3)
-        answered, wanted, both = sums.unbind(dim=2)
-        there = (answered > 0) & (wanted > 0)
+        in_answer, in_target, both = sums.unbind(dim=2)
+        there = (in_answer > 0) & (in_target > 0)
         lengths = there.sum(dim=1).clamp_min(1)
-        precision = (there * both / answered.clamp_min(1e-9)).sum(dim=1) / lengths
-        recall = (there * both / wanted.clamp_min(1e-9)).sum(dim=1) / lengths
+        precision = (there * both / in_answer.clamp_min(1e-9)).sum(dim=1) / lengths
+        recall = (there * both / in_target.clamp_min(1e-9)).sum(dim=1) / lengths
         below = _BETA**2 * precision + recall
         return (1 + _BETA**2) * precision * recall / below.clamp_min(1e-30)
 
@@ -97,11 +97,11 @@ class Bleu(Metric):
         import torch
 
         sums = weights @ statistics
-        answered, wanted = sums[:, 0], sums[:, 1]
+        in_answer, in_target = sums[:, 0], sums[:, 1]
         both, total = sums[:, 2 : 2 + _ORDERS], sums[:, 2 + _ORDERS :]
         missed = 2.0 ** ((both == 0) & (total > 0)).cumsum(dim=1)  # the NIST smoothing
         precisions = torch.where(both > 0, both, 1 / missed) / total.clamp_min(1e-9)
-        penalty = torch.exp((1 - wanted / answered.clamp_min(1e-9)).clamp_max(0))
+        penalty = torch.exp((1 - in_target / in_answer.clamp_min(1e-9)).clamp_max(0))
         sound = (total > 0).all(dim=1) & (both > 0).any(dim=1)
         return torch.where(sound, penalty * precisions.log().mean(dim=1).exp(), 0.0)
 
@@ -113,9 +113,9 @@ class Bleu(Metric):
     def _counter(targets: np.ndarray) -> Any:
         counts = scripts("".join(decoded(targets)))
         tokenizer = "13a"
-        for script, wanted, package in _TOKENIZERS:
+        for script, tokenizer_name, package in _TOKENIZERS:
             if counts[script] > 0.1 * counts.total():
-                tokenizer = wanted if not package or find_spec(package) else _SPACELESS
+                tokenizer = tokenizer_name if not package or find_spec(package) else _SPACELESS
                 break
         return _library().BLEU(tokenize=tokenizer, force=True)
 

@@ -45,7 +45,7 @@ def has_time(experiment: Experiment, backbone: Backbone, what: str, trainings: i
     if not experiment.budget.limited:
         return True
     price = evidence.Price.of(experiment, backbone)
-    if trainings * price.least + price.judged < experiment.budget.left():
+    if trainings * price.least + price.evaluation < experiment.budget.left():
         return True
     experiment.progress.say(f"{what} is left out, as the budget leaves no time for it.")
     return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from headstart.contracts.model import Model
 from headstart.contracts.references import Reference, parse
 from headstart.errors import WeightsError
 from headstart.loading import record, weights
+from headstart.loading.downloads import file_sha256
 from headstart.report.markdown import render
 from headstart.results import Model as Packed
 from headstart.runtime import installed
@@ -52,7 +52,7 @@ def describe(bundle: Path, models: Sequence[Packed]) -> None:
     text = render("bundle.md", models=models, sums=SUMS)
     (bundle / "README.md").write_text(text, encoding="utf-8")
     files = sorted(path for path in bundle.rglob("*") if path.is_file())
-    sums = [f"{_sha256(path)}  {path.relative_to(bundle).as_posix()}\n" for path in files]
+    sums = [f"{file_sha256(path)}  {path.relative_to(bundle).as_posix()}\n" for path in files]
     (bundle / SUMS).write_text("".join(sums), encoding="utf-8")
 
 
@@ -111,8 +111,3 @@ def _free(bundle: Path, reference: str) -> str:
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

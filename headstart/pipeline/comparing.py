@@ -15,7 +15,7 @@ from headstart.contracts import Task
 from headstart.data import Dataset, Item, data_of, load_labelled
 from headstart.drift import FILE as REFERENCE
 from headstart.errors import HeadstartError
-from headstart.evidence import Interval, Resampling, average, judged, paired
+from headstart.evidence import Interval, Resampling, average, metric_interval, paired
 from headstart.evidence.by_class import of_class
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
@@ -82,7 +82,7 @@ class _Answers:
         metric = self.judge.judged_by()
         if metric is None:
             return average(self.judge.scores(self.outputs, self.targets))
-        return judged(metric, self.task.predictions(self.outputs), self.targets)
+        return metric_interval(metric, self.task.predictions(self.outputs), self.targets)
 
     def over(self, other: _Answers) -> Interval:
         """How much better they are than another model's for the same items."""

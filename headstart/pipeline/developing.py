@@ -28,8 +28,8 @@ def from_random(transfer: Transfer) -> tuple[ArmResult, str]:
     """The network trained from random weights, and a sentence that says how."""
     experiment, backbone = transfer.experiment, transfer.backbone
     recipe = scratch_recipe(experiment, transfer.strategy.build(), backbone)
-    named = experiment.settings.learning_rate
-    rates = (named,) if named else defaults.scratch_rates(backbone.delicate)
+    rate = experiment.settings.learning_rate
+    rates = (rate,) if rate else defaults.scratch_rates(backbone.delicate)
     return evidence.scratch_arm(experiment, random_init(backbone), recipe, rates)
 
 

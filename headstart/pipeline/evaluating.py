@@ -44,11 +44,12 @@ def scored(
     data: Data,
     progress: Progress,
     columns: DataOptions,
-    known: dict[str, np.ndarray],
+    cached_features: dict[str, np.ndarray],
 ) -> Evaluation:
     """The same for a model that was opened from a folder.
 
-    `known` holds features by an item's digest, those that its network gave before; it keeps others.
+    `cached_features` holds features by an item's digest, those that its network gave before; others
+    are added.
     """
     demand_data(data)
     schema = schema_for(model, columns)
@@ -57,9 +58,9 @@ def scored(
     )
     items, targets = dataset.split("test"), dataset.targets("test")
     task = predictor.task
-    features = None if task.reads_maps else _features(predictor, items, known)
+    features = None if task.reads_maps else _features(predictor, items, cached_features)
     outputs = predictor.outputs(items, features)
-    score, alone = evidence.judged_task(task, outputs, targets), of_class(task, outputs, targets)
+    score, alone = evidence.task_interval(task, outputs, targets), of_class(task, outputs, targets)
     return Evaluation(
         metric=task.metric,
         score=score,
@@ -82,15 +83,15 @@ def _sentences(predictor: Predictor, dataset: Dataset, outputs: np.ndarray) -> d
 
 
 def _features(
-    predictor: Predictor, items: Sequence[Item], known: dict[str, np.ndarray]
+    predictor: Predictor, items: Sequence[Item], cached_features: dict[str, np.ndarray]
 ) -> np.ndarray:
     """Features (N, D) of items, those that aren't known computed and kept."""
-    unknown = [item for item in items if item.digest not in known]
+    unknown = [item for item in items if item.digest not in cached_features]
     if unknown:
-        known |= {
+        cached_features |= {
             i.digest: row for i, row in zip(unknown, predictor.features(unknown), strict=True)
         }
-    return np.stack([known[item.digest] for item in items])
+    return np.stack([cached_features[item.digest] for item in items])
 
 
 def _by_label(

@@ -70,7 +70,7 @@ class Proof:
     @property
     def experiment(self) -> Experiment:
         """What it was transferred to, with the items that arms are judged on held out."""
-        return self.search.judged
+        return self.search.held_out_experiment
 
     @property
     def transfer(self) -> ArmResult:
@@ -125,8 +125,8 @@ class Proof:
         ]
         if self.search.folding:  # of which each item is both
             return {}
-        found = self.experiment.task.findings(parts[0], parts[1], self.experiment.labels)
-        return {} if found is None else {found[0]: found[1]}
+        finding = self.experiment.task.findings(parts[0], parts[1], self.experiment.labels)
+        return {} if finding is None else {finding[0]: finding[1]}
 
     def doubts(self) -> list[str]:
         """Sentences on items that were left out, and on test items like or unlike training items.
@@ -151,7 +151,7 @@ class Proof:
         examples = self._compared
         if examples is None:
             return None
-        return apart(examples["train"][0], examples["test"][0], experiment.dataset.named)
+        return apart(examples["train"][0], examples["test"][0], experiment.dataset.has_test_split)
 
     @cached_property
     def _compared(self) -> Mapping[str, Examples] | None:
@@ -159,8 +159,8 @@ class Proof:
 
         Where the task has no probe they were never needed before.
         """
-        wanted = self.experiment.settings.evidence != "none" and not self.search.folding
-        if not wanted or FEATURES not in self.search.arms:
+        has_evidence = self.experiment.settings.evidence != "none" and not self.search.folding
+        if not has_evidence or FEATURES not in self.search.arms:
             return None
         try:
             return self.experiment.examples(self.search.backbone)

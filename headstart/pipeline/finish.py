@@ -18,14 +18,15 @@ from headstart.pipeline import cautions
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
-from headstart.pipeline.making import made, plan_of
 from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import load
 from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
+from headstart.pipeline.provenance import Name, called, provenance
 from headstart.pipeline.seeds import over_seeds
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.pipeline.yardstick import referenced
+from headstart.plan import FitPlan, splits_of
 from headstart.report.page import write_page
 from headstart.results import Result
 from headstart.runtime import installed
@@ -60,7 +61,7 @@ def finish(proof: Proof, workspace: Workspace, stage: Stage = ENDED) -> tuple[Re
     """
     search, arm = proof.search, proof.model.arm
     evidence = measured(proof, stage)
-    evidence.provenance = made(proof, workspace)
+    evidence.provenance = making_record(proof, workspace)
     model = settled(_calibrated(proof.model.network, evidence), search.experiment, arm)
     own = arm.strategy != "scratch"
     backbone = search.backbone if own else random_init(search.backbone)()
@@ -116,17 +117,17 @@ def page(
     proof: Proof,
     content: Mapping[str, Any],
     model: Network,
-    saved: Path | None = None,
+    model_folder: Path | None = None,
 ) -> None:
     """Write the page of an evidence record, where one is wanted.
 
-    It explains mistakes where the model lies `saved`.
+    It explains mistakes where the model lies `model_folder`.
     """
     settings = proof.search.experiment.settings
     if settings.evidence == "none":
         return
     facts = {"seed": settings.seed, "versions": installed.versions()}
-    why = _why(proof.search.experiment, model, content, saved) if saved else {}
+    why = _why(proof.search.experiment, model, content, model_folder) if model_folder else {}
     write_page(folder, {**content, **facts}, proof.pictures(content) | why)
 
 
@@ -142,7 +143,7 @@ def _calibrated(model: Network, evidence: Evidence) -> Network:
 def _evidence(proof: Proof) -> Evidence:
     """The record of all arms, with what is to be said of the one that is handed over."""
     search, baseline, transfer = proof.search, proof.baseline, proof.transfer
-    winner, experiment, folding = proof.model.arm, search.judged, search.folding
+    winner, experiment, folding = proof.model.arm, search.held_out_experiment, search.folding
     learned = search.experiment if folding is None else folding.parts[0]
     task, truth = experiment.task, experiment.dataset.targets("test")
     clusters = families(experiment.dataset.split("test"))
@@ -190,11 +191,6 @@ def _others(proof: Proof) -> dict[str, Arm]:
     }
 
 
-def _alone(backbone: Backbone) -> bool | str:
-    """What stands in the place of scratch, as the record says it."""
-    return OF_COLUMNS if backbone.parts else bool(backbone.heads)
-
-
 def _dropped(transfer: Arm, winner: Arm, sign: int) -> str:
     scores = [sign * arm.selection_key[0] for arm in (transfer, winner)]
     worse = "below" if sign > 0 else "worse than"
@@ -224,7 +220,7 @@ def _record(experiment: Experiment, backbone: Backbone, evidence: Evidence) -> R
 
 
 def _why(
-    experiment: Experiment, model: Network, content: Mapping[str, Any], saved: Path
+    experiment: Experiment, model: Network, content: Mapping[str, Any], folder: Path
 ) -> dict[str, str]:
     """What explains the most confident mistakes, where there is time for it."""
     items = experiment.dataset.split("test")  # none in folds, where other models were wrong
@@ -233,7 +229,7 @@ def _why(
     if not items or experiment.settings.evidence != "full" or experiment.budget.over():
         return {}
     if isinstance(model, FrozenModel):  # which the saved one is, and may answer without torch
-        here = load(saved, experiment.compute.device)
+        here = load(folder, experiment.compute.device)
     else:
         here = Predictor(
             model,
@@ -243,3 +239,42 @@ def _why(
             experiment.accelerator.device,
         )
     return explanations(here, items, content, experiment.progress)
+
+
+def _alone(backbone: Backbone) -> bool | str:
+    """What stands in the place of scratch, as the record says it."""
+    return OF_COLUMNS if backbone.parts else bool(backbone.heads)
+
+
+def making_record(proof: Proof, workspace: Workspace) -> dict[str, Any]:
+    """How the model was made; as a call in Python where no command was typed."""
+    search, fits = proof.search, FEATURES in proof.search.arms
+    origin, dataset = search.backbone.origin, search.experiment.dataset
+    out, here = workspace.out, Path.cwd()
+    place = str(out.relative_to(here) if out.is_relative_to(here) else out)
+    data = Name("data") if dataset.in_memory else str(dataset.root)
+    strategy = {"strategy": search.winner} if fits else {}
+    name, settings = "fit" if fits else "pretrain", search.experiment.settings
+    call = called(name, data, origin.reference, place, settings=settings, **strategy)
+    if proof.refit is not None:
+        call = called("refit", Name("model"), proof.refit["data"], place)
+    return provenance(asdict(origin), search.backbone.modality, dataset.root, call)
+
+
+def plan_of(proof: Proof) -> FitPlan:
+    """The plan that the folder of a model keeps."""
+    search, dataset = proof.search, proof.search.experiment.dataset
+    whole, used = search.whole or dataset, {item.identity for item in dataset.items}
+    return FitPlan(
+        data=dataset.place,
+        backbone=search.backbone.origin.reference,
+        weights=search.backbone.origin.weights_hash,
+        strategy=search.winner,
+        settings=asdict(search.experiment.settings),
+        fingerprint=dataset.fingerprint,
+        splits=splits_of(dataset),
+        versions=installed.versions(),
+        pace=tuple(proof.transfer.training.pace),
+        left_out=sorted({item.identity for item in whole.items} - used),
+        added=dataset.added,
+    )

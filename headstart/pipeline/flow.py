@@ -81,15 +81,15 @@ def fit(
     Raises HeadstartError for anything the user can mend.
     """
     target, options = target_of(options, settings)
-    chosen, show, place = settings_of(settings, options), as_progress(progress), Path(out)
+    all_settings, show, place = settings_of(settings, options), as_progress(progress), Path(out)
     names = [backbone] if isinstance(backbone, str) else list(dict.fromkeys(backbone or ()))
-    if members := members_of(data, chosen, show, names):
+    if members := members_of(data, all_settings, show, names):
         several = together(members, names, place, strategy, show, download=download)
-        return several.run() if chosen.joint == "no" else fit_jointly(several)
-    demand_alone(chosen)
-    data, strategy = data_of(data), demand_adaptable(chosen, strategy)
+        return several.run() if all_settings.joint == "no" else fit_jointly(several)
+    demand_alone(all_settings)
+    data, strategy = data_of(data), demand_adaptable(all_settings, strategy)
     inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
-    with Workspace(place) as workspace, follow(chosen, show, place, inputs) as run:
+    with Workspace(place) as workspace, follow(all_settings, show, place, inputs) as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         spec, lone = StrategySpec.of(strategy, run.settings), is_lone(names)
         ranking = BackboneRanking.at(data, names, context, spec, download=download, lone=lone)
@@ -167,13 +167,13 @@ def pretrain(
     Raises HeadstartError where it does not beat the naive model by more than its interval, unless
     `anyway`.
     """
-    chosen, show = settings_of(settings, options), as_progress(progress)
-    members = members_of(data, chosen, show, [backbone])
+    all_settings, show = settings_of(settings, options), as_progress(progress)
+    members = members_of(data, all_settings, show, [backbone])
     if members:
-        return pretrain_several(members, backbone, Path(out), chosen, show, anyway)
-    demand_alone(chosen)
+        return pretrain_several(members, backbone, Path(out), all_settings, show, anyway)
+    demand_alone(all_settings)
     data = data_of(data)
-    following = follow(chosen, show, Path(out), {"data": str(data), "backbone": backbone})
+    following = follow(all_settings, show, Path(out), {"data": str(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         transfer = prepare(data, backbone, "full-fine-tuning", context)

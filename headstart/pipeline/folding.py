@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart import defaults, evidence
 from headstart.contracts import Backbone
-from headstart.data import Dataset, everything, judged, most_folds
+from headstart.data import Dataset, everything, fold_dataset, most_folds
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.folds import Folds
 from headstart.pipeline.strategy_spec import FEATURES
@@ -32,7 +32,7 @@ def by_folds(experiment: Experiment) -> bool:
     judge = experiment.settings.judge
     if judge == "auto":
         held_out = len(dataset.split("test"))
-        judge = defaults.judge(len(dataset.items), held_out, dataset.named)
+        judge = defaults.judge(len(dataset.items), held_out, dataset.has_test_split)
     return judge == "cv" and experiment.task.has_probe and most_folds(dataset) > 1
 
 
@@ -59,14 +59,14 @@ class Folding:
         of = np.zeros((repeats, len(dataset.items)), dtype=int)
         for repeat in range(repeats):
             for fold in range(count):
-                part = judged(dataset, fold, count, repeat)
+                part = fold_dataset(dataset, fold, count, repeat)
                 of[repeat, [item.split == "test" for item in part.items]] = fold
                 parts.append(_part(experiment, part, len(parts)))
         whole = replace(experiment, dataset=everything(dataset))
         return cls(whole, parts, Folds(of))
 
     @property
-    def judged(self) -> Experiment:
+    def held_out_experiment(self) -> Experiment:
         """The target of which every item is held out, as all are in one of the folds."""
         dataset = self.whole.dataset
         items = tuple(replace(item, split="test") for item in dataset.items)
@@ -163,7 +163,7 @@ class Folding:
         return outputs
 
     def _arm(self, like: Arm, rows: Sequence[np.ndarray], folds: Sequence[Arm]) -> Arm:
-        task, truth = self.whole.task, self.judged.dataset.targets("test")
+        task, truth = self.whole.task, self.held_out_experiment.dataset.targets("test")
         repeated = np.stack([task.scores(outputs, truth) for outputs in rows])
         scores = repeated.mean(axis=0)
         selection_key = float(scores.mean()), -float(task.losses(rows[0], truth).mean())

@@ -23,7 +23,7 @@ from headstart.data import Item
 from headstart.errors import WeightsError, reason
 from headstart.evidence import Experiment
 from headstart.features import prepared
-from headstart.features.engine import EngineError
+from headstart.features.engine import EngineError, openvino
 from headstart.features.engine.graphs import Written, linear, placed
 from headstart.features.reading import Reader
 from headstart.loading import arrays, engine_form
@@ -54,7 +54,7 @@ def with_engine(
     An earlier model may be the same: then its form is taken.
     """
     try:
-        files = _known(record, earlier)
+        files = _earlier_form(record, earlier)
         if files is None:
             making = _Making(folder, record, experiment, model)
             making.demand_possible()
@@ -65,7 +65,7 @@ def with_engine(
     return artifact.add_engine(folder, record, files)
 
 
-def _known(record: Record, earlier: Earlier | None) -> dict[str, bytes] | None:
+def _earlier_form(record: Record, earlier: Earlier | None) -> dict[str, bytes] | None:
     """The form of the same weights."""
     if earlier is None or replace(earlier.record, engine={}) != record:
         return None
@@ -102,10 +102,10 @@ class _Making:
         model = self.model
         if not isinstance(model, FrozenModel) or not isinstance(model.head, LinearHead):
             return None
-        kept = prepared.recall(model.backbone) if model.backbone.is_late else None
-        if kept is None:
+        cached = prepared.recall(model.backbone) if model.backbone.is_late else None
+        if cached is None:
             return None
-        graphs = {engine_form.BODY: kept.body, engine_form.HEAD: linear(model.head)}
+        graphs = {engine_form.BODY: cached.body, engine_form.HEAD: linear(model.head)}
         files = placed(graphs, self._tensors)
         test = self.experiment.dataset.split("test")[:CHECKED]
         split = "test" if test else "train"
@@ -121,19 +121,20 @@ class _Making:
         """The form, if it answers the first items as torch does. Raises EngineError where not."""
         import torch
 
-        from headstart.features.engine.freezing import graph
+        from headstart.features.engine.converting import as_graph
 
         experiment, model = self.experiment, as_model(self.model).cpu().eval()
         items = (experiment.dataset.split("test") or experiment.dataset.items)[:CHECKED]
         inputs = experiment.reader.collated([experiment.reader.decode(item) for item in items])
         network = InTorch(model, experiment.reader, torch.device("cpu"))
         features, outputs = network.features(inputs), network.outputs(inputs)
-        graphs = {engine_form.BODY: graph(model.body(), inputs)}
+        body = self._of_engine(inputs) or as_graph(model.body(), inputs)
+        graphs = {engine_form.BODY: body}
         if isinstance(self.model.head, LinearHead):
             graphs[engine_form.HEAD] = linear(self.model.head)
         else:
             zeros = torch.zeros(2, features.shape[1])
-            graphs[engine_form.HEAD] = graph(torch.nn.Sequential(model.head), zeros)
+            graphs[engine_form.HEAD] = as_graph(torch.nn.Sequential(model.head), zeros)
         files = placed(graphs, self._tensors)
         running = self._running(files)
         batch = self._batch(items)
@@ -143,8 +144,16 @@ class _Making:
             raise EngineError(reason(error)) from error
         _demand_alike(own[0], features)
         self._demand_answers(own[1], outputs)
-        self._keep(graphs[engine_form.BODY])
+        self._keep(body)
         return files
+
+    def _of_engine(self, inputs: Any) -> Written | None:
+        """The frozen body that the features' engine was converted to; None where it wasn't."""
+        if not isinstance(self.model, FrozenModel):
+            return None
+        backbone, reader = self.model.backbone, self.experiment.reader
+        prefix = self.experiment.prefix(backbone, len(backbone.stages))
+        return openvino.body(inputs, prefix.key(reader, "fp32"))
 
     def _keep(self, body: Written) -> None:
         """Let later models of the same frozen backbone have its weights and its body."""
@@ -152,9 +161,9 @@ class _Making:
             return
         backbone = self.model.backbone
         with suppress(TypeError):  # numbers that NumPy has no kind for
-            named = self._tensors[0].arrays()
+            tensors = self._tensors[0].arrays()
             head = {f"{backbone.head_name}.{name}" for name in ("weight", "bias")}
-            prepared.keep(backbone, {n: own for n, own in named.items() if n not in head}, body)
+            prepared.keep(backbone, {n: own for n, own in tensors.items() if n not in head}, body)
 
     @property
     def _reader(self) -> Reader:

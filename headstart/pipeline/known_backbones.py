@@ -29,7 +29,7 @@ _ENVIRONMENT: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_
 _PLAIN: Final = (  # fields that JSON holds as they are
     *("feature_dim", "modality", "head_name", "differentiable", "delicate", "library"),
 )
-_BEYOND_JSON: Final = ("related", "levels", "detector", "summary", "wanted", "parts")
+_BEYOND_JSON: Final = ("related", "levels", "detector", "summary", "for_task", "parts")
 _LARGEST: Final = 16 * 2**20  # bytes of files, such as a tokenizer, that are kept
 
 

@@ -23,7 +23,7 @@ from headstart.labelling.selection import select
 from headstart.labelling.server import LabelPage
 from headstart.labelling.sheet import PATH, Content, Sheet
 from headstart.pipeline.prepare import fitted_modality
-from headstart.pipeline.suggesting import Known, features_of
+from headstart.pipeline.suggesting import SuggestingModel, features_of
 from headstart.report.notebook import Printed
 from headstart.runtime import machine
 from headstart.runtime.local_page import LocalServer
@@ -35,7 +35,7 @@ _UNLIKE_CLASSES = frozenset(",;|")  # signs by which a label might be read as se
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabellingOptions:
     """How items are to be labelled: the classes, the table, and where the page is.
 
     `labels` are those of the model where there are none; `backbone` orders the items where there is
@@ -52,7 +52,7 @@ class Asked:
 
 @final
 @dataclass(frozen=True, repr=False)
-class Labelled(Printed):
+class LabellingResult(Printed):
     """What a page left: the table, how many items each class has in it, and how many are left."""
 
     path: Path
@@ -81,8 +81,8 @@ class Labelled(Printed):
 
 
 def label(
-    model: str | Path | None, data: str | Path, options: Asked, *, progress: Show = None
-) -> Labelled:
+    model: str | Path | None, data: str | Path, options: LabellingOptions, *, progress: Show = None
+) -> LabellingResult:
     """Show items without labels on a page of this machine until it is finished or interrupted.
 
     With a model they come in the order of `suggest`, `count` of them; with a backbone typical ones
@@ -91,38 +91,40 @@ def label(
     Raises HeadstartError for anything the user can mend.
     """
     progress = as_progress(progress)
-    known = None if model is None else Known.of(Path(model))
-    modality, schema = _reading(known, data, options)
-    kind = None if known is None else known.predictor.task.kind
+    saved = None if model is None else SuggestingModel.of(Path(model))
+    modality, schema = _reading(saved, data, options)
+    kind = None if saved is None else saved.predictor.task.kind
     if kind is not None and kind_named(kind).encoding is not Encoding.INDEX:
         raise HeadstartError(
             f"{model} answers with {kind}, and the page takes one class an "
             "item. Fill in the table of `headstart suggest --out` instead."
         )
-    pool = pool_of(data, modality, schema, known.labelled if known else (), progress)
+    pool = pool_of(data, modality, schema, saved.labelled if saved else (), progress)
     path = Path(options.out) if options.out is not None else _beside(Path(data))
     entries, columns = _entries(pool.items, modality, schema, path)
     with Sheet(path, columns) as sheet:
-        order, remarks = _order(known, pool, entries, sheet, options, progress)
-        known_labels = known.predictor.labels if known else ()
+        order, remarks = _order(saved, pool, entries, sheet, options, progress)
+        known_labels = saved.predictor.labels if saved else ()
         classes = known_labels if options.labels is None else options.labels
         desk = Desk(entries, order, classes, sheet).open()
         for sentence in (*pool.remarks(), *remarks):
             progress.say(sentence)
         _serve(desk, modality, options, progress)
-        return Labelled(path, desk.counts(), desk.left, remarks)
+        return LabellingResult(path, desk.counts(), desk.left, remarks)
 
 
-def _serve(desk: Desk, modality: Modality, options: Asked, progress: Progress) -> None:
+def _serve(desk: Desk, modality: Modality, options: LabellingOptions, progress: Progress) -> None:
     page = LabelPage(desk, modality)
     with LocalServer.opened(page, "headstart label", options.port) as server:
         server.serve(progress, "Answers are kept one by one", options.browser)
 
 
-def _reading(known: Known | None, data: str | Path, options: Asked) -> tuple[Modality, Schema]:
+def _reading(
+    saved: SuggestingModel | None, data: str | Path, options: LabellingOptions
+) -> tuple[Modality, Schema]:
     """What reads the items: the model's modality, the backbone's, or that of the files there."""
-    if known is not None:
-        return known.predictor.reader.modality, known.predictor.schema
+    if saved is not None:
+        return saved.predictor.reader.modality, saved.predictor.schema
     if options.backbone is not None:
         backbone = catalog.load_backbone(options.backbone)
         return fitted_modality(backbone, Settings()), Schema()
@@ -205,22 +207,22 @@ def _below(item: Item, folder: Path, path: Path) -> str:
 
 
 def _order(
-    known: Known | None,
+    saved: SuggestingModel | None,
     pool: Pool,
     entries: Sequence[Entry],
     sheet: Sheet,
-    options: Asked,
+    options: LabellingOptions,
     progress: Progress,
 ) -> tuple[list[int], list[str]]:
     """Positions of those to show, and sentences on what was not known."""
     answered = sheet.answers()
     new = [n for n, entry in enumerate(entries) if entry.content not in answered]
-    if not new or (known is None and options.backbone is None):
+    if not new or (saved is None and options.backbone is None):
         return new, []
     items = [pool.items[n] for n in new]
     done = [entry.item for entry in entries if entry.content in answered]
-    if known is not None:
-        rows, remarks = known.ordered(Pool(tuple(items)), options.count, progress, done)
+    if saved is not None:
+        rows, remarks = saved.ordered(Pool(tuple(items)), options.count, progress, done)
         places = {entry.key: n for n, entry in enumerate(entries)}
         return [places[row.item.identity] for row in rows], remarks
     backbone = catalog.load_backbone(str(options.backbone))

@@ -77,8 +77,8 @@ def prove(
                     "versions": installed.versions(),
                 }
             )
-            saved = _Saved(load(folder), record, artifact.read_evidence(folder))
-            return _proved(transfer, saved, workspace, run)
+            saved_model = _Saved(load(folder), record, artifact.read_evidence(folder))
+            return _proved(transfer, saved_model, workspace, run)
 
 
 def _demand_transfer(folder: Path, record: Record, plan: FitPlan) -> None:
@@ -175,17 +175,12 @@ class _Saved:
         ]
 
 
-def _proved(transfer: Transfer, saved: _Saved, workspace: Workspace, run: Followed) -> Result:
+def _proved(transfer: Transfer, saved_model: _Saved, workspace: Workspace, run: Followed) -> Result:
     """Train what the saved model must beat, and write the whole evidence beside it."""
-    experiment, backbone, name = transfer.experiment, transfer.backbone, saved.record.strategy
+    experiment, backbone, name = transfer.experiment, transfer.backbone, saved_model.record.strategy
     features = evidence.features_arm(replace(experiment, budget=Budget(None)), backbone)
-    try:
-        model, temperature = saved.result(experiment, features), saved.temperature
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HeadstartError(
-            f"{workspace.out / artifact.EVIDENCE} is not what `fit` writes "
-            f"({type(error).__name__}: {error}). Copy it again, or make the model again."
-        ) from error
+    with artifact.as_written(workspace.out):
+        model, temperature = saved_model.result(experiment, features), saved_model.temperature
     spec = StrategySpec.of(FEATURES if name == "naive" else name)
     if by_folds(experiment):
         search = strategy_search.run(replace(transfer, strategy=spec))
@@ -198,17 +193,18 @@ def _proved(transfer: Transfer, saved: _Saved, workspace: Workspace, run: Follow
     new = measured(proof)
     if "calibration" in new.findings:
         new.findings["calibration"]["kept"] = temperature != 1.0
-    new.checks |= {text: bool(right) for text, right in saved.content.get("checks", {}).items()}
+    checks = saved_model.content.get("checks", {})
+    new.checks |= {text: bool(right) for text, right in checks.items()}
     if choice(search, arms)[0] == "scratch":
         new.warnings.append(
             f"The network from scratch did better on validation than the {name} that was handed "
             "over before, which stays. Fit again to be handed the better one."
         )
     result = Result(workspace.out, new)
-    before = {key: saved.content[key] for key in _OF_THE_CHOICE if key in saved.content}
+    before = {key: saved_model.content[key] for key in _OF_THE_CHOICE if key in saved_model.content}
     content = before | result.record()
     draft = workspace.draft()
-    artifact.describe(draft, saved.record, content, backbone.library)
+    artifact.describe(draft, saved_model.record, content, backbone.library)
     page(draft, proof, content, model.network, workspace.out)
     workspace.renew()
     workspace.end()

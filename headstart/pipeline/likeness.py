@@ -35,32 +35,32 @@ def likeness(
     """
     task, seed = experiment.task, experiment.settings.seed
     gain = evidence.paired(features.arm.checked, naive.checked, seed)
-    measured: dict[str, Any] = {"worth": gain.to_json(), "far": gain.low <= 0}
+    record: dict[str, Any] = {"worth": gain.to_json(), "far": gain.low <= 0}
     value, low, high = evidence.gained(gain, task.metric, task.sign < 0)
     sentences = [f"Frozen features are worth {value} over the naive model ({low} to {high})."]
     source = source_of(backbone)
     if source is not None:
-        measured |= _apart(source, experiment.examples(backbone)["train"][0], seed)
+        record |= _apart(source, experiment.examples(backbone)["train"][0], seed)
         sentences.append(
-            f"{measured['overlap']:.0%} of the target's items look familiar to the source, and a "
-            f"classifier tells both apart with an AUC of {measured['apart']:.2f} (.5 is not at "
-            f"all; p {measured['p']:.3f})."
+            f"{record['overlap']:.0%} of the target's items look familiar to the source, and a "
+            f"classifier tells both apart with an AUC of {record['apart']:.2f} (.5 is not at "
+            f"all; p {record['p']:.3f})."
         )
-    return measured | {"said": sentences}
+    return record | {"said": sentences}
 
 
-def warning(measured: Mapping[str, Any], backbone: Backbone) -> str:
+def warning(record: Mapping[str, Any], backbone: Backbone) -> str:
     """The sentence before work on a target that is too unlike the source; empty where it isn't.
 
     A table's own columns are no source.
     """
-    if not measured["far"] or not (backbone.parameters or backbone.related):
+    if not record["far"] or not (backbone.parameters or backbone.related):
         return ""
     advice = "Leave out --from" if backbone.related else "Try another -b"
     return " ".join(
         [
             "Source and target may be too dissimilar for a transfer.",
-            *measured["said"],
+            *record["said"],
             f"{advice}.",
         ]
     )

@@ -12,7 +12,7 @@ from headstart.contracts import Task
 from headstart.data import Item
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.evidence.resampling import PLAIN, Draws, judged
+from headstart.evidence.resampling import PLAIN, Draws, metric_interval
 
 
 def demand_metric(settings: Settings) -> None:
@@ -67,7 +67,7 @@ def others(
                 continue  # as where no object is of that size
         except HeadstartError:  # a package is missing
             continue
-        intervals = judged(metric, predictions, targets, draws)
+        intervals = metric_interval(metric, predictions, targets, draws)
         row: dict[str, Any] = {"metric": metric.name} | intervals.to_json()
         row |= {"less_is_better": True} if metric.less_is_better else {}
         signature = metric.signature(targets)

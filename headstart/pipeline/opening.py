@@ -239,14 +239,9 @@ def reported(folder: str | Path) -> Reported:
     artifact.read(place)
     content = artifact.read_evidence(place)
     page = place / FILE
-    try:
+    with artifact.as_written(place):
         result = Reported(content, page)
         str(result)
         if not page.exists():
             write_page(place, content, {})
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HeadstartError(
-            f"{place / artifact.EVIDENCE} is not what `fit` writes ({type(error).__name__}: "
-            f"{error}). Copy it again, or make the model again."
-        ) from error
     return result

@@ -68,15 +68,15 @@ def settings_of(settings: Settings | None, options: Mapping[str, Any]) -> Settin
     Raises UnknownNameError for a name that is none, and HeadstartError for a value of another kind.
     """
     demand_known(options, (field.name for field in fields(Settings)))
-    chosen = {name: _value(name, value) for name, value in options.items()}
+    values = {name: _value(name, value) for name, value in options.items()}
     hints = get_type_hints(Settings)
-    for name, value in chosen.items():
+    for name, value in values.items():
         if not _fits(value, hints[name]):
             raise HeadstartError(
                 f"{name} {value!r} is of type {type(value).__name__}, which it can't be. "
                 f"Give {_written(hints[name])}."
             )
-    whole = replace(settings or Settings(), **chosen)
+    whole = replace(settings or Settings(), **values)
     if not whole.sources:
         return whole
     places = tuple(map(os.path.abspath, whole.sources))  # as a plan is repeated from anywhere

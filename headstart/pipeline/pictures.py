@@ -34,18 +34,21 @@ def pictured(
     can be heard of items on cards under another.
     """
     on_page, on_cards = (set(ids(findings.get("items", {}))) for ids in (_on_page, _on_cards))
-    drawn = (findings.get("boxes") or {}).get("drawn") or {}
-    on_page |= drawn.keys()
-    shown = {}
+    pictures_drawn = (findings.get("boxes") or {}).get("drawn") or {}
+    on_page |= pictures_drawn.keys()
+    pictures = {}
     for item in items:
         if item.id not in on_page:
             continue
         raw = item.read()
         text = modality.wording(raw)
         if text is not None:
-            shown[item.id] = text
+            pictures[item.id] = text
             continue
-        marks, on_card = drawn.get(item.id), item.id in on_cards or item.id in drawn
+        marks, on_card = (
+            pictures_drawn.get(item.id),
+            item.id in on_cards or item.id in pictures_drawn,
+        )
         pixels = modality.shown(raw, LARGE if on_card else SIDE)
         if pixels is None:
             continue
@@ -53,12 +56,12 @@ def pictured(
         if marks:
             picture = _with_boxes(picture, marks)
         if on_card and max(picture.size) > SIDE:
-            shown[large(item.id)] = of_picture(picture, LARGE)
-        shown[item.id] = of_picture(picture)
+            pictures[large(item.id)] = of_picture(picture, LARGE)
+        pictures[item.id] = of_picture(picture)
         played = modality.played(raw) if item.id in on_cards else None
         if played is not None:
-            shown[sound(item.id)] = clip(played)
-    return shown
+            pictures[sound(item.id)] = clip(played)
+    return pictures
 
 
 def _with_boxes(picture: Image.Image, marks: Mapping[str, Any]) -> Image.Image:
@@ -98,19 +101,19 @@ def explanations(
 
     rows = (findings.get("items") or {}).get("mistakes") or []
     item_of = {item.id: item for item in items}
-    shown: dict[str, str] = {}
+    maps: dict[str, str] = {}
     if not rows:
-        return shown
+        return maps
     explain = explainer(predictor)
     for row in rows[:COUNT]:
         item = item_of[row["id"]]
         try:
-            shown[explained(item.id)] = _shown(explain(item.id, item))
+            maps[explained(item.id)] = _shown(explain(item.id, item))
         except (ImportError, HeadstartError, RuntimeError, NotImplementedError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             progress.say(f"The mistakes are shown without an explanation ({reason}).")
             break
-    return shown
+    return maps
 
 
 def _shown(explanation: Explanation) -> str:

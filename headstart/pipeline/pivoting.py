@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from headstart.data import data_of, demand_data, load_labelled
 from headstart.data import load as load_data
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
+from headstart.evidence.lookup import neighbours
 from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import load
 from headstart.pipeline.schema import schema
@@ -23,7 +25,6 @@ from headstart.results.translations import PivotEvidence, Translated, Translatio
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
 from headstart.serve.chaining import BEST, translated
-from headstart.serve.remembering import Memory
 
 _METRIC = "chrf"
 _LIKENESS = 0.9  # from which on a text is looked up where nothing was measured
@@ -110,11 +111,11 @@ def opened(places: Sequence[str | Path], via: Sequence[str]) -> list[Predictor]:
             f"{len(via)}. Name one for each place where two meet."
         )
     for number, (one, other) in enumerate(pairwise(sides)):
-        wanted = via[number] if via else one[1]
-        if one[1] != wanted or other[0] != wanted:
+        bridge = via[number] if via else one[1]
+        if one[1] != bridge or other[0] != bridge:
             raise HeadstartError(
                 f"{places[number]} writes {one[1]} and {places[number + 1]} reads {other[0]}, "
-                f"which are not both {wanted}. Give models that meet in one language."
+                f"which are not both {bridge}. Give models that meet in one language."
             )
     return [load(place) for place in places]
 
@@ -154,3 +155,26 @@ def _nearest(candidates: Sequence[Translated], metric: Metric) -> Translated:
     statistics = torch.from_numpy(metric.statistics(encoded(one), encoded(other)))
     likeness = metric.value(statistics.double(), torch.eye(count * count, dtype=torch.float64))
     return candidates[int(likeness.reshape(count, count).mean(1).argmax())]
+
+
+@final
+@dataclass(frozen=True)
+class Memory:
+    """Texts with their translations, and the likeness from which on one is looked up."""
+
+    sources: Sequence[str]
+    targets: Sequence[str]
+    threshold: float
+
+    def over(self, rows: Sequence[Translated]) -> list[Translated]:
+        """The same rows; those whose text is like one in memory have its translation.
+
+        Such a one has no score of the model, and the text that it was found by as `like`.
+        """
+        places, likeness = neighbours(self.sources, [row.source for row in rows])
+        return [
+            Translated(row.source, self.targets[place], 0.0, like=self.sources[place])
+            if row.source.strip() and similarity >= self.threshold
+            else row
+            for row, place, similarity in zip(rows, places[:, 0], likeness[:, 0], strict=True)
+        ]

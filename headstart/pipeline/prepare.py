@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import final
+from typing import Self, final
 
 from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
@@ -56,13 +56,11 @@ class RunContext:
     workspace: Path | None = None
     started_in: float = 0.0  # seconds that this process took until here, where they count
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
-    kept: dict[str, Backbone] | None = None  # for other runs, where none of them changes weights
+    backbones: dict[str, Backbone] | None = None  # of all runs, where none changes weights
     executor: Executor = field(default_factory=Local)
 
     @classmethod
-    def of(
-        cls, settings: Settings, progress: Progress, workspace: Path | None = None
-    ) -> RunContext:
+    def of(cls, settings: Settings, progress: Progress, workspace: Path | None = None) -> Self:
         """Start the clock. Raises HeadstartError for settings that no run can have."""
         before = earlier()
         clock = Budget(settings.budget, before)
@@ -73,8 +71,8 @@ class RunContext:
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
-        if self.kept is not None and backbone in self.kept:
-            return self.kept[backbone]
+        if self.backbones is not None and backbone in self.backbones:
+            return self.backbones[backbone]
 
         def load() -> Backbone:
             seed_everything(self.settings.seed)
@@ -91,8 +89,8 @@ class RunContext:
         network = loaded.backbone
         for note in network.notes:
             self.progress.say(note)
-        if self.kept is not None:
-            self.kept[backbone] = network
+        if self.backbones is not None:
+            self.backbones[backbone] = network
         return network
 
     def keep_time(self) -> None:
@@ -106,11 +104,10 @@ class RunContext:
         load = max(self.loads, default=0.0)
         if self.budget.left() <= self.started_in + load:
             spent = self.budget.elapsed()
-            enough = ceil((spent + self.started_in + load) / 5) * 10
             raise HeadstartError(
                 f"A budget of {self.settings.budget:g} s can't be kept: starting and reading took "
-                f"{spent:.1f} s, and checking the saved model would begin once more. "
-                f"Give --budget {enough}s or more."
+                f"{spent:.1f} s, and checking the saved model would begin once more. Give "
+                f"--budget {ceil((spent + self.started_in + load) / 5) * 10}s or more."
             )
         most = 0.9 if self.started_in else 0.5  # as imports are known, or only reckoned
         self.budget.keep(SPARE * (max(self.started_in, IMPORTED) + 2 * load), most)
@@ -159,7 +156,9 @@ class RunContext:
         prefix = self.prefix(backbone)
         return fitted_to_rows(backbone, modality.fitted(backbone), items, prefix, self.progress)
 
-    def wanted(self, dataset: Dataset, backbone: Backbone, alone: bool = True) -> Backbone:
+    def backbone_for_task(
+        self, dataset: Dataset, backbone: Backbone, alone: bool = True
+    ) -> Backbone:
         """A backbone as the task that these targets make reads it.
 
         Raises HeadstartError where it isn't `alone`, and has no row of features to be compared by.
@@ -252,9 +251,9 @@ def task_name(backbone: Backbone, dataset: Dataset, settings: Settings) -> str:
     kind of its own. Raises HeadstartError where there is none.
     """
     names, modality = catalog.names("tasks"), backbone.modality
-    named = f"{modality}-{settings.targets}"
-    if named in names:
-        return named
+    own_name = f"{modality}-{settings.targets}"
+    if own_name in names:
+        return own_name
     ordered = [*catalog.TASKS, *sorted(names.keys() - catalog.TASKS.keys())]
     fitting = (name for name in ordered if name.startswith(f"{modality}-"))
     kind = dataset.kind
@@ -291,10 +290,10 @@ def scratch_recipe(experiment: Experiment, strategy: Strategy, backbone: Backbon
 
 def random_init(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
-    wanted = backbone.wanted
+    for_task = backbone.for_task
 
-    def made() -> Backbone:
+    def build() -> Backbone:
         network = catalog.load_backbone(backbone.architecture)
-        return wanted(network) if wanted else network
+        return for_task(network) if for_task else network
 
-    return made
+    return build

@@ -47,16 +47,16 @@ def provenance(
 
 def called(name: str, *arguments: str, settings: Settings | None = None, **options: str) -> str:
     """A call of the package as it is written in Python, with the settings that are not usual."""
-    written = [repr(value) for value in arguments]
-    written += [f"{key}={value!r}" for key, value in options.items()]
+    words = [repr(value) for value in arguments]
+    words += [f"{key}={value!r}" for key, value in options.items()]
     changed = [
         f"{each.name}={value!r}"
         for each in fields(Settings)
         if settings and (value := getattr(settings, each.name)) != each.default
     ]
     if changed:
-        written.append(f"settings=hs.Settings({', '.join(changed)})")
-    return f"hs.{name}({', '.join(written)})"
+        words.append(f"settings=hs.Settings({', '.join(changed)})")
+    return f"hs.{name}({', '.join(words)})"
 
 
 def _typed() -> str | None:

@@ -123,10 +123,10 @@ class Standing:
     def _write(self, stage: Stage) -> Result:
         search = self._current
         baseline = baseline_of(search) if stage.ended else None
-        chosen, arm = choice(search, self.arms)
-        if chosen == "scratch" and search.folding is not None:
-            self.arms[chosen] = scratch_of_all(search, self.arms[chosen])
-        proof = Proof(search, self.arms, chosen, arm, self.protocol, baseline)
+        winner, arm = choice(search, self.arms)
+        if winner == "scratch" and search.folding is not None:
+            self.arms[winner] = scratch_of_all(search, self.arms[winner])
+        proof = Proof(search, self.arms, winner, arm, self.protocol, baseline)
         result, self.there = finish(proof, self.workspace, stage)
         self.wrote = True
         return result
@@ -268,8 +268,8 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
         return {name: others[name] for name in others if name != last} | {last: arm}
 
     if folding is None:
-        chosen = evidence.choose(with_last(simple, winner, arms[winner].arm))
-        return chosen, arms[chosen].arm
+        pick_of_all = evidence.choose(with_last(simple, winner, arms[winner].arm))
+        return pick_of_all, arms[pick_of_all].arm
     compared = search.compared or {winner: arms[winner].arm}
 
     def pick(candidates: Mapping[str, Arm]) -> str:
@@ -281,5 +281,5 @@ def choice(search: StrategySearch, arms: Mapping[str, ArmResult]) -> tuple[str, 
             with_last({name: candidates[name] for name in simple}, last, candidates[last])
         )
 
-    chosen, arm = folding.chosen(simple | dict(compared), pick)
-    return (chosen if chosen in arms else winner), arm
+    pick_of_all, arm = folding.chosen(simple | dict(compared), pick)
+    return (pick_of_all if pick_of_all in arms else winner), arm

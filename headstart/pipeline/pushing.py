@@ -30,13 +30,8 @@ def card(model: str | Path, *, write: bool = False) -> CardText:
     record = artifact.read(folder)
     evidence = artifact.read_evidence(folder)
     library = catalog.load_backbone(Reference("checkpoint", str(folder))).library
-    try:
+    with artifact.as_written(folder):
         text = artifact.card(record, evidence, library)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise HeadstartError(
-            f"{folder / artifact.EVIDENCE} is not what `fit` writes ({type(error).__name__}: "
-            f"{error}). Copy it again, or make the model again."
-        ) from error
     if write:
         artifact.write_card(folder, text)
     return CardText(text, folder / artifact.CARD if write else None)

@@ -14,7 +14,7 @@ from headstart.artifact import Record
 from headstart.contracts import Encoding
 from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled
 from headstart.data.targets import kind_named
-from headstart.evidence import judged_task
+from headstart.evidence import task_interval
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
@@ -67,8 +67,8 @@ def report_on(
     folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)
     artifact.write_evidence(folder, content)
-    shown = pictured(content, dataset.items, predictor.reader.modality)
-    return Reported(content, write_page(folder, content, shown))
+    pictures = pictured(content, dataset.items, predictor.reader.modality)
+    return Reported(content, write_page(folder, content, pictures))
 
 
 def _content(
@@ -96,7 +96,7 @@ def _content(
     }
     return {
         "metric": task.metric,
-        "arms": {"chosen": judged_task(task, outputs, targets).to_json()},
+        "arms": {"chosen": task_interval(task, outputs, targets).to_json()},
         "gain": None,
         "verdict": "evaluated",
         "strategy": record.strategy,

@@ -41,10 +41,10 @@ def _with_pairs(settings: Settings) -> Settings:
             f"--source {settings.source} names texts without what they are translated to. "
             "Give --target, too."
         )
-    named = {"label": settings.label, "text": settings.source and settings.text}
-    twice = next((name for name, value in named.items() if value), None)
+    columns = {"label": settings.label, "text": settings.source and settings.text}
+    twice = next((name for name, value in columns.items() if value), None)
     if twice or settings.source == settings.target:
-        other = f"--{twice} {named[twice]}" if twice == "label" else f"--{twice or 'source'}"
+        other = f"--{twice} {columns[twice]}" if twice == "label" else f"--{twice or 'source'}"
         raise HeadstartError(
             f"--target {settings.target} and {other} can't both be. Give --source and --target, "
             "each with a column of its own."

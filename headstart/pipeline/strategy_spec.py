@@ -27,7 +27,7 @@ class StrategySpec:
 
     text: str
     head: str | None = None
-    named: bool = True
+    explicit: bool = True
     trains: bool = True
 
     @classmethod
@@ -37,15 +37,15 @@ class StrategySpec:
         Raises HeadstartError for one that isn't known, can't be, or ends with another head than
         the settings name.
         """
-        named, text = text is not None, _with_head(text, settings)
+        explicit, text = text is not None, _with_head(text, settings)
         if text in (None, _AUTO):
-            return cls(_AUTO, named=named)
+            return cls(_AUTO, explicit=explicit)
         name, options = parse_named(text)
         head = options.get("head", _OWN_HEADS[0])
         if name != FEATURES or head in _OWN_HEADS:
-            spec = cls(text, None, named)
+            spec = cls(text, None, explicit)
         else:
-            spec = cls(text, head, named)
+            spec = cls(text, head, explicit)
             if head.partition("@")[0] not in catalog.names("heads"):
                 raise UnknownNameError("head", head, {*catalog.names("heads"), *_OWN_HEADS})
             catalog.head(head).demand()
@@ -69,13 +69,13 @@ class StrategySpec:
         worth a try.
         """
         several = (task and task.ladder) or (backbone and backbone.heads)
-        if self.named or not self.auto or several:
+        if self.explicit or not self.auto or several:
             return self
         trainable = backbone is None or backbone.differentiable
         name = defaults.strategy(count) if trainable else FEATURES
         if task is not None and not task.has_probe:
             name = "full-fine-tuning" if trainable else f"{FEATURES}?head=trained"
-        return replace(StrategySpec.of(name), named=False)
+        return replace(StrategySpec.of(name), explicit=False)
 
     def build(self) -> Strategy:
         """What it does to the weights, anew: whatever the head, features are extracted alike."""

@@ -18,7 +18,14 @@ from headstart.errors import DataError, HeadstartError
 from headstart.features.extract import Prefix, extract, is_stored
 from headstart.features.reading import Reader
 from headstart.labelling import Suggestion, Suggestions, suggestions
-from headstart.labelling.history import Change, Judged, Suggested, ahead, changed, place_of
+from headstart.labelling.history import (
+    Change,
+    ModelScore,
+    SuggestionRecord,
+    ahead,
+    changed,
+    place_of,
+)
 from headstart.labelling.pool import Pool, pool_of, shown
 from headstart.labelling.selection import Features, doubts, select
 from headstart.pipeline.demands import demand_features
@@ -54,21 +61,21 @@ def suggest(
         raise HeadstartError(f"{count} suggestions can't be made. Ask for 1 or more.")
     progress, folder = as_progress(progress), Path(model)
     place = None if out is None else suggestions.destination(Path(out))
-    known = Known.of(folder)
+    saved = SuggestingModel.of(folder)
     pool = pool_of(
-        data, known.predictor.reader.modality, known.predictor.schema, known.labelled, progress
+        data, saved.predictor.reader.modality, saved.predictor.schema, saved.labelled, progress
     )
-    rows, remarks = known.ordered(pool, count, progress)
-    change, forecast = known.change(count)
+    rows, remarks = saved.ordered(pool, count, progress)
+    change, forecast = saved.change(count)
     if place is not None:
         suggestions.write(place, rows)
-    _note(known, rows, change, progress)
+    _note(saved, rows, change, progress)
     return Suggestions(str(model), rows, pool, remarks, change, forecast, place)
 
 
 @final
 @dataclass(frozen=True)
-class Known:
+class SuggestingModel:
     """A saved model as it is asked for suggestions, with what is known of how it was made."""
 
     folder: Path
@@ -79,7 +86,7 @@ class Known:
     weights: str
 
     @classmethod
-    def of(cls, folder: Path) -> Known:
+    def of(cls, folder: Path) -> SuggestingModel:
         """Open it. Raises HeadstartError where there is no model, or one without features."""
         predictor, weights = load(folder), artifact.read(folder).weights_sha256
         advice = "Look at what headstart predict answers, and label what is wrong"
@@ -137,7 +144,7 @@ class Known:
                 "suggested."
             )
         identities = {*self.plan.splits["train"], *self.plan.splits["validation"]}
-        items = self._stored(sorted(identities)) or self._found(identities, progress)
+        items = self._stored(sorted(identities)) or self._still_there(identities, progress)
         if items:
             return items, ""
         return [], (
@@ -151,7 +158,7 @@ class Known:
         reader = Reader(self.predictor.reader.modality, self.predictor.reader.preprocess)
         return items if is_stored(prefix, items, reader) else []
 
-    def _found(self, identities: set[str], progress: Progress) -> list[Item]:
+    def _still_there(self, identities: set[str], progress: Progress) -> list[Item]:
         """Those of the items that are still where the data were."""
         modality = self.predictor.reader.modality
         schema = fitted_schema(self.folder)
@@ -165,17 +172,17 @@ class Known:
 
     def change(self, count: int) -> tuple[Change | None, str]:
         """What earlier suggestions changed, and what so many more labels are forecast to bring."""
-        state = self.judged()
+        state = self.score()
         try:
             forecast = ahead(self.evidence, count)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             forecast = ""  # the evidence of another tool or time
         return (None if state is None else changed(self.folder, state, self.labelled)), forecast
 
-    def judged(self) -> Judged | None:
+    def score(self) -> ModelScore | None:
         """The model's score; None where its evidence says none."""
         try:
-            return Judged.of(self.weights, self.evidence, self.plan.splits if self.plan else {})
+            return ModelScore.of(self.weights, self.evidence, self.plan.splits if self.plan else {})
         except (AttributeError, LookupError, TypeError, ValueError):
             return None
 
@@ -195,16 +202,16 @@ class _Gone(Source):
 
 
 def _note(
-    known: Known, rows: Sequence[Suggestion], change: Change | None, progress: Progress
+    saved: SuggestingModel, rows: Sequence[Suggestion], change: Change | None, progress: Progress
 ) -> None:
     """Keep what was suggested beside the model, where that can be written."""
-    state, place = known.judged(), place_of(known.folder)
+    state, place = saved.score(), place_of(saved.folder)
     if state is None:
         return
     date = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         items = tuple(row.item.identity for row in rows)
-        Suggested(date, state, items, change).write(place)
+        SuggestionRecord(date, state, items, change).write(place)
     except OSError as error:
         progress.warn(
             f"{place} can't be written ({error.strerror}): a later run will not know of these "

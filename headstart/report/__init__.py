@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from headstart.report import words
-from headstart.report.words import capital, further, gains, judged, other_metrics
+from headstart.report.words import capital, further, gains, other_metrics, protocol_words
 
 if TYPE_CHECKING:  # so that answers alone go without what draws tables
     from jinja2 import Template
@@ -75,13 +75,13 @@ def rows(evidence: dict[str, Any]) -> list[tuple[str, ...]]:
     """One row an arm: name, value, interval, seconds, steps."""
     return [
         (
-            shown,
+            title,
             f"{arm['value']:.3f}",
             f"{arm['low']:.3f} – {arm['high']:.3f}",
             f"{arm['seconds']:.1f}",
             str(arm["steps"]),
         )
-        for _, shown, arm in named_arms(evidence)
+        for _, title, arm in named_arms(evidence)
     ]
 
 
@@ -97,14 +97,14 @@ def named_arms(evidence: Mapping[str, Any]) -> list[tuple[str, str, dict[str, An
 
 def notes(evidence: dict[str, Any]) -> list[str]:
     """What a reader must know besides the numbers."""
-    lines = [] if evidence["verdict"] == "evaluated" else [judged(evidence)]
+    lines = [] if evidence["verdict"] == "evaluated" else [protocol_words(evidence)]
     if "refit" in evidence:
         from headstart.report import refit
 
         lines = [*refit.sentences(evidence["refit"]), *lines]
     lines += [*further(evidence), *filter(None, [other_metrics(evidence.get("metrics") or ())])]
     if "tried" in evidence:
-        lines.append(_tried(evidence["tried"]))
+        lines.append(_search_sentence(evidence["tried"]))
     if evidence.get("dropped", {}).get("note"):
         lines.append(evidence["dropped"]["note"])
     failed = [name for name, passed in evidence["checks"].items() if not passed]
@@ -112,7 +112,7 @@ def notes(evidence: dict[str, Any]) -> list[str]:
     return lines + [f"Warning: {text}" for text in evidence["warnings"]]
 
 
-def _tried(strategies: Mapping[str, Any]) -> str:
+def _search_sentence(strategies: Mapping[str, Any]) -> str:
     """What the strategy was chosen from, in one sentence."""
     items = max(row["items"] for row in strategies.values())
     listing = ", ".join(f"{name} {row['value']:.3f}" for name, row in strategies.items())
@@ -194,8 +194,8 @@ def as_html(evidence: dict[str, Any]) -> str:
         from headstart.report import adaptation
 
         record = evidence["adaptation"]
-        shown = adaptation.columns_of(record), adaptation.rows_of(record)
-        page = as_table("", *shown, adaptation.notes_of(record)) + page
+        table = adaptation.columns_of(record), adaptation.rows_of(record)
+        page = as_table("", *table, adaptation.notes_of(record)) + page
     return page
 
 

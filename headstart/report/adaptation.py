@@ -16,10 +16,10 @@ Evidence = Mapping[str, Any]
 
 def columns_of(record: Evidence) -> tuple[str, ...]:
     """The titles of the table: with the target's accuracy and the gain where they are known."""
-    known = [name for name in ("accuracy", "gain") if name in record["methods"][-1]]
+    gains = [name for name in ("accuracy", "gain") if name in record["methods"][-1]]
     titles = {"accuracy": "accuracy there", "gain": "gain over source only, points"}
     validators = record["methods"][0]["validators"]
-    return ("method", *(titles[name] for name in known), "answers changed", *validators)
+    return ("method", *(titles[name] for name in gains), "answers changed", *validators)
 
 
 def rows_of(record: Evidence) -> list[tuple[str, ...]]:
@@ -30,12 +30,12 @@ def rows_of(record: Evidence) -> list[tuple[str, ...]]:
 def notes_of(record: Evidence) -> list[str]:
     """What a reader must know besides the table."""
     lines = list(record["said"])
-    asked = record.get("label_next") or []
-    if asked:
-        rest = f" and {len(asked) - _ASKED} more" if len(asked) > _ASKED else ""
+    next_items = record.get("label_next") or []
+    if next_items:
+        rest = f" and {len(next_items) - _ASKED} more" if len(next_items) > _ASKED else ""
         lines.append(
-            f"Label these {len(asked)}, on which the methods differ, to settle it: "
-            f"{', '.join(asked[:_ASKED])}{rest}. Where they can stand in a table, it is "
+            f"Label these {len(next_items)}, on which the methods differ, to settle it: "
+            f"{', '.join(next_items[:_ASKED])}{rest}. Where they can stand in a table, it is "
             "label-next.csv beside the model: fill in `label`, and fit again with --target-labels."
         )
     return lines + [f"{name} left out: {why}" for name, why in record["left_out"].items()]
@@ -49,18 +49,18 @@ def adaptation(evidence: Evidence) -> Section | None:
     record = evidence.get("adaptation")
     if not record:
         return None
-    known = [row for row in record["methods"] if row.get("gain")]
-    shown: tuple[Figure, ...] = ()
-    if known:
-        points = [{name: 100 * row["gain"][name] for name in row["gain"]} for row in known]
-        names = [row["name"] for row in known]
+    gains = [row for row in record["methods"] if row.get("gain")]
+    bars: tuple[Figure, ...] = ()
+    if gains:
+        points = [{name: 100 * row["gain"][name] for name in row["gain"]} for row in gains]
+        names = [row["name"] for row in gains]
         rows = [
             (name, each["value"], between(each)) for name, each in zip(names, points, strict=True)
         ]
         drawing = figures.intervals(names, [Series("gain", points, TRANSFER)], "points")
         table = Table.of(("method", "points", "95 % interval"), rows)
         summary = "Gain of each method over source only, on the target."
-        shown = (Figure("adaptation", summary, drawing, table),)
+        bars = (Figure("adaptation", summary, drawing, table),)
     classes = [(name, row["share"], row["source"]) for name, row in record["classes"].items()]
     shares = ("class", "share in the target, estimated", "in the source")
     tables: tuple[tuple[str, Table], ...] = (
@@ -70,7 +70,7 @@ def adaptation(evidence: Evidence) -> Section | None:
     )
     tables = tuple((title, table) for title, table in tables if table.rows)
     sentences = (record["headline"], *notes_of(record))
-    return Section("adaptation", "Answers on the target", sentences, shown, tables)
+    return Section("adaptation", "Answers on the target", sentences, bars, tables)
 
 
 def _row(row: Mapping[str, Any], is_chosen: bool) -> tuple[str, ...]:

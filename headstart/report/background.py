@@ -34,7 +34,7 @@ _SPLITS = {"train": "to learn from", "validation": "to choose by", "test": "held
 Evidence = Mapping[str, Any]
 
 
-def made(evidence: Evidence) -> Section | None:
+def provenance(evidence: Evidence) -> Section | None:
     """Backbone, data, strategy, date, version and command, as far as the record has them."""
     record = evidence.get("made") or {}
     if not record:
@@ -180,8 +180,8 @@ def checks(evidence: Evidence) -> Section | None:
 def cost(evidence: Evidence) -> Section:
     """What each arm took."""
     rows = [
-        (shown, duration(arm["seconds"]), arm.get("steps", 0))
-        for _, shown, arm in named_arms(evidence)
+        (arm_title, duration(arm["seconds"]), arm.get("steps", 0))
+        for _, arm_title, arm in named_arms(evidence)
     ]
     caption = "An arm that starts from the features' model includes its time."
     table = Table.of(("arm", "time", "steps"), rows)
@@ -208,14 +208,14 @@ def again(evidence: Evidence) -> Section:
 
 
 def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    shown = (
+    entries = (
         ("label", "label", "{}"),
         ("predicted", "predicted", "{}"),
         ("likely", "likely label", "{}"),
         ("probability", "probability", "{:.0%}"),
         ("score", "score", "{:.2f}"),
     )
-    facts = {name: form.format(row[key]) for key, name, form in shown if row.get(key) is not None}
+    facts = {name: form.format(row[key]) for key, name, form in entries if row.get(key) is not None}
     if facts.get("probability") == "100%" and row["probability"] < 1:
         facts["probability"] = "> 99%"  # nothing is certain
     return tuple(facts.items())
@@ -276,10 +276,10 @@ def _data(evidence: Evidence) -> str:
     counts = (data.get("splits") or {}).values()
     labels = len({label for count in counts for label in count})
     kind = known_kind(data.get("kind", USUAL))
-    counted = kind.words[1] if kind else "labels"
+    noun = kind.words[1] if kind else "labels"
     text = f"{data.get('items', 0):,} items"
     if labels > 1:
-        text += f", {labels} {counted}"
+        text += f", {labels} {noun}"
     sizes = data.get("sizes") or {}
     parts = [f"{sizes[name]:,} {use}" for name, use in _SPLITS.items() if sizes.get(name)]
     return f"{text} ({', '.join(parts)})" if len(parts) > 1 else text

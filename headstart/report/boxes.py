@@ -52,10 +52,12 @@ def boxes(evidence: Mapping[str, Any]) -> Section | None:
         "threshold of a class is the score at which F1 on validation is best; precision and recall "
         "on held-out pictures are those above it."
     )
-    taken = _confusion(record)
-    shown = tuple(each for each in (_curves(record["curves"]), taken) if each)
-    captions = (caption, *([_TAKEN] if taken else []))
-    return Section("boxes", "Boxes", captions, shown, tables=(("", classes),), groups=tuple(groups))
+    confusion = _confusion(record)
+    drawings = tuple(each for each in (_curves(record["curves"]), confusion) if each)
+    captions = (caption, *([_TAKEN] if confusion else []))
+    return Section(
+        "boxes", "Boxes", captions, drawings, tables=(("", classes),), groups=tuple(groups)
+    )
 
 
 def _interval(row: Mapping[str, Any]) -> str | None:

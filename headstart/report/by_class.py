@@ -40,17 +40,17 @@ def confusion(evidence: Evidence) -> Section | None:
         )
     if many:
         caption += " Classes that are taken for one another stand side by side."
-    shown, part = (
+    matrix, part = (
         [names[n] for n in shown_places],
         counts[np.ix_(shown_places, shown_places)].tolist(),
     )
     table = Table.of(
-        ("labelled", *shown), [(name, *row) for name, row in zip(shown, part, strict=True)]
+        ("labelled", *matrix), [(name, *row) for name, row in zip(matrix, part, strict=True)]
     )
     figure = Figure(
         "confusion",
         f"Confusion matrix: {right.sum()} of {counts.sum()} held-out items are on its diagonal.",
-        figures.matrix(shown, part),
+        figures.matrix(matrix, part),
         _pairs(names, counts) if many else table,
         "The confusion matrix" if many else "",
         widest=980 if many else 760,

@@ -37,10 +37,10 @@ class Table:
     ) -> Table:
         """The first rows with each cell as text: numbers to three places, nothing for None."""
         first = rows[:MOST_ROWS]
-        shown = tuple(tuple(map(cell, row)) for row in first)
+        cells = tuple(tuple(map(cell, row)) for row in first)
         left_out = max(0, len(rows) - MOST_ROWS)
         shares = () if metered is None else tuple(_share(row[metered]) for row in first)
-        return cls(tuple(columns), shown, left_out, metered, shares, headings or {})
+        return cls(tuple(columns), cells, left_out, metered, shares, headings or {})
 
 
 @dataclass(frozen=True)

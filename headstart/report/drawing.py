@@ -22,8 +22,8 @@ def with_boxes(
     A box has `label`, `box` (left, top, right, bottom), multiplied by `scale` to be pixels of this
     picture, and perhaps `score`. Labels have colours of their own unless one is given.
     """
-    drawn = picture.convert("RGB")
-    pen, width = ImageDraw.Draw(drawn), max(1, round(max(picture.size) / _LINE))
+    canvas = picture.convert("RGB")
+    pen, width = ImageDraw.Draw(canvas), max(1, round(max(picture.size) / _LINE))
     size = max(9, 4 * width + 6)
     font = ImageFont.load_default(size=size)
     labels = sorted({str(each["label"]) for each in boxes})
@@ -38,4 +38,4 @@ def with_boxes(
         place = (left, max(0.0, top - size - 2 * width))
         pen.rectangle(pen.textbbox(place, text, font=font), fill=own)
         pen.text(place, text, fill="white", font=font)
-    return drawn
+    return canvas

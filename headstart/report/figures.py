@@ -252,19 +252,19 @@ def distinct(labels: Sequence[Any]) -> list[str]:
     Long ones lose their end; where that makes two alike, their middle; else they get a number.
     """
     whole = [" ".join(str(label).split()) for label in labels]
-    shown = {name: _cut(name, LONGEST - 1, 0) for name in whole}
+    label_of = {name: _cut(name, LONGEST - 1, 0) for name in whole}
     for ahead in (LONGEST // 2, LONGEST // 3):
-        for name in _alike(shown):
-            shown[name] = _cut(name, ahead, LONGEST - 1 - ahead)
-    for number, name in enumerate(_alike(shown), 1):
-        shown[name] = f"{name[: LONGEST - 7]}… ({number})"
-    return [shown[name] for name in whole]
+        for name in _alike(label_of):
+            label_of[name] = _cut(name, ahead, LONGEST - 1 - ahead)
+    for number, name in enumerate(_alike(label_of), 1):
+        label_of[name] = f"{name[: LONGEST - 7]}… ({number})"
+    return [label_of[name] for name in whole]
 
 
-def _alike(shown: dict[str, str]) -> list[str]:
+def _alike(label_of: dict[str, str]) -> list[str]:
     """The names that are shown as another one is."""
-    counts = Counter(shown.values())
-    return [name for name, short in shown.items() if counts[short] > 1]
+    counts = Counter(label_of.values())
+    return [name for name, short in label_of.items() if counts[short] > 1]
 
 
 def _cut(name: str, ahead: int, behind: int) -> str:

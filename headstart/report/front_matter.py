@@ -33,16 +33,16 @@ _REPOSITORY: Final = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 def pipeline_tag(task: str, modality: str, kind: str) -> str:
     """The Hub's own word for a kind of answer, where it has one; else the task's name."""
-    known, own = known_kind(kind), _MODALITIES.get(modality)
+    target_kind, own = known_kind(kind), _MODALITIES.get(modality)
     if kind == "boxes":
         return "object-detection"
     if kind == SEQUENCES and own in _WRITING:
         return _WRITING[own]
-    if known is None or own is None:
+    if target_kind is None or own is None:
         return task
-    if known.encoding in _CLASSIFIES:
+    if target_kind.encoding in _CLASSIFIES:
         return f"{own}-classification"
-    return f"{own}-regression" if known.encoding is Encoding.AMOUNTS else task
+    return f"{own}-regression" if target_kind.encoding is Encoding.AMOUNTS else task
 
 
 def auto_class(record: Any) -> str:
@@ -69,9 +69,9 @@ def front_matter(record: Any, evidence: Mapping[str, Any], library: str) -> str:
         entries["base_model"] = base
     entries["tags"] = ["headstart", "transfer-learning"]
     entries["metrics"] = [evidence.get("metric", "")]
-    chosen = (evidence.get("arms") or {}).get("chosen") or {}
-    if isinstance(chosen.get("value"), int | float):
-        entries["model-index"] = [_measured(tag, str(evidence["metric"]), chosen["value"])]
+    arm = (evidence.get("arms") or {}).get("chosen") or {}
+    if isinstance(arm.get("value"), int | float):
+        entries["model-index"] = [_measured(tag, str(evidence["metric"]), arm["value"])]
     return "\n".join(f"{name}: {_scalar(value)}" for name, value in entries.items())
 
 

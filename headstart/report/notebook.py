@@ -19,8 +19,8 @@ class Printed(ABC):
 
     def __repr__(self) -> str:
         first = str(self).strip().partition("\n")[0].strip()
-        shown = first if len(first) <= _LONGEST else f"{first[:_LONGEST]}…"
-        return f"<{type(self).__name__}: {shown}>"
+        line = first if len(first) <= _LONGEST else f"{first[:_LONGEST]}…"
+        return f"<{type(self).__name__}: {line}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"

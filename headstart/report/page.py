@@ -31,7 +31,7 @@ FILE = "report.html"
 LARGEST = 8_000_000  # bytes of the page, the plotting library among them
 LARGE_PICTURES = 3_000_000  # bytes of them that are pictures to open on a click
 ORDER = (
-    *(background.made, adaptation.adaptation, refit.refit, sections.arms, sections.metrics),
+    *(background.provenance, adaptation.adaptation, refit.refit, sections.arms, sections.metrics),
     *(boxes.boxes, sentences.sentences, sections.labels, sections.convergence),
     *(by_class.confusion, by_class.classes),
     *(sections.groups, sections.calibration, sections.robustness),
@@ -52,9 +52,9 @@ def write_page(folder: Path, evidence: Mapping[str, Any], pictures: Mapping[str,
     naming the file, where it can't be written.
     """
     path = folder / FILE
-    written = _rendered(evidence, pictures).encode("utf-8")
+    content = _rendered(evidence, pictures).encode("utf-8")
     try:
-        path.write_bytes(written)
+        path.write_bytes(content)
     except OSError as error:  # a full disk shows when the file is flushed, and then without a name
         raise OSError(error.errno, error.strerror, str(path)) from error
     return path
@@ -72,33 +72,37 @@ def policy() -> str:
 
 def _rendered(evidence: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The page with as many pictures as its size allows."""
-    shown = [section for make in ORDER if (section := make(evidence))]
+    page_sections = [section for make in ORDER if (section := make(evidence))]
     verdict = Verdict.of(evidence)
-    item_ids = list(_wanted(evidence, shown))
+    item_ids = list(_item_ids(evidence, page_sections))
     head = background.title(evidence)
-    room = LARGEST - len(_page(head, verdict, shown, {}, "").encode("utf-8"))
+    room = LARGEST - len(_page(head, verdict, page_sections, {}, "").encode("utf-8"))
     while True:
-        chosen = fitting(pictures, item_ids, room)
-        note = _omitted(item_ids, pictures, chosen)
-        page = _page(head, verdict, shown, chosen, note)
+        thumbnails = fitting(pictures, item_ids, room)
+        note = _omitted(item_ids, pictures, thumbnails)
+        page = _page(head, verdict, page_sections, thumbnails, note)
         spare = LARGEST - len(page.encode("utf-8"))
-        if spare >= 0 or not chosen:
+        if spare >= 0 or not thumbnails:
             break
         room += spare  # texts on cards stand on the page twice
-    opened = fitting(pictures, _opened(shown), min(spare, LARGE_PICTURES))
-    return _page(head, verdict, shown, chosen | opened, note) if opened else page
+    opened = fitting(pictures, _opened(page_sections), min(spare, LARGE_PICTURES))
+    return _page(head, verdict, page_sections, thumbnails | opened, note) if opened else page
 
 
 def _page(
-    head: str, verdict: Verdict, shown: Sequence[Section], pictures: Mapping[str, str], note: str
+    head: str,
+    verdict: Verdict,
+    page_sections: Sequence[Section],
+    pictures: Mapping[str, str],
+    note: str,
 ) -> str:
     template, shared = _template()
-    drawings = {each.name: each.drawing for part in shown for each in part.figures}
+    drawings = {each.name: each.drawing for part in page_sections for each in part.figures}
     return template.render(
         shared,
         head=head,
         verdict=verdict,
-        sections=shown,
+        sections=page_sections,
         pictures=pictures,
         note=note,
         drawings={name: each for name, each in drawings.items() if figures.several(each)},
@@ -153,9 +157,9 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _wanted(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[str]:
+def _item_ids(evidence: Mapping[str, Any], page_sections: Sequence[Section]) -> Iterator[str]:
     """The items that the page would show: those of cards, then the map's, spread over it."""
-    for section in shown:
+    for section in page_sections:
         for group in section.groups:
             for card in group.cards:
                 yield card.item
@@ -167,22 +171,22 @@ def _wanted(evidence: Mapping[str, Any], shown: Sequence[Section]) -> Iterator[s
         yield from ids[start::stride]
 
 
-def _opened(shown: Sequence[Section]) -> list[str]:
+def _opened(page_sections: Sequence[Section]) -> list[str]:
     """The keys of the large pictures: those of all cards, then of the items beside them."""
-    cards = [card for part in shown for group in part.groups for card in group.cards]
+    cards = [card for part in page_sections for group in part.groups for card in group.cards]
     beside = [each.item for card in cards for each in card.nearest]
     return [large(item) for item in (*(card.item for card in cards), *beside)]
 
 
 def _omitted(
-    item_ids: Sequence[str], pictures: Mapping[str, str], chosen: Mapping[str, str]
+    item_ids: Sequence[str], pictures: Mapping[str, str], thumbnails: Mapping[str, str]
 ) -> str:
     """A sentence on what was left out for the sake of size; none where nothing was."""
     here = {item for item in item_ids if item in pictures and not is_clip(pictures[item])}
-    chosen = {item: each for item, each in chosen.items() if not is_clip(each)}
-    if len(chosen) == len(here):
+    thumbnails = {item: each for item, each in thumbnails.items() if not is_clip(each)}
+    if len(thumbnails) == len(here):
         return ""
     return (
-        f"The page shows {len(chosen)} of {len(here)} items themselves, so that it stays small; "
-        "the others by name."
+        f"The page shows {len(thumbnails)} of {len(here)} items themselves, so that it stays "
+        "small; the others by name."
     )

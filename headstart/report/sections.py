@@ -20,7 +20,7 @@ def arms(evidence: Evidence) -> Section:
     """Every way of solving the task, with its interval."""
     sign = 1 if evidence.get("less_is_better") else -1
     ordered = sorted(named_arms(evidence), key=lambda each: sign * each[2]["value"])
-    names, metric = [shown for _, shown, _ in ordered], evidence["metric"]
+    names, metric = [title for _, title, _ in ordered], evidence["metric"]
     kinds = [_KINDS.get(name, "others") for name, _, _ in ordered]
     series = [
         Series(
@@ -34,15 +34,15 @@ def arms(evidence: Evidence) -> Section:
     table = Table.of(
         ("arm", metric, "95 % interval", "on validation", "note"),
         [
-            (shown, arm["value"], between(arm), arm.get("validation"), arm.get("note", ""))
-            for _, shown, arm in ordered
+            (title, arm["value"], between(arm), arm.get("validation"), arm.get("note", ""))
+            for _, title, arm in ordered
         ],
     )
     caption = (
         f"Each dot is the {metric} on the same held-out items, each line its 95 % interval for "
         "other items than those."
     )
-    summary = ", ".join(f"{shown} {arm['value']:.3f}" for _, shown, arm in ordered)
+    summary = ", ".join(f"{title} {arm['value']:.3f}" for _, title, arm in ordered)
     drawing = figures.intervals(names, series, metric)
     figure = Figure("arms", f"{metric} of each arm: {summary}.", drawing, table)
     return Section("arms", "Ways to solve the task", (caption,), (figure,))
@@ -103,7 +103,7 @@ def convergence(evidence: Evidence) -> Section | None:
         return None
     metric = evidence["metric"]
     parts = [("chosen", TRANSFER), ("scratch", SCRATCH)]
-    shown: list[Figure] = []
+    drawings: list[Figure] = []
     for unit in ("steps", "seconds"):
         series = [
             Series(name, [{"value": row["score"]} for row in rows], colour, [r[unit] for r in rows])
@@ -119,10 +119,10 @@ def convergence(evidence: Evidence) -> Section | None:
             drawing = figures.curves(series, unit, f"{metric} on validation")
             summary = f"{metric} on validation against {unit}."
             table = Table.of(("arm", "steps", "seconds", metric), rows)
-            shown.append(Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}"))
-    if not any(figures.several(each.drawing) for each in shown):
-        shown = shown[:1]  # a table, which holds both units
-    return Section("convergence", "Convergence", _sentences(record.get("said")), tuple(shown))
+            drawings.append(Figure(f"convergence-{unit}", summary, drawing, table, f"By {unit}"))
+    if not any(figures.several(each.drawing) for each in drawings):
+        drawings = drawings[:1]  # a table, which holds both units
+    return Section("convergence", "Convergence", _sentences(record.get("said")), tuple(drawings))
 
 
 def groups(evidence: Evidence) -> Section | None:
@@ -176,10 +176,10 @@ def _listed(evidence: Evidence, estimates: Rows, key: str, title: str, caption: 
     """Rows with intervals, beside scratch where that was measured too."""
     metric = evidence["metric"]
     compared = any(row.get("scratch") is not None for row in estimates)
-    shown = estimates[:MOST_CLASSES]
-    series = [Series("this model", shown)]
+    first = estimates[:MOST_CLASSES]
+    series = [Series("this model", first)]
     if compared:
-        values = [row.get("scratch") for row in shown]
+        values = [row.get("scratch") for row in first]
         others = [None if value is None else {"value": value} for value in values]
         series.append(Series("scratch", others, SCRATCH))
     columns = [key, "items", metric, "95 % interval", "scratch"]
@@ -187,7 +187,7 @@ def _listed(evidence: Evidence, estimates: Rows, key: str, title: str, caption: 
         (row[key], row.get("items"), row["value"], between(row), row.get("scratch"))
         for row in estimates
     ]
-    drawing = figures.intervals([str(row[key]) for row in shown], series, metric)
+    drawing = figures.intervals([str(row[key]) for row in first], series, metric)
     summary, table = f"{metric} by {key}.".capitalize(), Table.of(columns, rows)
     figure = Figure(title.lower(), summary, drawing, table, folded=len(estimates) > MANY)
     return Section(title.lower(), title, (caption,), (figure,))

@@ -25,8 +25,10 @@ def sentences(evidence: Mapping[str, Any]) -> Section | None:
     examples = record["placeholders"]["examples"]
     if examples:
         titles = ("source", "answer", "reference", "lost", "added")
-        kept = [(*_texts(row), " ".join(row["lost"]), " ".join(row["added"])) for row in examples]
-        tables.append(("Placeholders lost or added", Table.of(titles, kept)))
+        placeholder_rows = [
+            (*_texts(row), " ".join(row["lost"]), " ".join(row["added"])) for row in examples
+        ]
+        tables.append(("Placeholders lost or added", Table.of(titles, placeholder_rows)))
     return Section(
         "sentences", "Answers as texts", tuple(said_of_texts(record)), tables=tuple(tables)
     )
@@ -43,12 +45,12 @@ def said_of_texts(record: Mapping[str, Any]) -> Iterator[str]:
     copies, foreign = language["copies"], language["foreign"]
     copied = "" if copies is None else f", and {copies} copy the source where they should not"
     yield f"{foreign} are in no script that the references have{copied}."
-    kept = record["placeholders"]
-    if kept["items"] or kept["added"]:
+    placeholders = record["placeholders"]
+    if placeholders["items"] or placeholders["added"]:
         yield (
-            f"{kept['items']} items hold placeholders, tags or addresses that are never "
-            f"translated: {kept['lost']} answers lost some, and {kept['added']} have some of their "
-            "own."
+            f"{placeholders['items']} items hold placeholders, tags or addresses that are never "
+            f"translated: {placeholders['lost']} answers lost some, and "
+            f"{placeholders['added']} have some of their own."
         )
 
 

@@ -41,9 +41,9 @@ def thumbnail(raw: bytes, side: int = SIDE) -> str:
 def of_picture(picture: Image.Image, side: int = SIDE) -> str:
     """The same of a decoded picture in colour or in grey, which is made that small itself."""
     picture.thumbnail((side, side))
-    written = io.BytesIO()
-    picture.convert("RGB").save(written, "JPEG", quality=_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def clip(raw: bytes) -> str:
@@ -51,14 +51,14 @@ def clip(raw: bytes) -> str:
     return f"data:audio/mpeg;base64,{base64.b64encode(raw).decode()}"
 
 
-def is_clip(shown: str) -> bool:
+def is_clip(address: str) -> bool:
     """Whether it is a sound to play, not a text."""
-    return _CLIP.fullmatch(shown) is not None
+    return _CLIP.fullmatch(address) is not None
 
 
-def is_picture(shown: str) -> bool:
+def is_picture(address: str) -> bool:
     """Whether it is a thumbnail, not a text."""
-    return _PICTURE.fullmatch(shown) is not None
+    return _PICTURE.fullmatch(address) is not None
 
 
 def beginning(text: str) -> str:
@@ -71,21 +71,21 @@ def fitting(pictures: Mapping[str, str], item_ids: Iterable[str], room: int) -> 
 
     Texts are cut. Items without a picture or text are left out.
     """
-    chosen: dict[str, str] = {}
+    thumbnails: dict[str, str] = {}
     picture_count = 0
     for item in item_ids:
-        if item in chosen or item not in pictures:
+        if item in thumbnails or item not in pictures:
             continue
         picture = is_picture(pictures[item])
         whole = picture or is_clip(pictures[item])
-        shown = pictures[item] if whole else beginning(pictures[item])
-        size = len(htmlsafe_json_dumps({item: shown}))
+        image = pictures[item] if whole else beginning(pictures[item])
+        size = len(htmlsafe_json_dumps({item: image}))
         if size > room or (picture and picture_count == MOST):
             continue
-        chosen[item] = shown
+        thumbnails[item] = image
         picture_count += picture
         room -= size
-    return chosen
+    return thumbnails
 
 
 def _shallow(picture: Image.Image) -> Image.Image:

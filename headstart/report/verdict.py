@@ -160,7 +160,7 @@ class Verdict:
             meaning[case],
             f"What to do next: {following[case]} {_look_at(evidence)}".strip(),
         ]
-        sentences += [words.judged(evidence), *words.further(evidence)]
+        sentences += [words.protocol_words(evidence), *words.further(evidence)]
         if "dropped" in evidence:
             sentences.append(evidence["dropped"].get("note", ""))
         return cls(
@@ -203,7 +203,8 @@ class Verdict:
         for name in ("new", "old"):
             ahead, low, high = words.gains(record[name]["change"], record)
             tiles.append(Tile(f"On {name} items", ahead.partition(" ")[0], f"{low} to {high}"))
-        sentences = (*refit.sentences(record), words.judged(evidence), *words.familiar(evidence))
+        protocol = words.protocol_words(evidence)
+        sentences = (*refit.sentences(record), protocol, *words.familiar(evidence))
         return cls(
             record["verdict"].replace(" ", "-"),
             title,
@@ -238,7 +239,7 @@ def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
     if evidence["strategy"] == "scratch":
         arms = {name: arm for name, arm in arms.items() if name != "scratch"}
         own = "This model, from random weights"
-    shown = (
+    bar_arms = (
         ("chosen", own, "transfer" if evidence["strategy"] != "scratch" else "scratch"),
         ("scratch", _ALONE.get(evidence.get("alone", False), _UNTRAINED), "scratch"),
         ("tf-idf", "Counting words (TF-IDF)", "other"),
@@ -246,14 +247,14 @@ def _bars(evidence: Mapping[str, Any]) -> Iterator[Bar]:
         ("nearest-item", "Looking the nearest item up", "other"),
         ("naive", "Copying the source" if texts else "Always one answer", "other"),
     )
-    for key, name, kind in shown:
+    for key, name, kind in bar_arms:
         if key in arms:
             low, high = (min(max(arms[key][bound], 0.0), 1.0) for bound in ("low", "high"))
             yield Bar(name, kind, arms[key]["value"], low, high)
 
 
 def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
-    chosen, gain = evidence["arms"]["chosen"], evidence["gain"]
+    arm, gain = evidence["arms"]["chosen"], evidence["gain"]
     tiles = []
     if gain is not None and evidence["verdict"] != "unknown":
         ahead, low, high = words.gains(gain, evidence)
@@ -265,12 +266,12 @@ def _tiles(evidence: Mapping[str, Any]) -> list[Tile]:
                 f"{low} to {high}{unit}",
             )
         )
-    tiles.append(Tile(words.capital(evidence["metric"]), f"{chosen['value']:.3f}", between(chosen)))
-    saved = _saved((evidence.get("labels") or {}).get("saved") or {})
-    if saved:
-        tiles.append(saved)
+    tiles.append(Tile(words.capital(evidence["metric"]), f"{arm['value']:.3f}", between(arm)))
+    label_ratio = _saved((evidence.get("labels") or {}).get("saved") or {})
+    if label_ratio:
+        tiles.append(label_ratio)
     if evidence["verdict"] != "evaluated":
-        tiles.append(Tile("Time", duration(chosen["seconds"]), f"{chosen['steps']:,} steps"))
+        tiles.append(Tile("Time", duration(arm["seconds"]), f"{arm['steps']:,} steps"))
     return tiles
 
 

@@ -119,7 +119,7 @@ def _amount(value: float, evidence: Evidence) -> str:
     return f"{value:.3g}" if evidence.get("less_is_better") else f"{100 * value:.1f} points"
 
 
-def judged(evidence: Evidence) -> str:
+def protocol_words(evidence: Evidence) -> str:
     """On what items the arms were judged, and by what protocol."""
     judge, protocol = evidence.get("judge") or {}, evidence.get("protocol", "")
     if judge.get("by") == "folds":
@@ -129,7 +129,9 @@ def judged(evidence: Evidence) -> str:
             "handed over is made from all of them."
         )
     else:
-        on = f"Measured on {evidence['held_out']} held-out items." if _held(evidence) else ""
+        on = (
+            f"Measured on {evidence['held_out']} held-out items." if _has_held_out(evidence) else ""
+        )
     return f"{on} {protocol}".strip()
 
 
@@ -156,7 +158,7 @@ def is_share(metric: str) -> bool:
     return metric in _RIGHT
 
 
-def _held(evidence: Evidence) -> bool:
+def _has_held_out(evidence: Evidence) -> bool:
     return evidence["verdict"] != "evaluated" and bool(evidence.get("held_out"))
 
 

@@ -55,7 +55,13 @@ class ExportedModel(Printed):
         changed = ("", f"{self.changed} of {self.items}")
         names = ("the saved model", self.form)
         return [
-            (name, f"{each.score.value:.3f}", f"{each.size / 1e6:.2f}", _ms(each.seconds), last)
+            (
+                name,
+                f"{each.score.value:.3f}",
+                f"{each.size / 1e6:.2f}",
+                f"{1000 * each.seconds:.2f}",
+                last,
+            )
             for name, each, last in zip(names, (self.original, self.exported), changed, strict=True)
         ]
 
@@ -75,7 +81,3 @@ class ExportedModel(Printed):
     def __str__(self) -> str:
         lines = [as_columns(self.columns, self.rows), self.note, f"Saved in {self.folder}"]
         return "\n\n".join(line for line in lines if line)
-
-
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.2f}"

@@ -24,8 +24,10 @@ class Pushed(Printed):
         return {**vars(self), "files": list(self.files), "stayed": list(self.stayed)}
 
     def __str__(self) -> str:
-        seen = "public" if self.public else "private where it is new"
-        lines = [f"{len(self.files)} files are at {self.address}, {seen}: {', '.join(self.files)}."]
+        visibility = "public" if self.public else "private where it is new"
+        lines = [
+            f"{len(self.files)} files are at {self.address}, {visibility}: {', '.join(self.files)}."
+        ]
         if self.stayed:
             lines.append(f"These stayed here: {', '.join(self.stayed)}.")
         return "\n".join(lines)

@@ -60,8 +60,8 @@ def _words(event: Event, places: tuple[str, ...]) -> dict[str, str]:
     if event.shift is None:
         return {"said": "As before again.", "advice": ""}
     if event.errors is not None:
-        wrong, known = event.errors
-        rose = f"Errors rose: {wrong} of {known} labelled items were answered wrongly."
+        wrong, total = event.errors
+        rose = f"Errors rose: {wrong} of {total} labelled items were answered wrongly."
         return {"said": f"{rose} {in_one_line(event.shift)}", "advice": _REFIT}
     return {"said": in_one_line(event.shift), "advice": advice(event.shift, places)}
 
@@ -71,9 +71,9 @@ _REFIT = "What to do: refit the model with the newly labelled items (headstart r
 
 def advice(shift: Shift, places: tuple[str, ...] = ()) -> str:
     """What to do about a shift."""
-    found = shift.expected
-    if found is None or found.outside or shift.inputs_moved:
-        if found and not found.outside and found.low >= found.held_out - _HARMLESS:
+    change = shift.expected
+    if change is None or change.outside or shift.inputs_moved:
+        if change and not change.outside and change.low >= change.held_out - _HARMLESS:
             return "What to do: nothing yet; no harm is expected."
         how = f" ({command('suggest', *places)})" if places else ""
         return (

@@ -82,13 +82,14 @@ class LocalServer(ThreadingHTTPServer):
         """What to open in a browser."""
         return f"{self.origin}/{self.token}/"
 
-    def serve(self, progress: Progress, kept: str, browser: bool) -> None:
-        """Answer until it is shut down or interrupted; `kept` says what then becomes of the work.
+    def serve(self, progress: Progress, closing_words: str, browser: bool) -> None:
+        """Answer until it is shut down or interrupted.
 
-        With `browser` the page is opened in the usual one.
+        `closing_words` say what then becomes of the work; with `browser` the page is opened in the
+        usual one.
         """
         progress.say(f"Open {self.url}")
-        progress.say(f"{kept}; end with Ctrl-C or on the page.")
+        progress.say(f"{closing_words}; end with Ctrl-C or on the page.")
         if browser:
             webbrowser.open(self.url)
         try:

@@ -33,7 +33,7 @@ def threads_for(numbers: int) -> AbstractContextManager[object]:
 
 
 @cache
-def _pools(loaded: frozenset[str]) -> ThreadpoolController:
+def _pools(libraries: frozenset[str]) -> ThreadpoolController:
     """The pools of threads of the libraries loaded; to look for them takes as long as a small fit.
 
     They are looked for again once there are others.

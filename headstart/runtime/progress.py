@@ -56,7 +56,7 @@ class Terminal(Progress):
         from rich.console import Console
 
         self._console = Console(force_jupyter=notebook, stderr=True, highlight=False)
-        self._bars = _draws_bars() if notebook else self._console.is_terminal
+        self._bars = find_spec("ipywidgets") is not None if notebook else self._console.is_terminal
 
     def say(self, text: str) -> None:
         """Print one plain line."""
@@ -113,7 +113,3 @@ def _in_notebook() -> bool:
     shell = sys.modules.get("IPython")  # a kernel has imported it
     running = shell.get_ipython() if shell else None
     return type(running).__name__ == "ZMQInteractiveShell"
-
-
-def _draws_bars() -> bool:
-    return find_spec("ipywidgets") is not None

@@ -26,11 +26,13 @@ def demand(reference: Reference, path: Path, sha256: str) -> None:
     if _ANYTHING in allowed or sha256 in allowed:
         return
     beside = Path(reference.weights).parent if reference.weights else None
-    saved = Path(reference.name).is_dir() or (beside is not None and (beside / _RECORD).exists())
-    if reference.option("trust", False) and not saved:
+    is_artifact = Path(reference.name).is_dir() or (
+        beside is not None and (beside / _RECORD).exists()
+    )
+    if reference.option("trust", False) and not is_artifact:
         os.environ[VARIABLE] = ",".join([*allowed, sha256])
         return
-    advice = "" if saved else "add ?trust=true, or "
+    advice = "" if is_artifact else "add ?trust=true, or "
     raise HeadstartError(
         f"{path} is code that would run with your rights, and is not trusted. If you know who "
         f"wrote it, {advice}set the environment variable {VARIABLE}={sha256}."

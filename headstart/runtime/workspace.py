@@ -78,7 +78,7 @@ class Workspace:
     @property
     def handed_over(self) -> bool:
         """Whether OUT holds a model that this folder's run put there before its end."""
-        return (self.out / _RECORD).is_file() and _hash(self.out) in self._known()["records"]
+        return (self.out / _RECORD).is_file() and _hash(self.out) in self._handed_over()["records"]
 
     def claim(self, run: Mapping[str, Any]) -> bool:
         """Say what this run is; answer whether an unfinished one like it left checkpoints.
@@ -130,7 +130,7 @@ class Workspace:
 
         Whoever opens OUT finds the one or the other, whole. Files of others stay there.
         """
-        entries = self._known()
+        entries = self._handed_over()
         files = sorted(each.name for each in self._draft.iterdir())
         if (self._draft / _RECORD).exists():
             records = [*entries["records"], _hash(self._draft)]
@@ -173,7 +173,7 @@ class Workspace:
         draft.write_text(_text(what), encoding="utf-8")
         os.replace(draft, self.folder / name)  # whoever looks finds all of it or nothing
 
-    def _known(self) -> dict[str, list[str]]:
+    def _handed_over(self) -> dict[str, list[str]]:
         """The hashes of records that were handed over, and the names of the last one's files."""
         try:
             entries = json.loads(self._handed.read_text(encoding="utf-8"))

@@ -29,9 +29,11 @@ def translated(
     rows = [[Translated(text, text, 0.0)] for text in texts]
     for place, model in enumerate(models):
         last = place == len(models) - 1
-        wanted = list(dict.fromkeys(each.text for row in rows for each in row if each.text.strip()))
+        distinct_texts = list(
+            dict.fromkeys(each.text for row in rows for each in row if each.text.strip())
+        )
         most = count if last else best
-        answers = dict(zip(wanted, _candidates(model, wanted, most), strict=True))
+        answers = dict(zip(distinct_texts, _candidates(model, distinct_texts, most), strict=True))
         rows = [_through(row, answers, place > 0)[:most] for row in rows]
     return rows
 

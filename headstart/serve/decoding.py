@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, final
 
 from headstart.data import Input
 from headstart.errors import DataError
-from headstart.features.reading import Reader
+from headstart.features.reading import Reader, in_threads
 
 
 @final
@@ -50,19 +48,7 @@ def batch_of(inputs: Sequence[Input], reader: Reader) -> Any:
 
 def decoded_ahead(inputs: Iterable[Input], reader: Reader, size: int) -> Iterator[list[Decoded]]:
     """Windows of so many decoded inputs; threads decode the next one meanwhile."""
-    waiting: deque[list[Future[Decoded]]] = deque()
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        try:
-            for window in _windows(inputs, size):
-                waiting.append([pool.submit(decoded, each, reader) for each in window])
-                if len(waiting) > 1:
-                    yield [future.result() for future in waiting.popleft()]
-            while waiting:
-                yield [future.result() for future in waiting.popleft()]
-        finally:
-            for futures in waiting:
-                for future in futures:
-                    future.cancel()
+    return in_threads(partial(decoded, reader=reader), _windows(inputs, size), 1)
 
 
 def _windows(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:

@@ -183,11 +183,11 @@ def _events(
         if answer.error:
             yield Event(each.name, error=answer.error)
             return
-        rows.append(_said(answer))
+        rows.append(_scores(answer))
     yield from _joined(each.name, spans, rows, windowing.least)
 
 
-def _said(answer: Prediction) -> Mapping[str, float]:
+def _scores(answer: Prediction) -> Mapping[str, float]:
     """The probability of each label, or the number under the empty name; nothing where it abstains.
 
     Raises HeadstartError for answers that are neither.
@@ -220,7 +220,7 @@ def _joined(
     likely = means >= least
     if exclusive and labels:
         likely &= means == means.max(axis=1, keepdims=True)
-    found = [
+    events = [
         Event(
             path,
             round(float(edges[first]), 3),
@@ -231,7 +231,7 @@ def _joined(
         for column, name in enumerate(labels)
         for first, last in _runs(likely[:, column])
     ]
-    yield from sorted(found, key=lambda event: (event.start or 0.0, str(event.label)))
+    yield from sorted(events, key=lambda event: (event.start or 0.0, str(event.label)))
 
 
 def _averages(
@@ -244,9 +244,9 @@ def _averages(
     values = np.array([[row.get(name, 0.0) for name in labels] for row in rows])
     sums = np.zeros((int(places.max()) + 1, len(labels) + 1))
     counts = np.array([[bool(row) or labels != [""]] for row in rows], float)
-    counted = np.hstack([values.reshape(len(rows), -1), counts])
-    np.add.at(sums, places[:, 0], counted)
-    np.subtract.at(sums, places[:, 1], counted)
+    columns = np.hstack([values.reshape(len(rows), -1), counts])
+    np.add.at(sums, places[:, 0], columns)
+    np.subtract.at(sums, places[:, 1], columns)
     total = np.cumsum(sums, axis=0)[:-1]
     windows = np.round(total[:, -1:])
     return np.where(windows > 0, total[:, :-1] / np.maximum(windows, 1), np.nan)

@@ -123,14 +123,14 @@ class Prediction:
 
     def cells(self) -> tuple[str, ...]:
         """The input, the answer, its probability, its familiarity, and what holds the truth."""
-        shown = " ".join(self.path.split())
-        shown = "".join(sign if sign.isprintable() else "?" for sign in shown)
-        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+        path = " ".join(self.path.split())
+        path = "".join(sign if sign.isprintable() else "?" for sign in path)
+        path = path if len(path) <= _LONGEST else f"{path[:_LONGEST]}…"
         if self.error:
-            return shown, f"no answer: {self.error}", "", "", ""
+            return path, f"no answer: {self.error}", "", "", ""
         numbers = (self.probability, self.familiarity)
         likely, usual = ("" if number is None else f"{number:.3f}" for number in numbers)
-        return shown, self.label, likely, usual, "" if self.abstained else self._around()
+        return path, self.label, likely, usual, "" if self.abstained else self._around()
 
     def _around(self) -> str:
         """What holds the truth in 90 %, as a person reads it; empty where it isn't known."""
@@ -138,14 +138,14 @@ class Prediction:
             names = list(self.limits["set"])
             return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
         ranges = self.limits.get("ranges") or {"": self.limits.get("range")}
-        shown = [
+        neighbours = [
             f"{name} {_read(b[0])} to {_read(b[1])}".strip() for name, b in ranges.items() if b
         ]
-        return ", ".join(shown)
+        return ", ".join(neighbours)
 
     def __str__(self) -> str:
-        shown, text, probability, *_ = self.cells()
-        return f"{shown}: {text}" + (f" ({probability})" if probability else "")
+        path, text, probability, *_ = self.cells()
+        return f"{path}: {text}" + (f" ({probability})" if probability else "")
 
 
 @final

@@ -222,9 +222,9 @@ class Predictor(Printed):
         batch = to_device(batch_of(list(self.inputs(item)), self.reader), self.device)
         return {k: v[0] for k, v in batch.items()} if isinstance(batch, Mapping) else batch[0]
 
-    def events(self, given: Any, abstain: bool = False, **windowing: float) -> Events:
+    def events(self, items: Any, abstain: bool = False, **windowing: float) -> Events:
         """What recordings hold and when, by `Windowing`. Raises HeadstartError as `events_of`."""
-        return events_of(self, self.inputs(given), Windowing(**windowing), abstain)
+        return events_of(self, self.inputs(items), Windowing(**windowing), abstain)
 
     def __str__(self) -> str:
         names = ", ".join(self.labels[:_SHOWN]) + (", …" if len(self.labels) > _SHOWN else "")

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from headstart.contracts.several import EACH
-from headstart.errors import DataError
+from headstart.errors import DataError, HeadstartError
 from headstart.features.export import demand_free, whole
 from headstart.report.notebook import Printed
-from headstart.serve import coco
 
 if TYPE_CHECKING:
     from headstart.serve.predictions import Prediction
 
+_FIRST = 1  # number of the first id: evaluators pass over an annotation that is number 0
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
 _CHUNK = 4096  # rows in memory at a time
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs, as a cell's first sign
@@ -115,8 +115,10 @@ def _flat(answer: Mapping[str, Any]) -> Row:
     row: Row = {}
     for task, own in answer.get(EACH, {}).items():
         plain = _flat(own)
-        named = task not in _TAKEN
-        row |= {task if named and n in _ANSWERS else f"{task}_{n}": v for n, v in plain.items()}
+        has_prefix = task not in _TAKEN
+        row |= {
+            task if has_prefix and n in _ANSWERS else f"{task}_{n}": v for n, v in plain.items()
+        }
     for name, value in answer.items() if EACH not in answer else ():
         if isinstance(value, Mapping):
             row |= {f"{_SINGULAR.get(name, name)}_{key}": each for key, each in value.items()}
@@ -152,7 +154,7 @@ def _jsonl(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
 
 
 def _json(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
-    coco.write(draft, rows)
+    write_coco(draft, rows)
 
 
 def _parquet(draft: Path, sample: Row, rows: Iterator[Row]) -> None:
@@ -197,3 +199,46 @@ def harmless(value: Any) -> Any:
 ROW_WRITERS: Mapping[str, Callable[[Path, Row, Iterator[Row]], None]] = dict(
     zip(SUFFIXES, (_csv, _parquet, _jsonl, _json), strict=True)
 )
+
+
+def write_coco(draft: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows of answers. Raises HeadstartError where they hold no boxes."""
+    images: list[dict[str, Any]] = []
+    boxes: list[tuple[int, Mapping[str, Any]]] = []
+    for row in rows:
+        if row.get("error"):
+            continue
+        if "boxes" not in row:
+            raise HeadstartError(
+                "A .json file holds boxes as COCO has them, and the model answers with none. "
+                "Name a file that ends in .jsonl, .csv or .parquet."
+            )
+        number = len(images) + _FIRST
+        width, height = row["size"]
+        images.append({"id": number, "file_name": row["path"], "width": width, "height": height})
+        boxes += [(number, box) for box in row["boxes"]]
+    names = sorted({str(box["label"]) for _, box in boxes})
+    ids = {name: number for number, name in enumerate(names, start=_FIRST)}
+    document = {
+        "images": images,
+        "categories": [{"id": number, "name": name} for name, number in ids.items()],
+        "annotations": [
+            _annotation(place, image, ids[str(box["label"])], box)
+            for place, (image, box) in enumerate(boxes, start=_FIRST)
+        ],
+    }
+    draft.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+
+
+def _annotation(number: int, image: int, category: int, box: Mapping[str, Any]) -> dict[str, Any]:
+    left, top, right, bottom = box["box"]
+    width, height = round(right - left, 2), round(bottom - top, 2)
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "bbox": [left, top, width, height],
+        "area": round(width * height, 2),
+        "iscrowd": 0,
+        "score": box["score"],
+    }

@@ -65,8 +65,8 @@ class Access:
         if path in OPEN:
             return
         if self.token:
-            kind, _, given = headers.get("authorization", "").partition(" ")
-            right = secrets.compare_digest(given.strip().encode(), self.token.encode())
+            kind, _, token = headers.get("authorization", "").partition(" ")
+            right = secrets.compare_digest(token.strip().encode(), self.token.encode())
             if kind.lower() != "bearer" or not right:
                 raise RefusedError(
                     401,

@@ -174,7 +174,7 @@ def _digest(item: Decoded) -> str | None:
         return None
 
 
-def kept(journal: Journal | None, jobs: Sequence[Job], version: str) -> None:
+def log_answers(journal: Journal | None, jobs: Sequence[Job], version: str) -> None:
     """Log what jobs were answered. Raises OSError."""
     if journal is not None and jobs:
         journal.write([row for job in jobs for row in log_rows(job, version)])

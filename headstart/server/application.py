@@ -111,7 +111,7 @@ class Application:
         async def endpoint(request: Request) -> Response:
             begun, model, status = time.perf_counter(), "", 499
             try:
-                served = self._named(request)
+                served = self._served(request)
                 model = served.name
                 answer = as_json(await work(request, served))
                 status = answer.status_code
@@ -127,8 +127,8 @@ class Application:
 
         return endpoint
 
-    def _named(self, request: Request) -> Served:
-        return self.shelf.named(request.path_params.get("name"))
+    def _served(self, request: Request) -> Served:
+        return self.shelf.model(request.path_params.get("name"))
 
     async def _health(self, request: Request) -> Response:
         return as_json({"status": "alive"})
@@ -147,7 +147,7 @@ class Application:
         return as_json({"models": [each.to_json() for each in self.shelf.models.values()]})
 
     async def _model(self, request: Request) -> Response:
-        return as_json(self._named(request).to_json())
+        return as_json(self._served(request).to_json())
 
     async def _overview(self, request: Request) -> Response:
         return HTMLResponse(pages.overview(self.shelf))
@@ -162,15 +162,15 @@ class Application:
         return document(self.shelf, self.url, bool(self.access.token))
 
     async def _card(self, request: Request) -> Response:
-        return HTMLResponse(await asyncio.to_thread(pages.card, self._named(request)))
+        return HTMLResponse(await asyncio.to_thread(pages.card, self._served(request)))
 
     async def _report(self, request: Request) -> Response:
         task = request.query_params.get("task")
-        page = await asyncio.to_thread(pages.report, self._named(request), task)
+        page = await asyncio.to_thread(pages.report, self._served(request), task)
         return HTMLResponse(page, headers=pages.report_headers())
 
     async def _swap(self, request: Request) -> Response:
-        served = self._named(request)
+        served = self._served(request)
         try:
             version = await asyncio.to_thread(served.swap)
         except HeadstartError as error:

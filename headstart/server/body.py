@@ -52,14 +52,14 @@ async def read(request: Request, limits: Limits, place: Place) -> Body:
 async def _content(request: Request, most: int, place: Place) -> bytes:
     stated = request.headers.get("content-length", "")
     long = stated.isdecimal() and (len(stated) > 18 or int(stated) > most)
-    content, read = bytearray(), 0
+    content, size = bytearray(), 0
     async for chunk in request.stream():
-        read += len(chunk)
+        size += len(chunk)
         if not long:
             place.take_bytes(len(chunk))
             content += chunk
             long = len(content) > most
-        if read > 2 * most:  # up to there a client may send before it hears
+        if size > 2 * most:  # up to there a client may send before it hears
             break
     if long:
         raise RefusedError(

@@ -58,9 +58,9 @@ class DriftWatch:
         self._thread.join()
 
     def _run(self) -> None:
-        while (seen := self._queue.get()) is not None:
+        while (answers := self._queue.get()) is not None:
             try:
-                for event in self._watch.add(*seen):
+                for event in self._watch.add(*answers):
                     self._tell(event)
             except Exception as error:  # answers go on without it
                 traceback.print_exception(error, file=sys.stderr)

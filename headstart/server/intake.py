@@ -41,7 +41,7 @@ def inputs_in(body: Body, predictor: Predictor, most: int) -> list[Input]:
     Raises RefusedError: 400 for what is no JSON, 413 for more than so many, 415 for a type that the
     model can't take, and 422 where nothing, or nothing of the kind, is in it.
     """
-    inputs = list(islice(_found(body, predictor), most + 1))
+    inputs = list(islice(_inputs(body, predictor), most + 1))
     if len(inputs) > most:
         raise RefusedError(413, f"The request holds more than {most} items. Send fewer at once.")
     if not inputs:
@@ -49,7 +49,7 @@ def inputs_in(body: Body, predictor: Predictor, most: int) -> list[Input]:
     return inputs
 
 
-def wanted(predictor: Predictor) -> str:
+def item_noun(predictor: Predictor) -> str:
     """What one item is: a text, a row or a file."""
     modality = predictor.reader.modality
     return "text" if modality.inline else "row" if modality.whole_rows else "file"
@@ -61,11 +61,11 @@ def advice(predictor: Predictor) -> str:
         "text": f'Send {JSON} as {{"{KEY}": ["a text", ...]}}, or one as text/plain.',
         "row": f'Send {JSON} as {{"{KEY}": [{{"column": value, ...}}, ...]}}, or text/csv.',
         "file": f'Send the file, a form of files, or {JSON} as {{"{KEY}": ["base64", ...]}}.',
-    }[wanted(predictor)]
+    }[item_noun(predictor)]
 
 
-def _found(body: Body, predictor: Predictor) -> Iterator[Input]:
-    what = wanted(predictor)
+def _inputs(body: Body, predictor: Predictor) -> Iterator[Input]:
+    what = item_noun(predictor)
     if body.kind == JSON or (body.kind.startswith("application/") and body.kind.endswith("+json")):
         return _of_json(body.content, predictor)
     if body.kind == FORM:
@@ -73,17 +73,17 @@ def _found(body: Body, predictor: Predictor) -> Iterator[Input]:
     if what == "row" and body.kind in TABLES:
         return _rows(body.content, TABLES[body.kind], predictor)
     if what == "text" and body.kind == "text/plain":
-        return iter([_named(body.content, "", predictor)] if body.content else ())
+        return iter([_input(body.content, "", predictor)] if body.content else ())
     if what == "file" and not body.kind.startswith(("text/", "multipart/")):
-        return iter([_named(body.content, "item 0", predictor)] if body.content else ())
-    shown = repr(body.kind[:60]) if body.kind else "no type"
-    raise RefusedError(415, f"The body is of {shown}, which holds no {what}. {advice(predictor)}")
+        return iter([_input(body.content, "item 0", predictor)] if body.content else ())
+    kind = repr(body.kind[:60]) if body.kind else "no type"
+    raise RefusedError(415, f"The body is of {kind}, which holds no {what}. {advice(predictor)}")
 
 
-def _named(content: bytes, name: str, predictor: Predictor) -> Input:
+def _input(content: bytes, name: str, predictor: Predictor) -> Input:
     """Content as one input; a text without a name is called by itself."""
-    shown = name or content.decode("utf-8", "replace")
-    return Input(shown[:_LONGEST] if name else shown, InlineSource(content))
+    title = name or content.decode("utf-8", "replace")
+    return Input(title[:_LONGEST] if name else title, InlineSource(content))
 
 
 def _of_json(content: bytes, predictor: Predictor) -> Iterator[Input]:
@@ -98,8 +98,8 @@ def _of_json(content: bytes, predictor: Predictor) -> Iterator[Input]:
         raise RefusedError(
             422, f"The body is no JSON object with the entry {KEY!r}. {advice(predictor)}"
         )
-    given = document[KEY]
-    every = given if isinstance(given, list) else [given]
+    entries = document[KEY]
+    every = entries if isinstance(entries, list) else [entries]
     items = ((f"item {place}", value) for place, value in enumerate(every))
     return (
         _advised(_one(value, place, predictor), place, value, predictor) for place, value in items
@@ -123,7 +123,7 @@ def _columns(predictor: Predictor) -> tuple[str, ...]:
 
 def _one(value: Any, place: str, predictor: Predictor) -> Input:
     """What JSON says of one item."""
-    what = wanted(predictor)
+    what = item_noun(predictor)
     if what == "file":
         if not isinstance(value, str):
             raise _strange(value, place, predictor)
@@ -167,16 +167,16 @@ def _strange(value: Any, place: str, predictor: Predictor) -> RefusedError:
     kind = next((name for kind, name in kinds if isinstance(value, kind)), "null")
     return RefusedError(
         422,
-        f"{place.capitalize()} is {kind}, which is no {wanted(predictor)} of this model. "
+        f"{place.capitalize()} is {kind}, which is no {item_noun(predictor)} of this model. "
         f"{advice(predictor)}",
     )
 
 
 def _of_form(body: Body, predictor: Predictor) -> Iterator[Input]:
-    what = wanted(predictor)
+    what = item_noun(predictor)
     for part in body.parts:
         if what == "text":
-            yield _named(part.content, part.file or "", predictor)
+            yield _input(part.content, part.file or "", predictor)
         elif part.file is None:
             raise RefusedError(
                 422, f"The form's part {part.field[:60]!r} is no file. {advice(predictor)}"
@@ -185,7 +185,7 @@ def _of_form(body: Body, predictor: Predictor) -> Iterator[Input]:
             suffix = Path(part.file).suffix.lower()
             yield from _rows(part.content, ".jsonl" if suffix == ".jsonl" else ".csv", predictor)
         else:
-            yield _named(part.content, part.file, predictor)
+            yield _input(part.content, part.file, predictor)
 
 
 def _rows(content: bytes, suffix: str, predictor: Predictor) -> Iterator[Input]:

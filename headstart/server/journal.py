@@ -79,10 +79,10 @@ class Journal:
 
     def _in_place(self) -> bool:
         try:
-            named, own = os.stat(self.path), os.fstat(self._file)
+            at_path, own = os.stat(self.path), os.fstat(self._file)
         except FileNotFoundError:
             return False
-        return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
+        return (at_path.st_dev, at_path.st_ino) == (own.st_dev, own.st_ino)
 
 
 def now() -> str:

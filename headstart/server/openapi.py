@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from headstart.server.intake import JSON, KEY, TABLES, wanted
+from headstart.server.intake import JSON, KEY, TABLES, item_noun
 from headstart.server.shelf import Served, Shelf
 
 _REFUSALS: Final = {
@@ -94,7 +94,7 @@ def _operation(
 
 def _content(served: Served) -> dict[str, Any]:
     """The types of a body that a model takes."""
-    what = wanted(served.version.predictor)
+    what = item_noun(served.version.predictor)
     item: dict[str, Any] = {"type": "object" if what == "row" else "string"}
     if what == "file":
         item["contentEncoding"] = "base64"

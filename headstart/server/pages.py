@@ -122,8 +122,8 @@ def card(served: Served) -> str:
         raise RefusedError(404, f"The card of {served.name!r} is too long to be shown.")
     if text.startswith(_MARK):
         text = text[len(_MARK) :].partition(f"\n{_MARK}")[2] or text
-    shown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    return _page(served.name, [], body=Markup(shown.render(text)))
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    return _page(served.name, [], body=Markup(markdown.render(text)))
 
 
 def report(served: Served, task: str | None) -> str:

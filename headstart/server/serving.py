@@ -19,7 +19,7 @@ from headstart.results.watched import line
 from headstart.runtime.machine import threads_for
 from headstart.runtime.progress import Progress
 from headstart.server.access import VARIABLE, Access, is_loopback, token_from
-from headstart.server.answering import Answering, kept
+from headstart.server.answering import Answering, log_answers
 from headstart.server.application import Application
 from headstart.server.batching import Job
 from headstart.server.explaining import Explaining
@@ -97,7 +97,7 @@ class Ledger:
     def finish(self, jobs: Sequence[Job], version: str) -> None:
         """Log finished jobs. Raises OSError."""
         with self._lock:
-            kept(self._journal, jobs, version)
+            log_answers(self._journal, jobs, version)
             self.items += sum(not each.error for job in jobs for each in job.answers.values())
         for job in jobs:
             failed = sum(bool(each.error) for each in job.answers.values())
@@ -235,8 +235,8 @@ def _listening(address: Address) -> socket.socket:
 
 
 def _url(host: str, listener: socket.socket) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listener.getsockname()[1]}"
+    address = f"[{host}]" if ":" in host else host
+    return f"http://{address}:{listener.getsockname()[1]}"
 
 
 @contextmanager

@@ -153,7 +153,7 @@ class Shelf:
     def __init__(self, models: Mapping[str, Served]) -> None:
         self.models = dict(models)
 
-    def named(self, name: str | None) -> Served:
+    def model(self, name: str | None) -> Served:
         """One of them; the only one where no name is given. Raises RefusedError (404)."""
         if name is None and len(self.models) == 1:
             return next(iter(self.models.values()))
@@ -193,14 +193,14 @@ class FolderWatch:
         self._thread.join()
 
     def _run(self) -> None:
-        seen: dict[str, Any] = {}
+        states: dict[str, Any] = {}
         while not self._stop.wait(self._seconds):
             for name, served in self._shelf.models.items():
                 now = state(served.folder) if served.changed() else None
-                if now and seen.get(name) == now:  # as it was a moment ago: all is written
+                if now and states.get(name) == now:  # as it was a moment ago: all is written
                     try:
                         served.swap()
                     except Exception as error:  # whatever a stranger's folder holds
                         served.problem = served.problem or str(error)
                     self._tell(served)
-                seen[name] = now
+                states[name] = now

@@ -49,7 +49,7 @@ class Version:
         self.limits = limits
         self.last: Input | None = None  # that it answered
         self._lock = threading.Lock()
-        self._left = threading.Condition(self._lock)
+        self._idle = threading.Condition(self._lock)
         self._requests = self._decoding = 0
         self._batcher = Batcher(
             self._answer,
@@ -77,7 +77,7 @@ class Version:
         """A request ends."""
         with self._lock:
             self._requests -= 1
-            self._left.notify_all()
+            self._idle.notify_all()
 
     def decoding(self, change: int) -> None:
         """So many more requests are being decoded, for which a batch may wait."""
@@ -101,7 +101,7 @@ class Version:
     def close(self) -> None:
         """End when all requests that had begun are answered."""
         with self._lock:
-            self._left.wait_for(lambda: not self._requests)
+            self._idle.wait_for(lambda: not self._requests)
         self._batcher.close()
         if self._watch is not None:
             self._watch.close()

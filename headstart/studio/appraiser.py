@@ -88,6 +88,6 @@ class Appraiser(Worker):
         if stale():
             return
         self.tell("looking for mistakes")
-        keys, kept = [each.key for each in examples], learner.session.notes.kept
-        found = suspects(rows([each.item for each in examples]), targets, keys, labels)
-        self.suspects = [row for row in found if row["id"] not in kept][:SHOWN]
+        keys, confirmed = [each.key for each in examples], learner.session.notes.kept
+        rows_found = suspects(rows([each.item for each in examples]), targets, keys, labels)
+        self.suspects = [row for row in rows_found if row["id"] not in confirmed][:SHOWN]

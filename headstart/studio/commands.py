@@ -40,9 +40,14 @@ class Commands:
         """The line of a shell that makes the next model as the page does."""
         return shlex.join(["headstart", *self.fit_words(source, "")])
 
-    def rank_words(self, named: Sequence[str]) -> list[str]:
+    def rank_words(self, references: Sequence[str]) -> list[str]:
         """Those that rank the sources, all at hand where none is named."""
-        return ["rank", str(self.table), *_CLASSES, *(w for name in named for w in ("-b", name))]
+        return [
+            "rank",
+            str(self.table),
+            *_CLASSES,
+            *(w for name in references for w in ("-b", name)),
+        ]
 
     def export_words(self, number: str, form: str) -> list[str]:
         """Those that export a model. Raises HeadstartError for what can't be."""

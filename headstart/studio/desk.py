@@ -16,7 +16,7 @@ from headstart.runtime.budget import seconds
 from headstart.runtime.progress import Progress
 from headstart.studio.appraiser import Appraiser
 from headstart.studio.commands import FORMS, Commands
-from headstart.studio.examples import Example, Given, Taken
+from headstart.studio.examples import Example, Intake, RawExample
 from headstart.studio.incoming import Incoming, read
 from headstart.studio.jobs import Job
 from headstart.studio.learner import Learner
@@ -57,7 +57,7 @@ class Desk:
         self._stack = ExitStack()
         self._news = threading.Condition()
         self._number = 0  # grows whenever there is something new to show
-        self._said: tuple[int, str] = (0, "")
+        self._message: tuple[int, str] = (0, "")
         self._session: Session | None = None
         self._closed = False
         self.follows = False  # whether sources are ranked anew when examples have changed
@@ -93,10 +93,10 @@ class Desk:
         session = Session(self.opening.folder, catalog.modality(modality), self._progress)
         self._stack.enter_context(session)
         self.incoming.end()  # what an earlier run left
-        known = self.sources.references
+        references = self.sources.references
         before = session.notes.source
-        first = before if before and not self.sources.named else known[0]
-        self.sources.references = list(dict.fromkeys([*known, first]))
+        first = before if before and not self.sources.explicit else references[0]
+        self.sources.references = list(dict.fromkeys([*references, first]))
         session.note(modality=modality, source=first)
         self.commands = Commands(session.table, self.opening.can_export, self.changed)
         self._session = session
@@ -129,7 +129,7 @@ class Desk:
 
     def say(self, sentence: str) -> None:
         """Tell everybody who looks on."""
-        self._said = self._said[0] + 1, sentence
+        self._message = self._message[0] + 1, sentence
         self.changed()
 
     def wait(self, after: int, patience: float) -> int | None:
@@ -143,12 +143,12 @@ class Desk:
         self.learner.wake()
         self.changed()
 
-    def add(self, given: Iterable[Given]) -> Taken:
+    def add(self, examples: Iterable[RawExample]) -> Intake:
         """Keep examples. Raises HeadstartError where they can't be written."""
-        taken = self.session.add(given)
-        if taken.new:
+        intake = self.session.add(examples)
+        if intake.new:
             self.act()
-        return taken
+        return intake
 
     def take(self, place: Path, drop: str | None = None) -> None:
         """Take in a folder or a table, while the page goes on; a `drop` is removed then."""
@@ -156,17 +156,17 @@ class Desk:
         threading.Thread(target=self._take, args=(place, drop), daemon=True).start()
 
     def _take(self, place: Path, drop: str | None) -> None:
-        taken = Taken()
+        intake = Intake()
         try:
-            given = read(place, self.session.modality)
-            while batch := list(islice(given, _BATCH)):
+            examples = read(place, self.session.modality)
+            while batch := list(islice(examples, _BATCH)):
                 part = self.add(batch)
-                taken.new, taken.known = taken.new + part.new, taken.known + part.known
-                taken.problems += part.problems
+                intake.new, intake.known = intake.new + part.new, intake.known + part.known
+                intake.problems += part.problems
             if drop is None:
                 taken_in = (*self.session.notes.taken, str(place.absolute()))
                 self.session.note(taken=tuple(dict.fromkeys(taken_in)))
-            self.say(taken.sentence())
+            self.say(intake.sentence())
         except (HeadstartError, OSError) as error:
             self.say(str(error))
         finally:
@@ -197,7 +197,7 @@ class Desk:
     def rank(self) -> None:
         """Rank the sources. Raises HeadstartError beside another command."""
         count = len(self.session.labelled())
-        named = self.sources.references if self.sources.named else ()
+        references = self.sources.references if self.sources.explicit else ()
 
         def done(job: Job) -> None:
             if "ranking" in job.answer:
@@ -205,7 +205,7 @@ class Desk:
             else:  # the page shows why
                 self.follows = False
 
-        self.commands.run(self.commands.rank_words(named), done)
+        self.commands.run(self.commands.rank_words(references), done)
 
     def find(self, key: str) -> Example | None:
         """The example that the page calls so."""
@@ -223,10 +223,10 @@ class Desk:
 
     def state(self) -> dict[str, Any]:
         """All that the page shows."""
-        common = {"kinds": KINDS, "said": list(self._said), "folder": str(self.opening.folder)}
+        common = {"kinds": KINDS, "said": list(self._message), "folder": str(self.opening.folder)}
         if self._session is None:
             return common | {"kind": ""}
-        session, learner, found = self._session, self.learner, self.appraiser
+        session, learner, appraiser = self._session, self.learner, self.appraiser
         with session.lock:
             newest: dict[str, list[Example]] = {"": [], **{n: [] for n in session.notes.classes}}
             for each in session.examples.values():
@@ -247,13 +247,13 @@ class Desk:
             "unlabelled": classes[0],
             "classes": classes[1:],
             "broken": [f"{name}: {why}" for name, why in session.broken[:5]],
-            "busy": learner.busy or found.busy,
-            "error": learner.error or found.error,
+            "busy": learner.busy or appraiser.busy,
+            "error": learner.error or appraiser.error,
             "head": None if head is None else head.to_json(),
-            "score": None if found.judgement is None else found.judgement.to_json(),
-            "growth": [{"examples": n} | found.growth[n] for n in sorted(found.growth)],
-            "suspects": list(self._known(found.suspects, "id", labelled=True)),
-            "following": list(self._known(found.following, "key", labelled=False)),
+            "score": None if appraiser.judgement is None else appraiser.judgement.to_json(),
+            "growth": [{"examples": n} | appraiser.growth[n] for n in sorted(appraiser.growth)],
+            "suspects": list(self._current_rows(appraiser.suspects, "id", labelled=True)),
+            "following": list(self._current_rows(appraiser.following, "key", labelled=False)),
             "can_undo": session.can_undo,
             "job": self.commands.job.to_json() if self.commands.job else None,
             "models": self.commands.models(),
@@ -261,7 +261,7 @@ class Desk:
             "command": self.commands.shell(learner.reference),
         }
 
-    def _known(
+    def _current_rows(
         self, rows: Sequence[Mapping[str, Any]], name: str, labelled: bool
     ) -> Iterator[dict[str, Any]]:
         """Rows about examples that are still there, and have a class still, or none."""

@@ -18,7 +18,7 @@ ITEMS: Final = "items"  # the folder of files, in that of a session
 
 @final
 @dataclass(frozen=True)
-class Given:
+class RawExample:
     """Something that is given as an example: its bytes, its file's name, its class if it has one.
 
     Without bytes, `problem` says why.
@@ -47,7 +47,7 @@ class Example:
 
 @final
 @dataclass
-class Taken:
+class Intake:
     """What became of things that were given: how many are new, and those that can't be used."""
 
     new: int = 0
@@ -63,31 +63,33 @@ class Taken:
         return f"{', '.join(words)}. {broken}".strip()
 
 
-def made(given: Given, modality: Modality, folder: Path) -> Example:
+def example_of(raw_example: RawExample, modality: Modality, folder: Path) -> Example:
     """An example as a session in this folder keeps it. Raises DataError for what is none."""
-    if given.problem:
-        raise _unusable(given, given.problem)
-    raw = text_content([modality.text(given.raw) or ""]) if modality.inline else given.raw
+    if raw_example.problem:
+        raise _unusable(raw_example, raw_example.problem)
+    raw = (
+        text_content([modality.text(raw_example.raw) or ""]) if modality.inline else raw_example.raw
+    )
     hashed, check = digest(raw), modality.check(raw)
     if check.problem is not None:
-        raise _unusable(given, check.problem.rstrip("."))
+        raise _unusable(raw_example, check.problem.rstrip("."))
     source: Source
     if modality.inline:
         content, source = raw.decode("utf-8", "surrogatepass"), InlineSource(raw)
     else:
-        content = f"{ITEMS}/{hashed}{_suffix(given, modality)}"
+        content = f"{ITEMS}/{hashed}{_suffix(raw_example, modality)}"
         source = FileSource(folder / content)
     identity = digest(check.identity.encode()) if check.identity else hashed
-    item = Item(given.name, given.label or "", None, source, hashed, identity)
+    item = Item(raw_example.name, raw_example.label or "", None, source, hashed, identity)
     return Example(item, (content,), check.sketch)
 
 
-def _suffix(given: Given, modality: Modality) -> str:
-    suffix = os.path.splitext(given.name)[1].lower()
+def _suffix(raw_example: RawExample, modality: Modality) -> str:
+    suffix = os.path.splitext(raw_example.name)[1].lower()
     if suffix not in modality.suffixes:
-        raise _unusable(given, f"files that count are {', '.join(sorted(modality.suffixes))}")
+        raise _unusable(raw_example, f"files that count are {', '.join(sorted(modality.suffixes))}")
     return suffix
 
 
-def _unusable(given: Given, problem: str) -> DataError:
-    return DataError(f"{given.name[:100]} can't be used: {problem}. Give another.")
+def _unusable(raw_example: RawExample, problem: str) -> DataError:
+    return DataError(f"{raw_example.name[:100]} can't be used: {problem}. Give another.")

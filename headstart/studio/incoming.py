@@ -15,7 +15,7 @@ from headstart.data.items import find
 from headstart.data.sources import Source
 from headstart.data.targets import USUAL, kind_named
 from headstart.errors import DataError, HeadstartError
-from headstart.studio.examples import Given
+from headstart.studio.examples import RawExample
 from headstart.studio.session import saved
 
 _FOLDER: Final = ".incoming"
@@ -63,7 +63,7 @@ class Incoming:
         return self._folder / drop
 
 
-def read(place: Path, modality: Modality) -> Iterator[Given]:
+def read(place: Path, modality: Modality) -> Iterator[RawExample]:
     """What a folder or table holds, in any layout that `headstart fit` reads.
 
     Where nothing says classes, the items come without. Raises DataError where there are none.
@@ -75,22 +75,22 @@ def read(place: Path, modality: Modality) -> Iterator[Given]:
         return
     kind = kind_named(USUAL)
     for row in contents.rows:
-        yield _given(row.id, row.source, kind.read(row), row.missing)
+        yield _example(row.id, row.source, kind.read(row), row.missing)
 
 
-def _without_classes(place: Path, modality: Modality, error: DataError) -> Iterator[Given]:
+def _without_classes(place: Path, modality: Modality, error: DataError) -> Iterator[RawExample]:
     try:
         inputs = list(inputs_of(place, modality))
     except DataError:
         raise error from None
     for each in inputs:
-        yield _given(each.name, each.source, None, each.problem)
+        yield _example(each.name, each.source, None, each.problem)
 
 
-def _given(name: str, source: Source | None, label: str | None, problem: str) -> Given:
+def _example(name: str, source: Source | None, label: str | None, problem: str) -> RawExample:
     if source is None:
-        return Given(name, b"", problem=problem)
+        return RawExample(name, b"", problem=problem)
     try:
-        return Given(name, source.read(), label)
+        return RawExample(name, source.read(), label)
     except DataError as error:
-        return Given(name, b"", problem=str(error).partition(". ")[0])
+        return RawExample(name, b"", problem=str(error).partition(". ")[0])

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart import catalog
 from headstart.contracts import Task
-from headstart.data import DataReport, Dataset, Item, judged, most_folds
+from headstart.data import DataReport, Dataset, Item, fold_dataset, most_folds
 from headstart.data.clusters import clustered
 from headstart.data.targets import USUAL, kind_named
 from headstart.defaults import FOLDS, repeats
@@ -146,7 +146,7 @@ class _HeldOut:
         for fold in range(self.folds):
             if stop():
                 return None
-            part = judged(self.dataset, fold, self.folds, repeat).items
+            part = fold_dataset(self.dataset, fold, self.folds, repeat).items
             test = np.array([item.split == "test" for item in part])
             train = self.features[~test], targets[~test]
             head = self.task.linear_probe(train, _none(train), labels)

@@ -49,8 +49,8 @@ class Head:
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows of it."""
-        shown = ("number", "labels", "examples", "total")
-        return {name: getattr(self, name) for name in shown} | {"seconds": round(self.seconds, 3)}
+        keys = ("number", "labels", "examples", "total")
+        return {name: getattr(self, name) for name in keys} | {"seconds": round(self.seconds, 3)}
 
 
 @final
@@ -133,21 +133,21 @@ class Learner(Worker):
 
     def _learn(
         self,
-        wanted: Callable[[], Sequence[Example]],
+        examples: Callable[[], Sequence[Example]],
         meanwhile: Callable[[], None],
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """The features of examples that have none, some at a time, with heads `meanwhile`."""
-        tried, last = set[str](), time.monotonic()
+        attempts, last = set[str](), time.monotonic()
         while not self.closed and not stop():
-            items = [each.item for each in wanted()]
-            missing = [item for item in self.space.missing(items) if item.digest not in tried]
+            items = [each.item for each in examples()]
+            missing = [item for item in self.space.missing(items) if item.digest not in attempts]
             if not missing:
                 return
             if len(missing) > CHUNK:
                 self.tell(f"features of {len(items) - len(missing)} of {len(items)} examples")
             chunk = missing[:CHUNK]
-            tried |= {item.digest for item in chunk}
+            attempts |= {item.digest for item in chunk}
             self._take(chunk, len(missing))
             cost = self.head.seconds if self.head else 0.0
             if len(missing) > CHUNK and time.monotonic() - last > _PAUSE + 2 * cost:

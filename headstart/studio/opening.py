@@ -72,8 +72,8 @@ def studio(
             if place is not None and str(place.absolute()) not in desk.session.notes.taken:
                 desk.take(place)
         with LocalServer.opened(StudioPage(desk), "headstart studio", port) as server:
-            kept = f"All is kept in {opening.folder}"
-            server.serve(progress, kept, browser)
+            closing_words = f"All is kept in {opening.folder}"
+            server.serve(progress, closing_words, browser)
         return _closed(desk)
 
 

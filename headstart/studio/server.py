@@ -13,7 +13,7 @@ from headstart.errors import HeadstartError, named_reason
 from headstart.labelling.server import send_picture
 from headstart.runtime.local_page import RAW, Visit
 from headstart.studio.desk import Desk
-from headstart.studio.examples import Given
+from headstart.studio.examples import RawExample
 
 LARGEST: Final = 256 * 2**20  # bytes of a file that is given
 _FILES: Final = {
@@ -105,8 +105,8 @@ class StudioPage:
     def _examples(self, visit: Visit) -> None:
         query = visit.query
         start = query.get("start", "")
-        shown = self.desk.shown(query.get("label", ""), int(start) if start.isdecimal() else 0)
-        visit.tell(200, {"items": shown})
+        examples = self.desk.shown(query.get("label", ""), int(start) if start.isdecimal() else 0)
+        visit.tell(200, {"items": examples})
 
     def _report(self, visit: Visit, rest: list[str]) -> None:
         page = self.desk.commands.model("".join(rest)) / "report.html"
@@ -148,9 +148,9 @@ class StudioPage:
             self.desk.incoming.put(rest[0], rest[1:], raw)
             return {}
         query = visit.query
-        given = Given(query.get("name", "pasted.txt"), raw, query.get("label") or None)
-        taken = self.desk.add([given])
-        return {"said": taken.sentence(), "error": " ".join(taken.problems)}
+        example = RawExample(query.get("name", "pasted.txt"), raw, query.get("label") or None)
+        intake = self.desk.add([example])
+        return {"said": intake.sentence(), "error": " ".join(intake.problems)}
 
     def _acts(self) -> Mapping[str, Act]:
         desk = self.desk
@@ -180,9 +180,9 @@ class StudioPage:
         }
 
     def _changed(self, change: Callable[[Any], Any]) -> str:
-        said = change(self.desk.session)
+        sentence = change(self.desk.session)
         self.desk.act()
-        return said if isinstance(said, str) else ""
+        return sentence if isinstance(sentence, str) else ""
 
     def _take_in(self, body: Mapping[str, str]) -> None:
         drop = body.get("drop", "")

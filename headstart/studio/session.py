@@ -19,7 +19,7 @@ from headstart.errors import DataError, HeadstartError
 from headstart.labelling.desk import MOST, class_name
 from headstart.labelling.sheet import PATH, Sheet
 from headstart.runtime.progress import Progress
-from headstart.studio.examples import ITEMS, Example, Given, Taken, made
+from headstart.studio.examples import ITEMS, Example, Intake, RawExample, example_of
 from headstart.studio.notes import Notes
 
 _TABLES: Final = ("labels.csv", "unlabelled.csv")
@@ -120,19 +120,19 @@ class Session:
             self._move(own, None)
             self.note(classes=tuple(each for each in self.notes.classes if each != name))
 
-    def add(self, given: Iterable[Given]) -> Taken:
+    def add(self, examples: Iterable[RawExample]) -> Intake:
         """Keep new examples; what is known already moves to the class that is now named.
 
         All that this answers for is on the disk. Raises HeadstartError where it can't be written.
         """
-        taken, new = Taken(), dict[str, tuple[Example, bytes]]()
+        intake, new = Intake(), dict[str, tuple[Example, bytes]]()
         with self.lock:
-            for each in given:
+            for each in examples:
                 try:
                     label = class_name(each.label) if each.label else None
-                    example = made(replace(each, label=label), self.modality, self.folder)
+                    example = example_of(replace(each, label=label), self.modality, self.folder)
                 except HeadstartError as error:
-                    taken.problems.append(str(error))
+                    intake.problems.append(str(error))
                     continue
                 if label is not None:
                     self.add_class(label)
@@ -141,13 +141,13 @@ class Session:
                     new[example.key] = example, each.raw
                 elif before is not None and label and label != before.item.label:
                     self._move([before], label)
-                    taken.new += 1
+                    intake.new += 1
                 else:
-                    taken.known += 1
+                    intake.known += 1
             self._store(list(new.values()))
-            taken.new += len(new)
+            intake.new += len(new)
             self.version += 1
-        return taken
+        return intake
 
     def label(self, key: str, name: str | None) -> None:
         """Give an example another class, or none. Raises HeadstartError."""

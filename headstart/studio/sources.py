@@ -16,25 +16,25 @@ KINDS = {"image": "Pictures", "text": "Texts", "audio": "Sounds"}  # that the pa
 @final
 @dataclass
 class Sources:
-    """References of one modality; where `named` the user gave them, else they are at hand.
+    """References of one modality; where `explicit` the user named them, else they are at hand.
 
     `scores` are what `rank` expects of each, by reference, from `examples` examples.
     """
 
     references: list[str]
-    named: bool
+    explicit: bool
     remark: str = ""
     scores: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     examples: int = 0
 
     @classmethod
-    def of(cls, modality: str, named: Sequence[str]) -> Sources:
+    def of(cls, modality: str, references: Sequence[str]) -> Sources:
         """Those that were named, else all at hand, the smallest first, else one of random weights.
 
         Raises HeadstartError where there is none at all.
         """
-        if named:
-            return cls(list(dict.fromkeys(named)), True)
+        if references:
+            return cls(list(dict.fromkeys(references)), True)
         cards = contenders((), modality, False)
         sizes = {name: card.parameters if card else None for name, card in cards.items()}
         at_hand = sorted(sizes, key=lambda name: sizes[name] or 1 << 62)
@@ -58,10 +58,10 @@ class Sources:
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows: the best first, once they are ranked."""
-        shown = ("expected", "low", "high", "parameters", "licence", "dropped")
+        keys = ("expected", "low", "high", "parameters", "licence", "dropped")
         return {
             "list": [
-                {"reference": name} | {key: self.scores.get(name, {}).get(key) for key in shown}
+                {"reference": name} | {key: self.scores.get(name, {}).get(key) for key in keys}
                 for name in self.references
             ],
             "ranked": self.examples,

@@ -34,7 +34,7 @@ class Space:
     backbone: Backbone
     reader: Reader
     prefix: Prefix
-    _known: dict[str, np.ndarray] = field(default_factory=dict)  # by an example's content
+    _rows: dict[str, np.ndarray] = field(default_factory=dict)  # by an example's content
     _glanced: tuple[str, np.ndarray] = ("", np.empty((0, 0)))  # the last thing that was looked at
     _hurries: bool = False  # whether an engine was chosen for many
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,7 +60,7 @@ class Space:
 
     def missing(self, items: Sequence[Item]) -> list[Item]:
         """Those whose features are not known here yet."""
-        return [item for item in items if item.digest not in self._known]
+        return [item for item in items if item.digest not in self._rows]
 
     def learn(self, items: Sequence[Item], waiting: int = 0) -> None:
         """Compute the features of items and store them; those stored already are read.
@@ -73,11 +73,11 @@ class Space:
             if waiting > MANY and not self._hurries:
                 self._hurry(reader, items, waiting)
             rows = extract(self.prefix, items, reader, Silent()).features()
-        self._known |= {item.digest: row for item, row in zip(items, rows, strict=True)}
+        self._rows |= {item.digest: row for item, row in zip(items, rows, strict=True)}
 
     def rows(self, items: Sequence[Item]) -> np.ndarray:
         """The features (N, D) of items that were learned."""
-        return np.stack([self._known[item.digest] for item in items])
+        return np.stack([self._rows[item.digest] for item in items])
 
     def glance(self, raw: bytes) -> np.ndarray:
         """Features (1, D) of something that is not kept. Raises DataError where it can't be."""
@@ -101,6 +101,6 @@ class Space:
         self._hurries, reader = True, reader.in_arrays()
         inputs = next(reader.batches(items, [np.arange(len(items))]))
         engines = dict[str, Engine]()
-        chosen = replace(self.prefix, engines=engines)
-        chosen.engine_for(reader, inputs, Silent(), "fp32", waiting)
-        self.prefix = chosen
+        prefix = replace(self.prefix, engines=engines)
+        prefix.engine_for(reader, inputs, Silent(), "fp32", waiting)
+        self.prefix = prefix

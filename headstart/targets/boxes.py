@@ -58,9 +58,9 @@ class Boxes(Targets):
             raise DataError(f"{path} has no box in any picture. Annotate some.")
         return tuple(sorted(names))
 
-    def recognise(self, path: Path, items: Items, known: Names) -> None:
+    def recognise(self, path: Path, items: Items, names: Names) -> None:
         """Raise DataError for a class that is not known."""
-        demand_known(path, {name for item in items for name in _classes(item.label)}, known)
+        demand_known(path, {name for item in items for name in _classes(item.label)}, names)
 
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """Size and boxes of each picture, (N, 1 + most, 5) float32."""

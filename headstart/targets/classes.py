@@ -19,6 +19,7 @@ from headstart.errors import DataError
 IMBALANCED = 3.0  # largest to smallest class of the training split
 _SOME = 0.1  # of the labels parted by a sign: they may be several each
 _MANY = 20  # classes, most of which are numbers: these were meant
+_NO_LABELS = frozenset({"?", "??", "-", "--", "---", ".", "_", "n.a.", "unlabeled", "unlabelled"})
 _SCALE = 3  # different numbers that may be a scale, such as of stars
 
 
@@ -40,6 +41,11 @@ class Classes(Targets):
         if parted and len(parted) >= _SOME * len(words):
             return (
                 f"{parted[0]!r} is read as one class (--delimiter '|' parts it into several labels)"
+            )
+        none = sorted({word.strip() for word in words} & _NO_LABELS)
+        if none and len({*words}) > len(none) + 1:
+            return (
+                f"{none[0]!r} is read as a class (--missing '{','.join(none)}' leaves its rows out)"
             )
         numbers = {number(value) for value in values if not is_blank(value)}
         if None in numbers or len(numbers) < _SCALE:
@@ -72,9 +78,9 @@ class Classes(Targets):
         """The error of a data set with one class."""
         return DataError(f"{path} has only one class, {label!r}. Give at least two.")
 
-    def recognise(self, path: Path, items: Items, known: Names) -> None:
+    def recognise(self, path: Path, items: Items, names: Names) -> None:
         """Raise DataError for a class that is not known."""
-        demand_known(path, {item.label for item in items}, known)
+        demand_known(path, {item.label for item in items}, names)
 
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """The number of each item's class: (N,) int64."""
@@ -85,11 +91,11 @@ class Classes(Targets):
         """Each class is cut on its own."""
         return label
 
-    def demand(self, path: Path, kept: Items, usable: Items, names: Names) -> None:
+    def demand(self, path: Path, members: Items, usable: Items, names: Names) -> None:
         """Raise DataError for a class with fewer than 2 different items, or none to train on."""
-        different = Counter(label for label, _ in {(item.label, item.identity) for item in kept})
+        different = Counter(label for label, _ in {(item.label, item.identity) for item in members})
         valid = {item.label for item in usable}
-        learned = {item.label for item in kept if item.split in (None, "train")}
+        learned = {item.label for item in members if item.split in (None, "train")}
         for label in names:
             if different[label] == 0:
                 why = "all repeat other labels' content" if label in valid else "none could be read"

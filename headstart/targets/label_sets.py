@@ -76,10 +76,10 @@ class LabelSets(Targets):
             f"{path} has the same labels for every item: {listed}. Give some that differ."
         )
 
-    def recognise(self, path: Path, items: Items, known: Names) -> None:
+    def recognise(self, path: Path, items: Items, names: Names) -> None:
         """Raise DataError for a label that is not known."""
         every = {item.label for item in items}
-        demand_known(path, {name for label in every for name in _set(label)}, known)
+        demand_known(path, {name for label in every for name in _set(label)}, names)
 
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """1 where an item has a label, else 0: (N, labels) float32."""

@@ -80,9 +80,9 @@ class Numbers(Targets):
             f"{path} has the same number for every item, {label}. Give some that differ."
         )
 
-    def recognise(self, path: Path, items: Items, known: Names) -> None:
+    def recognise(self, path: Path, items: Items, names: Names) -> None:
         """Raise DataError where an item has more or fewer numbers than the model answers."""
-        self._demand_count(path, items, len(known))
+        self._demand_count(path, items, len(names))
 
     def encode(self, labels: Sequence[str], names: Names) -> np.ndarray:
         """The numbers in the user's units: (N, numbers) float32."""
@@ -109,7 +109,11 @@ class Numbers(Targets):
         sentences = []
         for split, items in splits.items():
             values = self.encode([item.label for item in items], names)
-            still = [repr(name) for name, own in zip(names, values.T, strict=True) if _still(own)]
+            still = [
+                repr(name)
+                for name, own in zip(names, values.T, strict=True)
+                if (own == own[0]).all()
+            ]
             if still:
                 sentences.append(f"Numbers that are the same throughout {split}: {several(still)}.")
         return sentences
@@ -158,17 +162,13 @@ class Numbers(Targets):
                 )
 
 
-def _still(values: np.ndarray) -> bool:
-    return bool((values == values[0]).all())
-
-
 def _are_quantities(numbers: Sequence[float]) -> bool:
     """Whether whole numbers are too many and too uneven to be classes' numbers."""
     counts = Counter(numbers)
     first = min(counts)
-    counted = first in (0, 1) and max(counts) == first + len(counts) - 1
+    consecutive = first in (0, 1) and max(counts) == first + len(counts) - 1
     if len(counts) < _MANY:  # classes of one item each could not be learned
-        return not counted and len(counts) >= _SCALE and 2 * len(counts) > len(numbers)
-    if counted and len(numbers) >= 2 * len(counts):
+        return not consecutive and len(counts) >= _SCALE and 2 * len(counts) > len(numbers)
+    if consecutive and len(numbers) >= 2 * len(counts):
         return False
     return min(counts.values()) == 1 or len(numbers) < _FEW_EACH * len(counts)

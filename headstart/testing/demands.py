@@ -78,14 +78,14 @@ def constructor_only_stores(part: object) -> None:
     _demand_defaults(kind)
     values = {name: object() for name in inspect.signature(kind).parameters}
     try:
-        stored = vars(kind(**values))
+        attributes = vars(kind(**values))
     except Exception as error:
         raise ContractError(
             f"{kind.__name__}'s constructor works on its settings ({error}). "
             "Only store them there; check them where they are used."
         ) from error
-    astray = sorted(name for name in values if stored.get(name) is not values[name])
-    more = sorted(stored.keys() - values.keys())
+    astray = sorted(name for name in values if attributes.get(name) is not values[name])
+    more = sorted(attributes.keys() - values.keys())
     demand(not astray, f"does not store {', '.join(astray)}. Store each under its own name.")
     demand(not more, f"stores {', '.join(more)} too. Store the settings and nothing else.")
 

@@ -25,7 +25,7 @@ class Answers:
     right: np.ndarray
 
     @classmethod
-    def drawn(cls, kind: str, seed: int = 0, count: int = 60, labels: int = 3) -> Answers:
+    def random(cls, kind: str, seed: int = 0, count: int = 60, labels: int = 3) -> Answers:
         """Those of a kind of target. Raises Fault for a kind of which none are known."""
         rng = np.random.default_rng(seed)
         if kind == CLASSES:
@@ -53,10 +53,10 @@ class Answers:
     def _texts(cls, rng: np.random.Generator, count: int) -> Answers:
         """Texts of some words, in answers a few of them others or missing."""
         words = np.array("an ant saw two bees and one cat on its way home today".split())
-        wanted = [rng.choice(words, rng.integers(4, 9)) for _ in range(count)]
-        changed = [np.where(rng.random(len(own)) < 0.2, rng.choice(words), own) for own in wanted]
+        texts = [rng.choice(words, rng.integers(4, 9)) for _ in range(count)]
+        changed = [np.where(rng.random(len(own)) < 0.2, rng.choice(words), own) for own in texts]
         answers = [own[: len(own) - rng.integers(0, 2)] for own in changed]
-        targets = encoded(map(" ".join, wanted))
+        targets = encoded(map(" ".join, texts))
         return cls(encoded(map(" ".join, answers)), targets, targets)
 
     @classmethod
@@ -91,7 +91,7 @@ def subject(metric: Metric, example: Any) -> Sample:
     if example is not None:
         return Sample(metric, [Answers(*map(np.asarray, example))])
     demand(metric.kinds, "judges no kind of target. Set kinds.")
-    return Sample(metric, [Answers.drawn(kind) for kind in metric.kinds])
+    return Sample(metric, [Answers.random(kind) for kind in metric.kinds])
 
 
 def says_what_it_judges(sample: Sample) -> None:

@@ -53,7 +53,7 @@ class Sample:
             if label is not None
         ]
 
-    def named(self) -> tuple[list[Item], tuple[str, ...]]:
+    def labelled_items(self) -> tuple[list[Item], tuple[str, ...]]:
         """The items, and what their labels speak of."""
         items = self.items(self.cells)
         return items, self.kind.names(_TABLE, items, ("label",))
@@ -94,7 +94,7 @@ def labels_are_strings_equal_where_they_are_equal(sample: Sample) -> None:
 def encoded_targets_have_one_row_an_item(sample: Sample) -> None:
     """Of the shape and type that `encoding` says, and apart where labels are."""
     kind = sample.kind
-    items, names = sample.named()
+    items, names = sample.labelled_items()
     kind.recognise(_TABLE, items, names)
     rows = kind.encode([item.label for item in items], names)
     demand(len(rows) == len(items), f"encodes {len(items)} as {len(rows)}. One row each.")
@@ -122,7 +122,7 @@ def encoded_targets_have_one_row_an_item(sample: Sample) -> None:
 def counts_and_sentences_fit_the_items(sample: Sample) -> None:
     """Twice the items count twice; what a report says is a line."""
     kind = sample.kind
-    items, names = sample.named()
+    items, names = sample.labelled_items()
     once, twice = kind.count(items, names), kind.count([*items, *items], names)
     demand(
         twice == {key: 2 * count for key, count in once.items()},
@@ -147,7 +147,7 @@ def one_label_for_all_is_refused(sample: Sample) -> None:
 def task_settings_are_json(sample: Sample) -> None:
     """They are kept in the record, and the tasks of the kind take them."""
     kind = sample.kind
-    items, names = sample.named()
+    items, names = sample.labelled_items()
     targets = kind.encode([item.label for item in items], names)
     settings = kind.task_settings(targets, len(names), True)
     sentence = f"has task settings that JSON can't hold: {settings}. Make them plain."

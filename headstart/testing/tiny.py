@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, final
 
@@ -88,6 +90,12 @@ def splits(train: int = 24, validation: int = 12) -> Splits:
 
 def backbone(reference: str = "seeded:convnet?width=4") -> Backbone:
     """A seeded network."""
+    return copy.deepcopy(_loaded(reference))
+
+
+@cache
+def _loaded(reference: str) -> Backbone:
+    """The same for each who asks, as copying it takes a part of the time."""
     return catalog.load_backbone(reference)
 
 

@@ -23,7 +23,7 @@ class WeightsAndBiases(Tracker):
 
     def __init__(self, run: Any) -> None:
         self._run = run
-        self._known: set[str] = set()
+        self._trainings: set[str] = set()
         self.where = str(run.dir if run.offline else run.url)
 
     @classmethod
@@ -46,8 +46,8 @@ class WeightsAndBiases(Tracker):
     def row(self, training: str, step: int, numbers: Mapping[str, float]) -> None:
         """A point on each of the training's curves."""
         axis = f"{training}/steps"
-        if training not in self._known:
-            self._known.add(training)
+        if training not in self._trainings:
+            self._trainings.add(training)
             self._run.define_metric(axis)
             self._run.define_metric(f"{training}/*", step_metric=axis)
         rows = {f"{training}/{name}": value for name, value in numbers.items()}

@@ -10,22 +10,16 @@ from typing import TYPE_CHECKING
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.training.loop import predict, train
-    from headstart.training.moving import fixed_in, start_epoch
-    from headstart.training.record import Session, Splits, Training, seed_everything
-    from headstart.training.single import needs_several
+    from headstart.training.loop import predict as predict
+    from headstart.training.loop import train as train
+    from headstart.training.moving import fixed_in as fixed_in
+    from headstart.training.moving import start_epoch as start_epoch
+    from headstart.training.record import Session as Session
+    from headstart.training.record import Splits as Splits
+    from headstart.training.record import Training as Training
+    from headstart.training.record import seed_everything as seed_everything
+    from headstart.training.single import needs_several as needs_several
 
-__all__ = [
-    "Session",
-    "Splits",
-    "Training",
-    "fixed_in",
-    "needs_several",
-    "predict",
-    "seed_everything",
-    "start_epoch",
-    "train",
-]
 
 __getattr__ = exports(
     __name__,

@@ -46,7 +46,7 @@ def predict(
     on_device(model.eval(), accelerator.device)
     groups, outputs = [], []
     with torch.inference_mode(), accelerator.autocast() if quick else nullcontext():
-        for positions, batch in feed.judged(_JUDGED):
+        for positions, batch in feed.evaluation_batches(_JUDGED):
             inputs = to_device(batch.inputs, accelerator.device)
             outputs.append(model(inputs, start=batch.start).float().cpu().numpy())
             groups.append(positions)
@@ -102,7 +102,7 @@ class _Run:
         parameter_groups = groups(self.model, self.strategy, self.moving.own(), self.recipe)
         self.optimizer = EagerAdamW(parameter_groups, lr=self.recipe.learning_rate, fused=fused)
         first = self._resume()
-        started = saved = time.monotonic()
+        started = last_save = time.monotonic()
         total = (self.recipe.epochs - first) * self._steps_per_epoch()
         with self.session.progress.track(self.recipe.label, total) as advance:
             for epoch in range(first, self.recipe.epochs):
@@ -114,9 +114,9 @@ class _Run:
                 self.record.seconds = self.earlier + time.monotonic() - started
                 if not self.record.diverged:
                     self._judge(loss)
-                if time.monotonic() - saved > CHECKPOINT_EVERY or self.record.finished:
+                if time.monotonic() - last_save > CHECKPOINT_EVERY or self.record.finished:
                     self._save(epoch)
-                    saved = time.monotonic()
+                    last_save = time.monotonic()
         self._restore()
         self.record.tell(self.recipe, self.session.progress)
         return self.record

@@ -80,7 +80,7 @@ def _valued(candidate: Facts, leads: Sequence[float]) -> Prior:
     reasons += _facts(candidate)
     if leads:
         value += fmean(leads) * len(leads) / (len(leads) + _DOUBT)
-        reasons += (_told(fmean(leads), len(leads)),)
+        reasons += (_sentence(fmean(leads), len(leads)),)
     return Prior(candidate.reference, max(value, LEAST_TRAINED), reasons)
 
 
@@ -95,10 +95,10 @@ def _at_first(candidate: Facts) -> tuple[float, tuple[str, ...]]:
         value += SIZE * math.log10(candidate.parameters / 2e7)
     if candidate.year is not None:
         value += YEAR * (candidate.year - 2020)
-    return max(value, LEAST), (f"no published accuracy; {_judged(candidate)}",)
+    return max(value, LEAST), (f"no published accuracy; {_basis(candidate)}",)
 
 
-def _judged(candidate: Facts) -> str:
+def _basis(candidate: Facts) -> str:
     if candidate.parameters and candidate.year is not None:
         return "estimated from its size and year"
     if candidate.parameters or candidate.year is not None:
@@ -116,7 +116,7 @@ def _readable(count: int) -> str:
     return f"{count / 1e6:.1f}M" if count >= 1e5 else f"{count:,}"
 
 
-def _told(lead: float, datasets: int) -> str:
+def _sentence(lead: float, datasets: int) -> str:
     sets = "1 data set" if datasets == 1 else f"{datasets} data sets"
     if abs(lead) < _LEVEL:
         return f"level with others on {sets} here"

@@ -34,7 +34,7 @@ def methods_on(source, targets, target):
         "subspace alignment": SubspaceAlignmentAdapter(n_components=width),
     }
     scorers = {"entropy": PredictionEntropyScorer(), "IW": ImportanceWeightedScorer()}
-    found = {}
+    rows = {}
     for name, adapter in adapters.items():
         began = time.perf_counter()
         last = LogisticRegression(C=0.1, max_iter=300).set_fit_request(sample_weight=True)
@@ -53,18 +53,18 @@ def methods_on(source, targets, target):
             except Exception as error:
                 row[f"{scorer} error"] = f"{type(error).__name__}: {error}"[:200]
         row["seconds"] = time.perf_counter() - began
-        found[name] = row
-    return found
+        rows[name] = row
+    return rows
 
 
 def main(folder, out):
     """All draws in a folder, by their names."""
     warnings.simplefilter("ignore")
-    found = {}
+    rows = {}
     for place in sorted(Path(folder).glob("*.npz")):
         with np.load(place) as draw:
-            found[place.stem] = methods_on(draw["source"], draw["targets"], draw["target"])
-    Path(out).write_text(json.dumps(found), encoding="utf-8")
+            rows[place.stem] = methods_on(draw["source"], draw["targets"], draw["target"])
+    Path(out).write_text(json.dumps(rows), encoding="utf-8")
 
 
 main(*sys.argv[1:])

@@ -54,9 +54,9 @@ class ConditionalAdversarial(Adaptation):
 def _adversarial(domains: Domains, conditional: bool) -> nn.Linear:
     directions, classifier = _beginning(domains)
     inputs = as_tensor(np.concatenate([domains.inputs, domains.inside]))
-    labels, known = torch.from_numpy(domains.targets), len(domains.inputs)
-    domain = (torch.arange(len(inputs)) < known).float()
-    even = torch.where(domain > 0, 1 / (2 * known), 1 / (2 * (len(inputs) - known)))
+    labels, n_labelled = torch.from_numpy(domains.targets), len(domains.inputs)
+    domain = (torch.arange(len(inputs)) < n_labelled).float()
+    even = torch.where(domain > 0, 1 / (2 * n_labelled), 1 / (2 * (len(inputs) - n_labelled)))
     width = directions.shape[1] * (domains.classes if conditional else 1)
     judge = _judge(width, domains.seed)
     learned = [directions, *classifier.parameters(), *judge.parameters()]
@@ -66,14 +66,16 @@ def _adversarial(domains: Domains, conditional: bool) -> nn.Linear:
         features = inputs @ directions
         outputs = classifier(features)
         weight = 2 / (1 + float(np.exp(-_STEEPNESS * step / STEPS))) - 1
-        seen = (1 + weight) * features.detach() - weight * features  # reverses the gradient
+        reversed_features = (
+            1 + weight
+        ) * features.detach() - weight * features  # reverses the gradient
         if conditional:
             shares = outputs.softmax(dim=1).detach()
-            seen = (shares[:, :, None] * seen[:, None, :]).flatten(1)
+            reversed_features = (shares[:, :, None] * reversed_features[:, None, :]).flatten(1)
         chance = functional.binary_cross_entropy_with_logits(
-            judge(seen)[:, 0], domain, even, reduction="sum"
+            judge(reversed_features)[:, 0], domain, even, reduction="sum"
         )
-        total = functional.cross_entropy(outputs[:known], labels) + chance
+        total = functional.cross_entropy(outputs[:n_labelled], labels) + chance
         total.backward()  # type: ignore[no-untyped-call]  # torch has no types there
         optimiser.step()
     rows = (classifier.weight.detach() @ directions.detach().T).double().numpy()

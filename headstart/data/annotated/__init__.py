@@ -103,13 +103,13 @@ def _of_folder(
         reading = Reading("XML")
         for file, split in marked:
             voc.read(file, split, reading)
-        named = {Path(each.file).stem for each in reading.pictures}
-        named |= {Path(each.place).stem for each in reading.pictures}  # as where files were renamed
+        stems = {Path(each.file).stem for each in reading.pictures}
+        stems |= {Path(each.place).stem for each in reading.pictures}  # as where files were renamed
         reading.pictures += [
             Marked(name, name, base=folder.path, missing=_UNMARKED)
             for folder, _ in every
             for name in folder.files
-            if Path(name).stem not in named
+            if Path(name).stem not in stems
         ]
         return _words(reading)
     listed = [(file, s) for file, s in files if file.suffix.lower() in _TABLES]
@@ -130,10 +130,12 @@ def _of_tables(files: list[tuple[Path, str | None]], modality: Modality) -> Read
             continue
         try:
             every = tables.read(path)
-            chosen = [(table, rows.columns(table, modality.columns)) for table in every]
+            tables_with_columns = [
+                (table, rows.columns(table, modality.columns)) for table in every
+            ]
         except DataError:  # it is read as what it is by others, who say why it can't be
             continue
-        for table, own in chosen:
+        for table, own in tables_with_columns:
             if own is not None:
                 rows.read(table, own, split, reading)
     return reading if reading.pictures else None
@@ -147,8 +149,8 @@ def _split_of(tree: Folder, way: tuple[str, ...], name: str) -> str | None:
         if folder and folder.split in ("train", "validation", "test"):
             return folder.split
     stem, suffix = os.path.splitext(name)
-    named = split_in(stem) if suffix.lower() != ".xml" else None
-    return named[0] if named and named[0] in ("train", "validation", "test") else None
+    match = split_in(stem) if suffix.lower() != ".xml" else None
+    return match[0] if match and match[0] in ("train", "validation", "test") else None
 
 
 def _words(reading: Reading) -> Reading:
@@ -166,12 +168,12 @@ def _contents(root: Path, reading: Reading, files: Paths, modality: Modality) ->
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         extents = list(pool.map(lambda each: _extent(each[2], modality), located))
     listing: list[Row] = []
-    seen: set[str] = set()
+    names: set[str] = set()
     for (marked, name, source, why), extent in zip(located, extents, strict=True):
         value, why = _value(marked, extent, why, reading)
-        if name in seen and source is not None:
+        if name in names and source is not None:
             why = _AGAIN
-        seen.add(name)
+        names.add(name)
         source = None if why else source
         listing.append(Row(name, marked.place, value or "", marked.split, source, why))
     boxes = sum(len(each.boxes) for each in reading.pictures)

@@ -67,16 +67,16 @@ def _frame(marked: Marked, extent: Extent) -> tuple[_Turn | None, str]:
     None, and why, where the annotation is of a picture of another shape.
     """
     upright = float(extent.width), float(extent.height)
-    stored = upright[::-1] if extent.sideways else upright
+    stored_size = upright[::-1] if extent.sideways else upright
     if marked.shares:
         return _Turn(upright[0], upright[1], upright, 0), ""
     size = marked.size
-    known = size is not None and all(math.isfinite(side) and side >= 1 for side in size)
-    if size is None or not known or size == upright:
+    is_size = size is not None and all(math.isfinite(side) and side >= 1 for side in size)
+    if size is None or not is_size or size == upright:
         return _Turn(1.0, 1.0, upright, 0), ""
-    if extent.turn and size == stored:
+    if extent.turn and size == stored_size:
         remark = "its boxes were drawn before the picture was turned as its EXIF says, and turn too"
-        return _Turn(1.0, 1.0, stored, extent.turn), remark
+        return _Turn(1.0, 1.0, stored_size, extent.turn), remark
     across, down = upright[0] / size[0], upright[1] / size[1]
     if abs(across / down - 1) <= _ASPECT:
         remark = f"its boxes are of {_by(size)} pixels and the picture is {_by(upright)}: scaled"
@@ -111,8 +111,8 @@ def _inside(box: tuple[Corners, bool], size: tuple[float, float]) -> tuple[Corne
     return cut, "its corners were the wrong way round; put right" if swapped else ""
 
 
-def _repeats(label: str, corners: Corners, kept: Sequence[tuple[str, Corners]]) -> bool:
+def _repeats(label: str, corners: Corners, boxes: Sequence[tuple[str, Corners]]) -> bool:
     return any(
         label == other and max(abs(a - b) for a, b in zip(corners, own, strict=True)) < _SAME
-        for other, own in kept
+        for other, own in boxes
     )

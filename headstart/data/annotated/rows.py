@@ -47,11 +47,11 @@ def columns(table: ItemTable, content: Sequence[str]) -> dict[str, Any] | None:
     cell = next((lower[name] for name in _CELL if name in lower), None)
     if file is None or not (corners or extents or cell):
         return None
-    taken = [name for name in (corners or extents or ())]
-    size = next((s for s in _SIZES if set(s) <= lower.keys() and not set(s) & set(taken)), ())
+    box_columns = [name for name in (corners or extents or ())]
+    size = next((s for s in _SIZES if set(s) <= lower.keys() and not set(s) & set(box_columns)), ())
     return {
         "file": file,
-        "box": [lower[name] for name in taken] or [cell],
+        "box": [lower[name] for name in box_columns] or [cell],
         "extent": corners is None,
         "class": next((lower[name] for name in _CLASS if name in lower), None),
         "size": [lower[name] for name in size],
@@ -64,16 +64,18 @@ def _holds_boxes(table: ItemTable, column: str) -> bool:
     return any(_boxes_of(value) is not None for value in values)
 
 
-def read(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading) -> None:
+def read(table: ItemTable, column_of: Mapping[str, Any], split: str | None, into: Reading) -> None:
     """Add what a table says; rows of one picture are one picture."""
-    if "objects" in chosen:
-        _objects(table, chosen, split, into)
+    if "objects" in column_of:
+        _objects(table, column_of, split, into)
         return
-    files = list(table.values(chosen["file"]))
-    cells = list(zip(*(table.values(name) for name in chosen["box"]), strict=True))
-    labels = list(table.values(chosen["class"])) if chosen["class"] else ["object"] * len(files)
-    sizes = list(zip(*(table.values(name) for name in chosen["size"]), strict=True))
-    splits = list(table.values(chosen["split"])) if chosen["split"] else [None] * len(files)
+    files = list(table.values(column_of["file"]))
+    cells = list(zip(*(table.values(name) for name in column_of["box"]), strict=True))
+    labels = (
+        list(table.values(column_of["class"])) if column_of["class"] else ["object"] * len(files)
+    )
+    sizes = list(zip(*(table.values(name) for name in column_of["size"]), strict=True))
+    splits = list(table.values(column_of["split"])) if column_of["split"] else [None] * len(files)
     boxes: dict[str, list[Box]] = {}
     first: dict[str, tuple[str, int]] = {}
     shares = _are_shares(cells)
@@ -87,7 +89,7 @@ def read(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: R
         values = _listed(cells[row][0]) if len(cells[row]) == 1 else list(cells[row])
         if all(is_blank(value) for value in values):  # a picture without an object
             continue
-        values = from_extent(values) if chosen["extent"] else values
+        values = from_extent(values) if column_of["extent"] else values
         box = into.box(labels[row], values, place)
         own += [box] if box else []
     for file, own in boxes.items():
@@ -124,12 +126,14 @@ def _listed(cell: Any) -> list[Any]:
     return [None] if is_blank(cell) else [cell]
 
 
-def _objects(table: ItemTable, chosen: Mapping[str, Any], split: str | None, into: Reading) -> None:
-    names = _category_names(table.path, chosen["objects"])
-    contents = table.contents(chosen["file"])
-    splits = table.values(chosen["split"]) if chosen["split"] else None
+def _objects(
+    table: ItemTable, column_of: Mapping[str, Any], split: str | None, into: Reading
+) -> None:
+    names = _category_names(table.path, column_of["objects"])
+    contents = table.contents(column_of["file"])
+    splits = table.values(column_of["split"]) if column_of["split"] else None
     words = list(splits) if splits is not None else []
-    rows = zip(table.numbers(), contents, table.values(chosen["objects"]), strict=True)
+    rows = zip(table.numbers(), contents, table.values(column_of["objects"]), strict=True)
     for row, (count, content, value) in enumerate(rows):
         place = f"{table.path.name} {table.noun} {count}"
         objects = _boxes_of(value)
@@ -177,9 +181,9 @@ def _category_names(path: Path, column: str) -> list[str]:
         return []
     from pyarrow import parquet
 
-    stored = (parquet.read_schema(str(path)).metadata or {}).get(b"huggingface", b"{}")
+    metadata = (parquet.read_schema(str(path)).metadata or {}).get(b"huggingface", b"{}")
     try:
-        feature = json.loads(stored)["info"]["features"][column]
+        feature = json.loads(metadata)["info"]["features"][column]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
     return _names_in(feature, 0) or []

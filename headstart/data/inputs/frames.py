@@ -173,12 +173,12 @@ def hugging_face_table(dataset: Any) -> Table | None:
         name = names[place]
         if name in pictures:
             return RowByRow(len(plain), lambda row: plain[row][name])
-        return _named(list(plain[name]), plain.features[name])
+        return _class_names(list(plain[name]), plain.features[name])
 
     return Table(names, column, Path(type(dataset).__name__))
 
 
-def _named(values: list[Any], feature: Any) -> Sequence[Any]:
+def _class_names(values: list[Any], feature: Any) -> Sequence[Any]:
     """Numbers of classes as their names, in lists too; all else as it is."""
     names = getattr(getattr(feature, "feature", feature), "names", None)
     if not isinstance(names, list):

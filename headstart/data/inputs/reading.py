@@ -92,14 +92,14 @@ class InputReader:
         if isinstance(data, str) and self.modality.inline:
             return iter([of_texts([data])])
         if isinstance(data, str | os.PathLike):
-            return self._named(os.fsdecode(data))
+            return self._of_name(os.fsdecode(data))
         array = None if self.modality.whole_rows else as_array(data)
         if array is not None:
             return self._array(array, place)
         content = self._content(data, place)
         return iter([content]) if content is not None else self._table(data, place)
 
-    def _named(self, name: str) -> Iterator[Input]:
+    def _of_name(self, name: str) -> Iterator[Input]:
         """A file, those in a folder, or the rows of a manifest."""
         path = Path(name)
         try:
@@ -152,18 +152,18 @@ class InputReader:
     def _opened(self, file: Any, place: str) -> Input:
         """A file that the user opened, as one item."""
         name = getattr(file, "name", None)
-        shown = name if isinstance(name, str) else place
-        if os.path.splitext(shown)[1].lower() in SUFFIXES | _NO_ITEM:
+        title = name if isinstance(name, str) else place
+        if os.path.splitext(title)[1].lower() in SUFFIXES | _NO_ITEM:
             raise DataError(
-                f"{shown} was given opened, and only its path says that it is a table. "
+                f"{title} was given opened, and only its path says that it is a table. "
                 "Give the path."
             )
         content = file.read()
         if isinstance(content, str) and self.modality.inline:
-            return replace(of_texts([content]), name=shown)
+            return replace(of_texts([content]), name=title)
         if not isinstance(content, bytes):
-            raise DataError(f"{shown} does not give bytes. Open it with 'rb', or give its path.")
-        return Input(shown, InlineSource(content))
+            raise DataError(f"{title} does not give bytes. Open it with 'rb', or give its path.")
+        return Input(title, InlineSource(content))
 
     def _table(self, data: Any, place: str) -> Iterator[Input] | None:
         if isinstance(data, Image.Image):  # it offers its pixels as a column

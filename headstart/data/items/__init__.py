@@ -11,10 +11,14 @@ from pathlib import Path
 from headstart.contracts import Modality
 from headstart.data import annotated, containers, transcripts
 from headstart.data.grouping import grouped, part_of
-from headstart.data.items.folders import from_folders, holds_classes
+from headstart.data.items.file_names import from_names, label_part
+from headstart.data.items.folders import from_folders
+from headstart.data.items.split_lists import split_by_lists
 from headstart.data.items.tables import Table, Tables, join
+from headstart.data.items.wrapping import unwrapped
 from headstart.data.manifests import Manifest
-from headstart.data.names import only_part, split_of
+from headstart.data.masks import without_masks
+from headstart.data.names import lists_items, only_part, split_of
 from headstart.data.paths import Paths, absence
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
@@ -44,21 +48,38 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     if marked is None and not parts:
         marked = transcripts.find(path, modality, schema)
     if marked is not None:
-        return marked
+        return split_by_lists(marked, walk(path, modality)) if path.is_dir() else marked
     if parts:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
-        return Manifest.within(path.parent, path, modality).find(schema)
+        return Manifest.within(_root(path, modality), path, modality).find(schema)
     tree = walk(path, modality)
-    top = _unwrapped(tree)
+    tree, masks = (tree, ()) if modality.inline else without_masks(tree)
+    name_part = label_part(schema.label)
+    if name_part is not None and tree.items:
+        contents = replace(from_names(path, tree, name_part), warnings=masks)
+        return split_by_lists(contents, tree)
+    top = unwrapped(tree)
     tables = Tables(top, Paths(path, tree.every), modality, schema)
     contents = _contents(path, top, tables)
-    if top is tree:
-        return contents
     inner = top.path.relative_to(path).as_posix()
-    return replace(
-        contents, remarks=(f"the data set lies in the folder `{inner}`", *contents.remarks)
+    wrapped = (f"the data set lies in the folder `{inner}`",) if top is not tree else ()
+    contents = replace(
+        contents, remarks=(*wrapped, *contents.remarks), warnings=(*masks, *contents.warnings)
     )
+    return split_by_lists(contents, tree)
+
+
+def _root(manifest: Path, modality: Modality) -> Path:
+    """The data set's folder of a manifest: its own, or the one above where that holds lists alone.
+
+    `meta/esc50.csv` lists the files of `audio/` beside `meta/`.
+    """
+    folder = Path(os.path.abspath(manifest)).parent
+    contained = modality.inline or modality.whole_rows
+    if contained or not lists_items(folder.name) or walk(folder, modality).items:
+        return manifest.parent
+    return manifest.parent.parent if manifest.parent.name else folder.parent
 
 
 def demand_data(path: Data) -> None:
@@ -191,46 +212,6 @@ def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
     )
 
 
-def _unwrapped(tree: Folder) -> Folder:
-    """The folder that the data set lies in, where the others only wrap it."""
-    folder = tree
-    while True:
-        inner = _inner(folder)
-        if inner is None:
-            return folder
-        folder = inner
-
-
-def _inner(folder: Folder) -> Folder | None:
-    """The only folder in it that holds anything, if it holds folders or tables itself."""
-    snapshots = folder.folder("snapshots")
-    if snapshots and folder.folder("blobs"):  # as the Hugging Face cache keeps a data set
-        return _snapshot(folder, snapshots)
-    full = [each for each in folder.folders if each.items or _lists(each)]
-    if folder.files or folder.tables or len(full) != 1 or split_of(full[0].name):
-        return None
-    return full[0] if full[0].tables or _wraps(full[0]) else None
-
-
-def _wraps(folder: Folder) -> bool:
-    """Whether class folders or splits lie in it, and no items but a few beside splits."""
-    if folder.files:
-        return any(inner.split for inner in folder.full) and holds_classes(folder)
-    return any(inner.items or _lists(inner) for inner in folder.folders)
-
-
-def _lists(folder: Folder) -> bool:
-    return any(each.tables for each, _ in folder.below())
-
-
-def _snapshot(folder: Folder, snapshots: Folder) -> Folder | None:
-    """The snapshot that the branch `main` is at, else the only one."""
-    main = folder.path / "refs" / "main"
-    name = main.read_text(encoding="utf-8", errors="replace").strip() if main.is_file() else ""
-    only = snapshots.folders[0] if len(snapshots.folders) == 1 else None
-    return snapshots.folder(name) or only
-
-
 def _kinds(modality: Modality) -> str:
     return ", ".join(sorted(modality.suffixes))
 
@@ -267,8 +248,8 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
             DataError(f"{data} holds no item of a known kind. Give files of one."),
         )
     best = [name for name, own in items.items() if len(own) == most]
-    known = (name for name in best[1:] and best if _is_known(items[name][0], modalities[name]))
-    return next(known, best[0])
+    names = (name for name in best[1:] and best if _is_known(items[name][0], modalities[name]))
+    return next(names, best[0])
 
 
 def _is_table(data: Data) -> bool:

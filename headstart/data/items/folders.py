@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from headstart.data.items.file_names import advice
 from headstart.data.items.levels import STRAY, Classes, choose
-from headstart.data.names import UNLABELLED, alike, only_part, split_of
+from headstart.data.names import UNLABELLED, alike, lists_items, marks_items, only_part, split_of
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, FileSource, Row
 from headstart.data.trees import Folder
@@ -37,14 +38,11 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
     layout = _layout(path, top)
     folders = [folder for folder, _ in layout.roots]
     if not any(folder.full for folder in folders):
+        raise DataError(f"{path} holds files but no folder of a class. {advice(top)}")
+    if schema.column_names:
         raise DataError(
-            f"{path} holds files but no folder of a class. Make one folder per class, or give a "
-            "manifest."
-        )
-    if schema.named:
-        raise DataError(
-            f"{path} is a folder of classes and has no column {schema.named[0]!r}: its folders' "
-            "names are the labels. Leave the column out, or give a manifest."
+            f"{path} is a folder of classes and has no column {schema.column_names[0]!r}: its "
+            "folders' names are the labels. Leave the column out, or give a manifest."
         )
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)
@@ -81,8 +79,7 @@ def _layout(path: Path, top: Folder) -> _Layout:
         if len(full) > 1 and not others:
             names = " and ".join(repr(folder.name) for folder in full)
             raise DataError(
-                f"{path} parts its files into {names} but names no class. Make one folder per "
-                "class in each, or list the files with their labels in a labels.csv there."
+                f"{path} parts its files into {names} but names no class. {advice(top)}"
             )
         return _without_copy(top)
     flat = tuple(folder for folder in full if folder not in labelled)
@@ -191,8 +188,9 @@ def _split_names(layout: _Layout, classes: Classes) -> dict[str, str]:
 
 def _empty(folders: Sequence[Folder], classes: Classes) -> Iterator[str]:
     if classes.level.number == 1:
-        names = (each.name for folder in folders for each in folder.folders if not each.items)
-        yield from dict.fromkeys(names)
+        empty = (each for folder in folders for each in folder.folders if not each.items)
+        names = (f.name for f in empty if not (f.tables or lists_items(f.name)))
+        yield from (n for n in dict.fromkeys(names) if not (marks_items(n) or only_part([n])))
 
 
 def _others(folders: Sequence[Folder]) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.contracts.labels import several
+from headstart.data.items.file_names import advice
 from headstart.data.names import number, only_part, split_of
 from headstart.data.schema import Schema
 from headstart.data.trees import Folder
@@ -69,17 +70,22 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
                 f"{path} has no folders of level {schema.class_level}. Give --class-level 1"
                 + (f" to {len(levels)}." if len(levels) > 1 else ", or leave it out.")
             )
-        return Classes(levels[schema.class_level - 1], split, _said(levels, schema.class_level))
+        return Classes(levels[schema.class_level - 1], split, _remarks(levels, schema.class_level))
     telling = [level for level in levels if not number(level.names)]
     again = [level for level in telling if level.again]
     several = [level for level in levels if len(level.names) > 1 and not only_part(level.names)]
     level = again[-1] if again else (telling or several[-1:] or levels[-1:])[0]
+    if len(levels) == 1 and len(level.names) == 1 and only_part(level.names):
+        raise DataError(
+            f"{path} has its files in one folder, {level.names[0]!r}, which names no class. "
+            f"{advice(roots[0])}"
+        )
     if only_part(level.names) and len(level.names) > 1:
         raise DataError(
             f"{path} has folders that only part the data ({level.shown}), and no class is named. "
-            "Make one folder per class, or list the files with their labels in a labels.csv there."
+            f"{advice(roots[0])}"
         )
-    return Classes(level, split, _said(levels, level.number))
+    return Classes(level, split, _remarks(levels, level.number))
 
 
 def _levels(roots: Sequence[Folder]) -> list[Level]:
@@ -96,15 +102,15 @@ def _levels(roots: Sequence[Folder]) -> list[Level]:
     return levels
 
 
-def _said(levels: Sequence[Level], chosen: int) -> tuple[str, ...]:
+def _remarks(levels: Sequence[Level], level: int) -> tuple[str, ...]:
     """What was taken, and how to take another; nothing where only one could be meant."""
     if len(levels) == 1:
         return ()
     others = [
         each
         for each in levels
-        if each.number != chosen and len(each.names) > 1 and not all(map(split_of, each.names))
+        if each.number != level and len(each.names) > 1 and not all(map(split_of, each.names))
     ]
     offers = [f"--class-level {each.number} takes {each.shown}" for each in others]
-    sentence = f"the folders of level {chosen} are the classes: {levels[chosen - 1].shown}"
+    sentence = f"the folders of level {level} are the classes: {levels[level - 1].shown}"
     return ("; ".join([sentence, *offers]),)

@@ -39,10 +39,20 @@ class Tables:
     schema: Schema
 
     def every(self) -> list[Table]:
-        """Those in the folder or its `data` folder, else those in folders of splits."""
+        """Those in the folder or its `data` folder, else in folders of splits, else of lists."""
         data = self.top.folder("data")
         here = [_table(each, name) for each in (self.top, data) if each for name in each.tables]
-        return [table for table in here if table] or self._in_splits()
+        return [table for table in here if table] or self._in_splits() or self._beside_items()
+
+    def _beside_items(self) -> list[Table]:
+        """Those in folders without any item, beside folders that hold some, as `meta/esc50.csv`."""
+        if self.modality.inline or not self.top.items:
+            return []
+        folders = (folder for folder in self.top.folders if not folder.items)
+        found = (
+            _table(each, name) for top in folders for each, _ in top.below() for name in each.tables
+        )
+        return [table for table in found if table and table.path.suffix.lower() != ".json"]
 
     def _in_splits(self) -> list[Table]:
         tables = []

@@ -13,15 +13,16 @@ from headstart.data.tables.translations import unfolded
 from headstart.errors import DataError
 
 _Reader = Callable[[Path], Sequence[ItemTable]]
+_LOOSE = (".txt", ".data", ".dat", ".lst")  # which hold other things as well
 _BY_SUFFIX: dict[str, _Reader] = {
-    **dict.fromkeys((".csv", ".tsv", ".tab", ".psv", ".txt"), delimited.read),
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".psv", *_LOOSE), delimited.read),
     **dict.fromkeys((*records.LINES, ".json"), records.read),
     **dict.fromkeys((".parquet", ".arrow", ".feather"), columnar.read),
     ".xlsx": excel.read,
     ".tmx": tmx.read,
 }
 READ = frozenset(_BY_SUFFIX)  # where a file is named as a table
-SUFFIXES = READ - {".json", ".txt"}  # where a file may as well be something else
+SUFFIXES = READ - {".json", *_LOOSE}  # where a file may as well be something else
 
 _WRITE = "Write its table as CSV or Parquet where it was made, such as by pandas."
 _SAVE = "Save pictures as PNG files, in a folder of each class, and texts as a table."

@@ -105,16 +105,16 @@ class ColumnFile(ItemTable):
         """Each row's value; integers of a Hugging Face ClassLabel column, or lists, as names."""
         names = self._class_names(column)
 
-        def named(value: Any) -> Any:
+        def class_names(value: Any) -> Any:
             if isinstance(value, list):
-                return [named(each) for each in value]
+                return [class_names(each) for each in value]
             if isinstance(value, int):
                 return names[value] if 0 <= value < len(names) else None
             return value
 
         for group in range(len(self._sizes)):
             plain = self._plain(column, group)
-            yield from map(named, plain) if names else plain
+            yield from map(class_names, plain) if names else plain
 
     def texts(self, column: str) -> Iterator[str | None]:
         """Each row's text, or None. Raises DataError when the column holds anything else."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from headstart.contracts.cells import number
 from headstart.data.tables.header import HEADINGS, parted
-from headstart.data.tables.interface import TableInMemory, named
+from headstart.data.tables.interface import TableInMemory, column_names
 from headstart.data.tables.text import opened, sample
 from headstart.errors import DataError
 
 DELIMITERS = ("\t", ";", "|", ",")  # where several fit alike, the one that texts hold least comes
 _MOST_ROWS = 500
+_FEWEST = 3  # lines that may be parted by spaces
+_FILE = re.compile(r"[^\s,;|]+\.[A-Za-z][A-Za-z0-9]{1,4}")
 _LONGEST = 2**31 - 1  # characters of a field; csv's own limit is less than a long text
 _MOSTLY = 0.9  # rows that are alike below a title
 
@@ -39,7 +43,7 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
         reader = csv.reader(
             islice(file, dialect.above, None),
             delimiter=dialect.delimiter,
-            skipinitialspace=dialect.spaced,
+            skipinitialspace=dialect.spaced or dialect.delimiter == " ",
             strict=True,
             quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
         )
@@ -71,7 +75,7 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
                 f"{path} line {line} has {len(fields)} fields under {len(header)} columns. "
                 "Put quotation marks around a field that holds the delimiter."
             )
-    return TableInMemory(path, named(path, header), rows, remark=remark)
+    return TableInMemory(path, column_names(path, header), rows, remark=remark)
 
 
 def _cell(fields: Sequence[str], number: int) -> str:
@@ -116,10 +120,10 @@ def long_fields() -> Iterator[None]:
 
 def _above(lines: Sequence[str]) -> int:
     """How many lines stand before the first that is no comment and not empty."""
-    for number, line in enumerate(lines):
+    for place, line in enumerate(lines):
         word = line.strip().lower()
         if word and not word.startswith("#") and not (word[:4] == "sep=" and len(word) <= 5):
-            return number
+            return place
     return 0
 
 
@@ -130,7 +134,20 @@ def _delimiter(lines: Sequence[str], cut: bool) -> str:
         below = {each: _fit(rows[_first_wide(rows) :]) for each, rows in every.items()}
         fits = {each: fit for each, fit in below.items() if fit[1] >= _MOSTLY} or fits
     best = max(fits, key=lambda each: fits[each])
-    return best if fits[best][0] == 2 else ","
+    if fits[best][0] == 2:
+        return best
+    return " " if _are_spaced(lines[:-1] if cut else lines) else ","
+
+
+def _are_spaced(lines: Sequence[str]) -> bool:
+    """Whether spaces part every line in as many numbers, or in the name of a file and more."""
+    rows = [line.split() for line in lines if line.strip()]
+    if len(rows) < _FEWEST or len({*map(len, rows)}) > 1 or len(rows[0]) < 2:
+        return False
+    if all(_FILE.fullmatch(row[0]) for row in rows):
+        return True
+    amounts = [sum(number(word) is not None for word in row) for row in rows[1:]]
+    return 2 * sum(amounts) > len(amounts) * len(rows[0])
 
 
 def _whole_rows(lines: Sequence[str], delimiter: str, cut: bool) -> list[list[str]]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from headstart.contracts.cells import number
+
 HEADINGS = frozenset(  # of which a header has one
     "label labels class category target text sentence review image path file file_name filename"
     " id".split()
@@ -54,11 +56,12 @@ def _is_title(cells: Sequence[Any]) -> bool:
 def _is_item(header: Sequence[Any], below: Sequence[Numbered]) -> bool:
     """Whether a first row is no header: what stands in it is a value of its column again and again.
 
-    A usual name is one, and so are numbers that count the columns, as pandas writes them.
+    A usual name is one, and so are numbers that count the columns, as pandas writes them. Numbers
+    alone, one with a fraction, name nothing, and neither do sentences over sentences.
     """
     words = [_word(cell) for cell in header]
     counted = [*map(str, range(len(words)))]
-    if len(words) < 2 or words == counted or words[1:] == counted[:-1]:
+    if len(words) < 2 or words == counted or words == ["", *counted[:-1]]:
         return False
     if any(word.lower() in HEADINGS for word in words):
         return False
@@ -66,7 +69,21 @@ def _is_item(header: Sequence[Any], below: Sequence[Numbered]) -> bool:
         counts = Counter(_word(cells[place]) for _, cells in below if place < len(cells))
         if word and counts[word] > 1:
             return True
-    return False
+    if all(number(word) is not None for word in words):
+        return any("." in word for word in words)
+    return all(_reads_as(word, place, below) for place, word in enumerate(words))
+
+
+def _reads_as(word: str, place: int, below: Sequence[Numbered]) -> bool:
+    """Whether a cell is as those below it: a number over numbers, or a sentence over sentences."""
+    cells = [_word(row[place]) for _, row in below if place < len(row)]
+    if number(word) is not None:
+        return bool(cells) and all(number(cell) is not None for cell in cells)
+    return _is_sentence(word) and 2 * sum(map(_is_sentence, cells)) > len(cells)
+
+
+def _is_sentence(word: str) -> bool:
+    return len(word.split()) > 2 or word.endswith((".", "!", "。"))
 
 
 def _width(cells: Sequence[Any]) -> int:

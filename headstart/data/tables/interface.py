@@ -88,7 +88,7 @@ class TableInMemory(ItemTable):
         return isinstance(next(iter(self.values(column)), None), Source)
 
 
-def named(path: Path, header: Sequence[Any]) -> list[str]:
+def column_names(path: Path, header: Sequence[Any]) -> list[str]:
     """The names of columns as a header has them, without spaces around; those without get one.
 
     Raises DataError where two columns have one name.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.data.tables.interface import TableInMemory, named
+from headstart.data.tables.interface import TableInMemory, column_names
 from headstart.data.tables.text import opened, sample
 from headstart.errors import DataError
 
@@ -102,13 +102,13 @@ def _of_document(document: Any) -> Sequence[_Record] | None:
 def _table(path: Path, records: Sequence[tuple[int, _Record]], noun: str = "line") -> TableInMemory:
     keys = dict.fromkeys(name for _, record in records for name in record)
     rows = [(number, [record.get(key) for key in keys]) for number, record in records]
-    return TableInMemory(path, named(path, list(keys)), rows, noun)
+    return TableInMemory(path, column_names(path, list(keys)), rows, noun)
 
 
 def _object(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     """What makes an object of its pairs. Raises DataError where it has one name twice."""
 
-    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def record_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         record = dict(pairs)
         if len(record) < len(pairs):
             names = [name for name, _ in pairs]
@@ -118,4 +118,4 @@ def _object(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
             )
         return record
 
-    return made
+    return record_of

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.sources import FileSource
-from headstart.data.tables.interface import TableInMemory, named
+from headstart.data.tables.interface import TableInMemory, column_names
 from headstart.errors import DataError
 from headstart.runtime.encodings import NotTextError, decoded
 
@@ -40,7 +40,7 @@ def read(folder: Path) -> list[TableInMemory]:
     rows = [_row(files) for _, files in sorted(_samples(folder).items())]
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [(number, [row.get(name) for name in names]) for number, row in enumerate(rows)]
-    return [TableInMemory(folder, named(folder, names), cells, "sample")]
+    return [TableInMemory(folder, column_names(folder, names), cells, "sample")]
 
 
 def _samples(folder: Path) -> dict[str, dict[str, Path]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -115,6 +116,10 @@ def _as_written(rows: Sequence[Row], kind: Targets | None, labels: Collection[st
             f"{labelled[0].place} has the date {str(values[0])!r} as its label, as all others have "
             "one. Name another column by --label, or take each as a class by --targets classes."
         )
+    if not (kind is not None and kind.verbatim) and _have_one_unit(values):
+        rows = [_changed(row, lambda value: _amount(value)[0], labels) for row in rows]
+        labelled = [row for row in rows if row.value is not None]
+        values = [row.value for row in labelled]
     plain = None if kind is not None and kind.verbatim else _without_commas(labelled)
     if plain:
         return [_changed(row, lambda v: plain(v) if isinstance(v, str) else v, ()) for row in rows]
@@ -124,6 +129,21 @@ def _as_written(rows: Sequence[Row], kind: Targets | None, labels: Collection[st
     if all(value is not None and value.is_integer() for value in numbers):
         return [_changed(row, _whole, labels) for row in rows]
     return list(rows)
+
+
+def _have_one_unit(values: Sequence[Any]) -> bool:
+    """Whether all are numbers with the same sign of a currency, or of percent, beside them."""
+    units = {_amount(value)[1] if isinstance(value, str) else "" for value in values}
+    return len(units) == 1 and "" not in units
+
+
+def _amount(value: str) -> tuple[str, str]:
+    """A number without the one sign beside it, and that sign; as it is where it has none."""
+    text = value.strip()
+    signs = [sign for sign in text if sign == "%" or unicodedata.category(sign) == "Sc"]
+    rest = text.replace(signs[0], "", 1).strip() if len(signs) == 1 else ""
+    beside = rest and (text.strip("+-").startswith(signs[0]) or text.endswith(signs[0]))
+    return (rest, signs[0]) if beside and _is_number(rest) else (value, "")
 
 
 def _changed(row: Row, spelling: Callable[[Any], Any], labels: Collection[str]) -> Row:

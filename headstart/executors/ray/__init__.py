@@ -34,13 +34,6 @@ class Ray(Executor):
 
     _pool: Pool | None = None  # workers that live on from one work to the next
 
-    def __init__(
-        self, address: str = "", workers: int | None = None, offline: bool = False
-    ) -> None:
-        self.address = address
-        self.workers = workers
-        self.offline = offline
-
     def start(self) -> None:
         """Connect, where there is an address.
 
@@ -63,13 +56,13 @@ class Ray(Executor):
         self, work: Work[Piece, Outcome], pieces: Iterable[Piece]
     ) -> Generator[Outcome, None, None]:
         """The outcome of each piece, in order, from workers that end with the last one."""
-        left = iter(pieces)
-        for first in islice(left, 1):
+        rest = iter(pieces)
+        for first in islice(rest, 1):
             connect(self.address, self.workers, self.offline)
             shared = _shared(work.settled(first))  # held, as workers that restart ask for it
             pool, self._pool = self._pool, None  # another generator may begin before this one ends
             pool = pool if pool and pool.lives() else Pool(self._workers())
-            yield from pool.outcomes(chain([first], left), shared, work.together)
+            yield from pool.outcomes(chain([first], rest), shared, work.together)
             self._pool = pool  # else, where it is not done, its workers end with it
 
     def _workers(self) -> list[Any]:

@@ -44,29 +44,36 @@ def demand_room(workers: int | None) -> None:
 def connect(address: str, workers: int | None, offline: bool) -> None:
     """Join the cluster at the address, or start an instance here; once in a process.
 
-    Raises HeadstartError where nobody answers there, Ray can't start, or the instance that this
-    process is connected to may reach other machines and no connection may.
+    Raises HeadstartError where nobody answers there, Ray can't start, this process is connected
+    to another cluster, or its instance may reach other machines and no connection may.
     """
-    if "ray" not in sys.modules or not library().is_initialized():
-        if address in OWN:
-            _start(workers)
-        else:
-            _join(address)
+    connected = "ray" in sys.modules and library().is_initialized()
+    if address not in OWN:
+        _join(address, connected)
+    elif not connected:
+        _start(workers)
     if offline:
         _demand_private()
 
 
-def _join(address: str) -> None:
+def _join(address: str, connected: bool) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         if port.isdecimal():  # as Ray tries for minutes
             create_connection((host.strip("[]"), int(port)), 5).close()
-        library().init(address, **_QUIET)
+        if not connected:
+            library().init(address, **_QUIET)
     except (ValueError, RuntimeError, OSError, OverflowError) as error:
         raise HeadstartError(
             f"No cluster of Ray answers at {address} ({reason(error)}). Start one "
             "there with `ray start --head`, or give --on ray for one on this machine."
         ) from None
+    own = library().get_runtime_context().gcs_address
+    if port.isdecimal() and "://" not in address and address != own:
+        raise HeadstartError(
+            f"ray:{address} is not the cluster that this process is connected to ({own}). "
+            "Give --on ray for that one, or start afresh."
+        )
 
 
 def _start(workers: int | None) -> None:

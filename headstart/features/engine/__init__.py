@@ -10,44 +10,27 @@ from typing import TYPE_CHECKING
 from headstart.contracts.exports import exports
 
 if TYPE_CHECKING:
-    from headstart.features.engine.choice import fastest, kept
-    from headstart.features.engine.interface import (
-        Engine,
-        EngineError,
-        count,
-        each,
-        head,
-        numbers,
-        on_device,
-        part,
-        tensors,
-        to_device,
-    )
-    from headstart.features.engine.looks import Averaged, mean
-    from headstart.features.engine.torch import TorchEngine
+    from headstart.features.engine.choice import cached_engine as cached_engine
+    from headstart.features.engine.choice import fastest as fastest
+    from headstart.features.engine.interface import Engine as Engine
+    from headstart.features.engine.interface import EngineError as EngineError
+    from headstart.features.engine.interface import count as count
+    from headstart.features.engine.interface import each as each
+    from headstart.features.engine.interface import head as head
+    from headstart.features.engine.interface import numbers as numbers
+    from headstart.features.engine.interface import on_device as on_device
+    from headstart.features.engine.interface import part as part
+    from headstart.features.engine.interface import tensors as tensors
+    from headstart.features.engine.interface import to_device as to_device
+    from headstart.features.engine.looks import Averaged as Averaged
+    from headstart.features.engine.looks import mean as mean
+    from headstart.features.engine.torch import TorchEngine as TorchEngine
 
-__all__ = [
-    "Averaged",
-    "Engine",
-    "EngineError",
-    "TorchEngine",
-    "count",
-    "each",
-    "fastest",
-    "head",
-    "kept",
-    "mean",
-    "numbers",
-    "on_device",
-    "part",
-    "tensors",
-    "to_device",
-]
 
 __getattr__ = exports(
     __name__,
     {
-        "choice": ("fastest", "kept"),
+        "choice": ("fastest", "cached_engine"),
         "interface": (
             *("Engine", "EngineError", "count", "each", "head", "numbers", "on_device", "part"),
             *("tensors", "to_device"),

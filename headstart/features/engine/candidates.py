@@ -36,7 +36,7 @@ class Job:
 class Wishes(TypedDict, total=False):
     """What an engine is to be, and for how many items: as `Wish` has them."""
 
-    wanted: str
+    engine: str
     precision: str
     items: int
 
@@ -48,13 +48,13 @@ class Wish:
     Raises HeadstartError for any other.
     """
 
-    wanted: str = "auto"
+    engine: str = "auto"
     precision: str = "auto"
     items: int = 0
 
     def __post_init__(self) -> None:
         for what, value, choices in (
-            ("Engine", self.wanted, ENGINES),
+            ("Engine", self.engine, ENGINES),
             ("Precision", self.precision, PRECISIONS),
         ):
             if value not in choices:
@@ -62,7 +62,7 @@ class Wish:
 
     def is_little(self, speed: float, seconds: float) -> bool:
         """Whether plain torch may run all items, and at this speed takes less than `seconds`."""
-        may_be = self.wanted == "auto" and self.precision != "bf16"
+        may_be = self.engine == "auto" and self.precision != "bf16"
         return may_be and 0 < self.items < seconds * speed
 
 
@@ -85,9 +85,9 @@ def candidates(wish: Wish, job: Job, progress: Progress) -> list[Candidate]:
     Raises HeadstartError where nothing is left.
     """
     offers: dict[str, Sequence[str]] = {}
-    if wish.wanted != "torch":
+    if wish.engine != "torch":
         offers["openvino"] = _converted(wish, job.device, progress)
-    if wish.wanted != "openvino":
+    if wish.engine != "openvino":
         offers["torch"] = ("bf16", "fp32") if machine.has_bf16(job.device) else ("fp32",)
     options = [
         candidate(engine, precision, job)
@@ -108,7 +108,7 @@ def candidate(engine: str, precision: str, job: Job) -> Candidate:
     build: Callable[[], Engine]
     if engine == "openvino":
         build = partial(OpenVinoEngine, job.stages, job.sample, precision, job.key)
-        form = partial(openvino.kept, job.stages, job.sample, job.key)
+        form = partial(openvino.cached_network, job.stages, job.sample, job.key)
         return Candidate(f"{engine} {precision}", build, form)
     build = partial(TorchEngine, job.stages, job.device, precision)
     return Candidate(f"{engine} {precision}", build)
@@ -117,7 +117,7 @@ def candidate(engine: str, precision: str, job: Job) -> Candidate:
 def _converted(wish: Wish, device: torch.device, progress: Progress) -> Sequence[str]:
     """The precisions that OpenVINO offers."""
     if device.type != "cpu":
-        if wish.wanted == "openvino":
+        if wish.engine == "openvino":
             raise HeadstartError(
                 f"Engine 'openvino' does not run on {device.type}. Give device cpu, or engine auto."
             )
@@ -125,7 +125,7 @@ def _converted(wish: Wish, device: torch.device, progress: Progress) -> Sequence
     try:
         return openvino.available()
     except EngineError as error:
-        if wish.wanted == "openvino":
+        if wish.engine == "openvino":
             raise HeadstartError(
                 f"Engine 'openvino' is not to be had: {error}. Install openvino, or give "
                 "engine auto."

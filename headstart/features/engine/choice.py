@@ -75,15 +75,17 @@ def fastest(
         return plain
     if len(options) == 1 or winner in [option.name for option in options]:
         options.sort(key=lambda option: option.name != winner)  # the rest in order behind it
-        chosen = next(trial.agreeing(options), None)
+        engine = next(trial.agreeing(options), None)
     else:
-        chosen = _measured(options, trial, entry)
-    if chosen is None:
+        engine = _measured(options, trial, entry)
+    if engine is None:
         _demand_none_wanted(wish, trial.faults)
-    return chosen or plain
+    return engine or plain
 
 
-def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> Engine | None:
+def cached_engine(
+    sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]
+) -> Engine | None:
     """The engine that is known to be the fastest on the CPU, read from disk without torch.
 
     None where none is known, it is torch, or wasn't seen to agree as it lies there.
@@ -91,7 +93,7 @@ def kept(sample: Any, key: Mapping[str, object], **wishes: Unpack[Wishes]) -> En
     wish, job = Wish(**wishes), Job(None, sample, "cpu", key)
     winner = memory.recall(memory.place(_question(wish, job))) or _narrowed(wish, job) or ""
     kind, _, precision = winner.partition(" ")
-    if kind != "openvino" or wish.wanted == "torch" or wish.precision not in ("auto", precision):
+    if kind != "openvino" or wish.engine == "torch" or wish.precision not in ("auto", precision):
         return None
     option = candidate(kind, precision, job)
     return _ready([option], winner, job, None)
@@ -105,9 +107,9 @@ def _of_torch(device: torch.device | str) -> torch.device:
 
 def _demand_none_wanted(wish: Wish, faults: Sequence[str]) -> None:
     """Raise HeadstartError where something was asked for that can't run."""
-    if (wish.wanted, wish.precision) != ("auto", "auto"):
+    if (wish.engine, wish.precision) != ("auto", "auto"):
         raise HeadstartError(
-            f"No engine that was asked for (engine {wish.wanted}, precision {wish.precision}) can "
+            f"No engine that was asked for (engine {wish.engine}, precision {wish.precision}) can "
             f"run this network rightly: {'; '.join(faults)}. Give engine and precision auto."
         )
 
@@ -116,15 +118,15 @@ def _ready(
     options: list[Candidate], winner: str | None, job: Job, plain: Engine | None
 ) -> Engine | None:
     """The known winner, if it was seen to agree and is as it was then."""
-    chosen = next((option for option in options if option.name == winner), None)
-    if chosen is None and len(options) == 1:
-        chosen = options[0]
-    if chosen is None or chosen.name == PLAIN:
-        return plain if chosen else None
-    if not memory.agrees(job, chosen):
+    fastest_option = next((option for option in options if option.name == winner), None)
+    if fastest_option is None and len(options) == 1:
+        fastest_option = options[0]
+    if fastest_option is None or fastest_option.name == PLAIN:
+        return plain if fastest_option else None
+    if not memory.agrees(job, fastest_option):
         return None
     try:
-        return chosen.build()
+        return fastest_option.build()
     except Exception:  # it is looked at anew, and what is wrong is said there
         return None
 
@@ -226,17 +228,19 @@ def _measured(options: list[Candidate], trial: Trial, entry: str) -> Engine | No
     if len(engines) > 1:
         speeds |= {name: trial.speed(engine, speeds[name]) for name, engine in engines.items()}
     speeds = {name: round(speed, 2) for name, speed in speeds.items()}
-    chosen = max(engines, key=lambda name: speeds[name])
+    name_of_fastest = max(engines, key=lambda name: speeds[name])
     if count(trial.job.sample) >= CHECKED:  # fewer tell little of how a full batch fares
-        memory.remember(entry, chosen, speeds)
+        memory.remember(entry, name_of_fastest, speeds)
     list_of_speeds = ", ".join(f"{name} {speed:.4g}" for name, speed in speeds.items())
-    trial.progress.say(f"The frozen stages run on {chosen} (items a second: {list_of_speeds}).")
-    return engines[chosen]
+    trial.progress.say(
+        f"The frozen stages run on {name_of_fastest} (items a second: {list_of_speeds})."
+    )
+    return engines[name_of_fastest]
 
 
 def _narrowed(wish: Wish, job: Job) -> str | None:
     """The winner where any precision may be, if it has the one that is asked for."""
-    won = memory.recall(memory.place(_question(Wish(wish.wanted, "auto"), job)))
+    won = memory.recall(memory.place(_question(Wish(wish.engine, "auto"), job)))
     return won if won is not None and won.endswith(f" {wish.precision}") else None
 
 
@@ -247,7 +251,7 @@ def _question(wish: Wish, job: Job) -> dict[str, object]:
         "machine": memory.machine(job.device),
         "network": {n: value for n, value in key.items() if n not in ("weights", "precision")},
         "inputs": layout(job.sample),
-        "wish": [wish.wanted, wish.precision],
+        "wish": [wish.engine, wish.precision],
     }
 
 

@@ -12,10 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.errors import reason
+from headstart.features.engine.graphs import Written, written
 from headstart.features.engine.interface import (
     EngineError,
     core,
     head,
+    is_pictures,
     is_ragged,
     library,
     numbers,
@@ -34,7 +37,16 @@ def convert(stages: nn.Module, sample: Any) -> Any:
     return converted(stages, sample, lambda net, examples: own(net, example_input=examples))
 
 
-def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
+def by_operation(traced: Any, examples: tuple[Tensor, ...]) -> Any:
+    """A traced network converted operation by operation, its constants the network's tensors."""
+    part = openvino_runtime.library
+    decoder = part("openvino.frontend.pytorch.ts_decoder").TorchScriptPythonDecoder
+    frontend = part("openvino.frontend").FrontEndManager().load_by_framework("pytorch")
+    network = decoder(traced, example_input=examples, shared_memory=True)  # alive until converted
+    return frontend.convert(frontend.load(network))
+
+
+def converted(stages: nn.Module, sample: Any, convert: Converter = by_operation) -> Any:
     """The stages as one network of OpenVINO's; a graph among them is taken as it is."""
     if not holds_graphs(stages):
         return _traced(stages, sample, convert)
@@ -48,6 +60,20 @@ def converted(stages: nn.Module, sample: Any, convert: Converter) -> Any:
     if not whole.input(0).partial_shape[0].is_dynamic:
         raise EngineError("the graph takes one item at a time")
     return whole
+
+
+def as_graph(network: nn.Module, sample: Any) -> Written:
+    """A network as a graph for batches like the sample. Raises EngineError where it can't be.
+
+    Nothing is folded before OpenVINO compiles it, so that a saved model's constants are the tensors
+    in the file of weights that lies beside the graph.
+    """
+    try:
+        return written(converted(network.eval(), sample), is_pictures(sample))
+    except EngineError:
+        raise
+    except Exception as error:  # converters raise nearly anything
+        raise EngineError(reason(error)) from error
 
 
 def _traced(stages: nn.Module, sample: Any, convert: Converter) -> Any:

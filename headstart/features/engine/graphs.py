@@ -48,13 +48,13 @@ def placed(graphs: Mapping[str, Written], files: Sequence[arrays.Tensors]) -> di
     A constant is where a tensor of `files`, in a row, has the same bytes.
     """
     places, rest = dict(_places(files)), bytearray()
-    known = sum(len(each.content) for each in files)
+    total = sum(len(each.content) for each in files)
 
     def place_of(content: Any) -> int:
         digest = sha256(content).digest()
         if digest not in places:
             rest.extend(bytes(-len(rest) % 64))
-            places[digest] = known + len(rest)
+            places[digest] = total + len(rest)
             rest.extend(content)
         return places[digest]
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from headstart.errors import reason
 from headstart.features.engine import facts
+from headstart.features.engine.graphs import Written, written
 from headstart.features.engine.interface import (
     Engine,
     EngineError,
@@ -227,7 +228,7 @@ def _converted(stages: nn.Module, sample: Any, folder: Path | None = None) -> tu
     from headstart.features.engine import converting
 
     sample = as_tensors(sample)
-    model, types = converting.convert(stages, sample), converting.types_of(stages, sample)
+    model, types = converting.converted(stages, sample), converting.types_of(stages, sample)
     if folder is not None and _keep(model, types, folder):
         return core().read_model(folder / "model.xml"), types
     return converting.read_again(model), types
@@ -242,13 +243,28 @@ def _holds_graphs(stages: nn.Module | None) -> bool:
     return converting.holds_graphs(stages)
 
 
-def kept(stages: nn.Module | None, sample: Any, key: Mapping[str, object] | None) -> str | None:
+def cached_network(
+    stages: nn.Module | None, sample: Any, key: Mapping[str, object] | None
+) -> str | None:
     """A hash of the converted network as it was kept on disk; None where it wasn't.
 
     One that has been damaged since is converted anew when it is read.
     """
     nothing = key is None or _holds_graphs(stages)
     return None if nothing else facts.digest(_folder(sample, key or {}))
+
+
+def body(sample: Any, key: Mapping[str, object]) -> Written | None:
+    """The graph of the converted network, as it was kept on disk; None where it wasn't.
+
+    `sample` and `key` are as for the engine.
+    """
+    folder = _folder(sample, key)
+    try:
+        facts.types(folder)
+        return written(core().read_model(folder / "model.xml"), is_pictures(sample))
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError):  # absent or damaged
+        return None
 
 
 def _folder(sample: Any, key: Mapping[str, object]) -> Path:

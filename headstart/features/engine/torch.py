@@ -52,7 +52,7 @@ class TorchEngine(Engine):
     def maker(self) -> Callable[[int], Engine]:
         """The stages, on the CPU as they travel, and what runs them on the same device."""
         stages = deepcopy(self._stages).cpu() if self._device.type != "cpu" else self._stages
-        return partial(_made, stages.eval(), self._device, self.precision)
+        return partial(_engine, stages.eval(), self._device, self.precision)
 
     def _overlapped(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Copies from and to pinned memory, and one batch in flight while the next is read."""
@@ -79,7 +79,7 @@ class TorchEngine(Engine):
             return numbers(self._stages(to_device(inputs, self._device, dtype)), inputs)
 
 
-def _made(stages: nn.Module, device: torch.device, precision: str, threads: int) -> TorchEngine:
+def _engine(stages: nn.Module, device: torch.device, precision: str, threads: int) -> TorchEngine:
     import torch
 
     torch.set_num_threads(threads)

@@ -142,7 +142,7 @@ class FeatureStore:
         """Write what waits. Raises HeadstartError if that fails; those rows are then forgotten."""
         waiting, self._waiting = self._waiting, []
         if waiting:  # what a failed write leaves is forgotten, or every later call would fail
-            with _told(self.folder.parent.parent):
+            with _as_headstart_errors(self.folder.parent.parent):
                 self._write(np.concatenate([digests for digests, _ in waiting]), waiting)
 
     def rows(self, digests: Digests) -> Rows:
@@ -177,7 +177,7 @@ class FeatureStore:
             sound = self._verified.holds() or not len(self._index)
             new = self._index.find(digests) < 0  # another process may have been faster
             data = np.split(new, np.cumsum([len(rows) for _, rows in waiting])[:-1])
-            blocks = [rows[kept] for (_, rows), kept in zip(waiting, data, strict=True)]
+            blocks = [rows[rows_of] for (_, rows), rows_of in zip(waiting, data, strict=True)]
             sums = np.concatenate([sums_of(block) for block in blocks])
             whole = len(self._index)
             _extend(self.folder / "rows.bin", whole * self._size, blocks)
@@ -255,7 +255,7 @@ def _extend(path: Path, whole: int, blocks: Sequence[np.ndarray]) -> None:
 
 
 @contextmanager
-def _told(cache: Path) -> Iterator[None]:
+def _as_headstart_errors(cache: Path) -> Iterator[None]:
     """Turn the system's refusals into one sentence."""
     try:
         yield

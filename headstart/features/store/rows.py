@@ -31,11 +31,11 @@ def narrowed(values: np.ndarray, dtype: str) -> np.ndarray:
     return np.where(np.isnan(single), quiet, rounded).astype("<u2").view(STORED["bf16"])
 
 
-def widened(stored: np.ndarray) -> np.ndarray:
+def widened(rows: np.ndarray) -> np.ndarray:
     """Stored numbers in float32, exactly."""
-    if stored.dtype == STORED["fp32"]:
-        return stored
-    return (stored.view("<u2").astype("<u4") << 16).view("<f4")
+    if rows.dtype == STORED["fp32"]:
+        return rows
+    return (rows.view("<u2").astype("<u4") << 16).view("<f4")
 
 
 @final
@@ -86,8 +86,8 @@ class Rows:
         """
         import torch
 
-        stored = torch.from_numpy(self._read(self._positions[positions]))
-        tensor = stored if stored.dtype == torch.float32 else stored.view(torch.bfloat16)
+        values = torch.from_numpy(self._read(self._positions[positions]))
+        tensor = values if values.dtype == torch.float32 else values.view(torch.bfloat16)
         rows: Tensor = self.shape.apart(tensor) if self.shape.is_alone else tensor
         return rows
 

@@ -104,11 +104,11 @@ class Shape:
         return parts
 
 
-def demand_exact(values: Any, stored: np.ndarray, shape: Shape) -> None:
+def demand_exact(values: Any, rows: np.ndarray, shape: Shape) -> None:
     """Raise HeadstartError where whole numbers among activations are others as they are stored."""
     if shape.is_alone:
         return
-    again = shape.apart(stored)
+    again = shape.apart(rows)
     for name, array in values.items():
         if shape.types[name] != _FLOAT and not np.array_equal(array, again[name]):
             raise HeadstartError(

@@ -27,23 +27,23 @@ class Verified:
         self._rows = folder / "rows.bin"
         self._note = folder / "verified.json"
         self._size = size
-        self._seen: dict[str, int] | None = None
+        self._last_state: dict[str, int] | None = None
 
     def holds(self) -> bool:
         """Whether the file is in the state that was noted."""
         with suppress(OSError, ValueError):
             state = self._state()
-            return state == self._seen or state == json.loads(self._note.read_text("utf-8"))
+            return state == self._last_state or state == json.loads(self._note.read_text("utf-8"))
         return False
 
     def note(self) -> None:
         """Note the present state. Raises OSError where it can't be written."""
         self.remember()
-        write_whole(self._note, json.dumps(self._seen))
+        write_whole(self._note, json.dumps(self._last_state))
 
     def remember(self) -> None:
         """Note the present state for this process only."""
-        self._seen = self._state()
+        self._last_state = self._state()
 
     def wrong(self, index: Index) -> np.ndarray:
         """The numbers of the rows whose checksum is not the index's; reads all, a chunk at once."""

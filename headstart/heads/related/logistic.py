@@ -43,20 +43,21 @@ class SourceLogistic(SourcedHead):
             np.concatenate([training.features, *(each.features for each in self.related)])
         )
         inputs, marks = scale(training.features), training.memberships()
-        drawn = _weights(self.related, scale, training.shape.labels)
+        prior_weights = _weights(self.related, scale, training.shape.labels)
         folds = np.arange(len(inputs)) % min(_FOLDS, len(inputs))
         order = np.argsort(training.targets, kind="stable")
         of = np.empty(len(inputs), dtype=int)
         of[order] = folds
         losses = {
             (slope, strength): sum(
-                _lost(inputs, marks, slope * drawn, strength, of == fold) for fold in np.unique(of)
+                _lost(inputs, marks, slope * prior_weights, strength, of == fold)
+                for fold in np.unique(of)
             )
             for slope in _SLOPES
             for strength in _STRENGTHS
         }
         slope, strength = min(losses, key=lambda setting: losses[setting])
-        weight, bias = _fitted(inputs, marks, slope * drawn, strength)
+        weight, bias = _fitted(inputs, marks, slope * prior_weights, strength)
         rows = weight / scale.spread
         yield layer(rows, bias - rows @ scale.mean)
 
@@ -73,31 +74,35 @@ def _weights(related: Sequence[Related], scale: Standardisation, classes: int) -
 
 
 def _lost(
-    inputs: np.ndarray, marks: np.ndarray, drawn: np.ndarray, strength: float, out: np.ndarray
+    inputs: np.ndarray,
+    marks: np.ndarray,
+    prior_weights: np.ndarray,
+    strength: float,
+    out: np.ndarray,
 ) -> float:
-    weight, bias = _fitted(inputs[~out], marks[~out], drawn, strength)
+    weight, bias = _fitted(inputs[~out], marks[~out], prior_weights, strength)
     shares = softmax(inputs[out] @ weight.T + bias)
     return float(-np.log((shares * marks[out]).sum(axis=1) + 1e-12).sum())
 
 
 def _fitted(
-    inputs: np.ndarray, marks: np.ndarray, drawn: np.ndarray, strength: float
+    inputs: np.ndarray, marks: np.ndarray, prior_weights: np.ndarray, strength: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weight (classes, D) and bias, by L-BFGS from the weights that they are drawn to."""
     from scipy.optimize import minimize
 
-    classes, width = drawn.shape
+    classes, width = prior_weights.shape
 
     def lost(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weight, bias = flat[:-classes].reshape(classes, width), flat[-classes:]
         shares = softmax(inputs @ weight.T + bias)
-        apart = weight - drawn
+        apart = weight - prior_weights
         value = -np.log((shares * marks).sum(axis=1) + 1e-300).sum()
         value += strength * (apart**2).sum() / 2 + 1e-2 * (bias**2).sum() / 2
         error = shares - marks
         slopes = error.T @ inputs + strength * apart
         return float(value), np.concatenate([slopes.ravel(), error.sum(axis=0) + 1e-2 * bias])
 
-    start = np.concatenate([drawn.ravel(), np.zeros(classes)])
+    start = np.concatenate([prior_weights.ravel(), np.zeros(classes)])
     ended = minimize(lost, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
     return ended[:-classes].reshape(classes, width), ended[-classes:]

@@ -54,11 +54,11 @@ class SourcePrior(RelatedHead):
 
 def _priors(mask: np.ndarray) -> Iterator[Prior]:
     """What may be believed beforehand of offset, slope and weights."""
-    nothing, drawn = np.zeros(len(mask) + 2), np.zeros(len(mask) + 2)
-    drawn[1] = 1.0
+    nothing, from_sources = np.zeros(len(mask) + 2), np.zeros(len(mask) + 2)
+    from_sources[1] = 1.0
     for difference in _DIFFERENCES:
         alike = np.full(len(mask), difference)
         around = np.where(mask, difference, max(difference, _USUAL))
         for noise in _NOISE:
             yield _ALONE, nothing, np.concatenate([[_OFFSET, 1e-8], alike]), noise
-            yield 1 - _ALONE, drawn, np.concatenate([[_OFFSET, _SLOPE], around]), noise
+            yield 1 - _ALONE, from_sources, np.concatenate([[_OFFSET, _SLOPE], around]), noise

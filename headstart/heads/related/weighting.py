@@ -44,8 +44,8 @@ class SourceWeighting(SourcedHead):
                 best = min((o for o in (best, (error, weights)) if o), key=lambda each: each[0])
                 if strength == _STRENGTHS[1]:
                     middle = weights
-            left = 1 - (step + 1) / _STEPS
-            shares = _faded(shares, inputs, goals, middle, (count, left))
+            share = 1 - (step + 1) / _STEPS
+            shares = _faded(shares, inputs, goals, middle, (count, share))
         weights = best[1] if best else middle
         rows = (weights[1:] / np.where(spread > 0, spread, 1.0)[:, None]).T
         yield layer(rows, weights[0] - rows @ centre)
@@ -79,13 +79,13 @@ def _faded(
     target: tuple[int, float],
 ) -> np.ndarray:
     """Shares of the sources' rows that are less the worse they fit, by which they sum to less."""
-    count, left = target
+    count, share = target
     design = np.column_stack([np.ones(len(inputs)), inputs])
     errors = np.abs(goals - design @ weights).mean(axis=1)
     errors = errors / max(float(errors.max()), 1e-12)
     low, high = 0.0, 50.0
     others = shares[count:]
-    goal = left * len(others)
+    goal = share * len(others)
     for _ in range(40):  # as sums fall with the power
         power = (low + high) / 2
         total = float((others * np.exp(-power * errors[count:])).sum())

@@ -83,8 +83,8 @@ def select(net: Any, layers: Sequence[Any], head: bool, what: str) -> Selection:
 
 def data_layers(layers: Sequence[Any]) -> list[Any]:
     """The layers that feed a network from a store, those of testing first."""
-    stored = [layer for layer in layers if layer.type in STORED]
-    return sorted(stored, key=lambda layer: not _in_test(layer))
+    layers_of_data = [layer for layer in layers if layer.type in STORED]
+    return sorted(layers_of_data, key=lambda layer: not _in_test(layer))
 
 
 def _connected(net: Any, layers: Sequence[Any]) -> list[Node]:

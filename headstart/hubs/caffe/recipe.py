@@ -56,8 +56,8 @@ def feed_of(selection: Selection, what: str) -> InputSpec:
 
 def feed_in_training(layers: Sequence[Any]) -> InputSpec:
     """What the first of the layers that feed from a store says, as files of weights keep it."""
-    stored = data_layers(layers)
-    return _stored(stored[0]) if stored else InputSpec()
+    data = data_layers(layers)
+    return _stored(data[0]) if data else InputSpec()
 
 
 def _stored(layer: Any) -> InputSpec:

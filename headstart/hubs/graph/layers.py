@@ -19,8 +19,8 @@ def layers(opened: Opened, features: Any) -> list[str]:
     else:
         values = _crossed_alone(opened.model)
         names = [next(iter(sorted(value.get_names())), "") for value in values]
-    named = zip(names, values, strict=True)
-    maps = [name for name, value in named if name and _is_map(value)]
+    outputs = zip(names, values, strict=True)
+    maps = [name for name, value in outputs if name and _is_map(value)]
     last = opened.name(features, 0)
     maps = maps[: maps.index(last)] if last in maps else maps
     short = [name.partition(";")[0] for name in maps]  # one of those that were folded into it

@@ -116,21 +116,9 @@ def _module(make: Callable[[Mapping[str, Any]], nn.Module]) -> Callable[..., Any
     return lambda node, graph: _result(node, make(node.attributes), 1)
 
 
-def _constant(node: Any, graph: Any, place: int) -> Any:
-    """What an input is, None without it. Raises NotImplementedError where it is computed."""
-    if len(node.input_values) <= place or not node.input_values[place]:
-        return None
-    try:
-        return import_module("onnx2torch.utils.common").get_const_value(
-            node.input_values[place], graph
-        )
-    except KeyError:
-        raise NotImplementedError(f"{node.operation_type} with computed settings") from None
-
-
 def _reduction(node: Any, graph: Any) -> Any:
     """Since version 18 the axes are an input."""
-    axes = _constant(node, graph, 1)
+    axes = settled.constant(node, graph, 1)
     axes = None if axes is None else [int(axis) for axis in axes.flatten()]
     if not axes and node.attributes.get("noop_with_empty_axes", 0):
         return _result(node, nn.Identity(), 1)
@@ -141,7 +129,7 @@ def _reduction(node: Any, graph: Any) -> Any:
 
 def _group_norm(node: Any, graph: Any) -> Any:
     """Group normalisation (Wu and He 2018), a scale and a shift for each channel."""
-    scale, shift = _constant(node, graph, 1), _constant(node, graph, 2)
+    scale, shift = settled.constant(node, graph, 1), settled.constant(node, graph, 2)
     epsilon = float(node.attributes.get("epsilon", 1e-5))
     module = nn.GroupNorm(int(node.attributes["num_groups"]), len(scale), eps=epsilon)
     module.load_state_dict({"weight": scale, "bias": shift})

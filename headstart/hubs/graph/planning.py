@@ -71,7 +71,7 @@ class GraphSpec(LoadSpec[GraphOptions]):
     kind: str
     saved: bool
 
-    def named(self, output: str | None) -> Reference:
+    def with_output(self, output: str | None) -> Reference:
         """The reference, with the tensor that is the features, unless it is a layer's."""
         layer = self.options.layer and self.options.layer == self.options.output
         return self.reference.with_options(
@@ -135,11 +135,11 @@ def settle(reference: Reference) -> GraphSpec:
     options = resolve(GraphOptions, reference)
     options = replace(options, output=options.output or options.layer)
     path = Path(reference.name)
-    saved = path / options.graph
-    if path.is_dir() and options.graph and saved.is_file():
+    model = path / options.graph
+    if path.is_dir() and options.graph and model.is_file():
         if Path(options.graph).name != options.graph:
             raise HeadstartError(f"{reference} leads out of its folder. Give another model.")
-        return GraphSpec(reference, options, saved, _kind(saved), True)
+        return GraphSpec(reference, options, model, _kind(model), True)
     return GraphSpec(reference, options, path, _kind(path), False)
 
 
@@ -195,7 +195,7 @@ def assemble(spec: GraphSpec, opened: Opened) -> Backbone:
         opened.shuffle()
     backbone = head_removal.backbone(
         head_removal.filled(opened.body, spec.reference),
-        reference=spec.named(opened.output),
+        reference=spec.with_output(opened.output),
         architecture=opened.architecture,
         pretrained=spec.options.pretrained or spec.reference.weights is not None,
         preprocess=opened.preprocess,

@@ -27,16 +27,16 @@ Numbers = Sequence[float] | None
 class Slice(nn.Module):
     """Parts of a tensor along some of its axes, also backwards.
 
-    `known` are starts, ends, axes and steps, of which the latter two may be None.
+    `constants` are starts, ends, axes and steps, of which the latter two may be None.
     """
 
-    def __init__(self, known: tuple[Numbers, ...] = ()) -> None:
+    def __init__(self, constants: tuple[Numbers, ...] = ()) -> None:
         super().__init__()
-        self.known = known
+        self.constants = constants
 
     def forward(self, values: Tensor, *steered: Tensor | None) -> Tensor:
         """Values (…) to values (…)."""
-        own = self.known or [None if each is None else each.tolist() for each in steered]
+        own = self.constants or [None if each is None else each.tolist() for each in steered]
         first, last, axes, steps = (*own, None, None)[:4]
         if first is None or last is None:
             raise ValueError("Slice without starts and ends")
@@ -97,7 +97,7 @@ def let_go(network: GraphModule) -> None:
         if node.op != "call_module":
             continue
         module = network.get_submodule(str(node.target))
-        if isinstance(module, Reshape | Resize) or (isinstance(module, Slice) and module.known):
+        if isinstance(module, Reshape | Resize) or (isinstance(module, Slice) and module.constants):
             node.args = node.args[:1]
     network.graph.eliminate_dead_code()
     network.recompile()
@@ -120,11 +120,11 @@ def _where_known(
 
 def _slice(node: Any, graph: Any) -> Any:
     common = import_module("onnx2torch.utils.common")
-    known = tuple(_numbers(node, graph, place) for place in range(1, len(node.input_values)))
+    constants = tuple(_numbers(node, graph, place) for place in range(1, len(node.input_values)))
     steered = [name for name in node.input_values[1:] if name]
-    settled = len(steered) == sum(each is not None for each in known)
+    settled = len(steered) == sum(each is not None for each in constants)
     mapping = common.OnnxMapping(inputs=node.input_values[:5], outputs=node.output_values)
-    module = Slice(known) if settled else Slice()
+    module = Slice(constants) if settled else Slice()
     return common.OperationConverterResult(torch_module=module, onnx_mapping=mapping)
 
 
@@ -144,14 +144,22 @@ def _resize(own: Any, node: Any, graph: Any) -> nn.Module | None:
     return Resize(own.onnx_mode, own.align_corners, behind)
 
 
-def _numbers(node: Any, graph: Any, place: int) -> list[float] | None:
-    """What an input is, None where there is none or it is computed."""
+def constant(node: Any, graph: Any, place: int) -> Any:
+    """What an input is, None without it. Raises NotImplementedError where it is computed."""
     if len(node.input_values) <= place or not node.input_values[place]:
         return None
     try:
-        value = import_module("onnx2torch.utils.common").get_const_value(
+        return import_module("onnx2torch.utils.common").get_const_value(
             node.input_values[place], graph
         )
     except KeyError:
+        raise NotImplementedError(f"{node.operation_type} with computed settings") from None
+
+
+def _numbers(node: Any, graph: Any, place: int) -> list[float] | None:
+    """What an input is, None where there is none or it is computed."""
+    try:
+        value = constant(node, graph, place)
+    except NotImplementedError:
         return None
-    return [float(each) for each in np.asarray(value).reshape(-1)]
+    return None if value is None else [float(each) for each in np.asarray(value).reshape(-1)]

@@ -115,8 +115,8 @@ def _shape(spec: GraphSpec, source: Any) -> list[int]:
             f"{spec.path} takes {source.get_partial_shape()}, a spectrogram of any length. "
             "Export it for as many frames as it is to hear."
         )
-    said = spec.options.window and round(spec.options.window * rate(spec))
-    if said and not spec.options.frontend and said != rest[-1]:
+    samples = spec.options.window and round(spec.options.window * rate(spec))
+    if samples and not spec.options.frontend and samples != rest[-1]:
         raise HeadstartError(
             f"{spec.reference} says window={spec.options.window:g}, but the graph takes "
             f"{rest[-1]} samples. Leave it out."
@@ -209,16 +209,16 @@ def preprocess(spec: GraphSpec, fed: Fed) -> dict[str, Any]:
 
 def apart(spec: GraphSpec, fed: Fed) -> tuple[float, float]:
     """Hop and fill in seconds, 0 where nothing says them."""
-    given = spec.options.hop, spec.options.fill
-    if any(given) or spec.saved:
-        return given
+    stated = spec.options.hop, spec.options.fill
+    if any(stated) or spec.saved:
+        return stated
     return fed.apart
 
 
 def peaked(spec: GraphSpec, fed: Fed) -> bool:
     """Whether features hold maxima over windows: as said, else for what hears often."""
-    said = "peaks" in spec.reference.options or spec.saved
-    return spec.options.peaks if said else apart(spec, fed) == _OFTEN
+    is_stated = "peaks" in spec.reference.options or spec.saved
+    return spec.options.peaks if is_stated else apart(spec, fed) == _OFTEN
 
 
 def options_of(spec: GraphSpec, fed: Fed) -> dict[str, str]:
@@ -239,7 +239,7 @@ def assemble(spec: GraphSpec, opened: Opened, fed: Fed) -> Backbone:
     body = head_removal.filled(opened.body, spec.reference)
     plain = head_removal.backbone(
         body,
-        reference=spec.named(opened.output),
+        reference=spec.with_output(opened.output),
         architecture=opened.architecture,
         pretrained=spec.options.pretrained or spec.reference.weights is not None,
         preprocess=opened.preprocess,

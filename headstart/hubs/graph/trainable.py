@@ -65,7 +65,11 @@ def open_onnx(spec: GraphSpec) -> Opened:
             "Leave trainable=true out and use -s feature-extraction."
         )
     graph = read(spec.path, spec.kind)  # refuses what is damaged, or leads out of its folder
-    end = _whole(graph.model) if spec.saved else cut(graph, spec.options.output, spec.options.head)
+    end = (
+        Cut(graph.model.get_results()[0].input_value(0), None, None, None)
+        if spec.saved
+        else cut(graph, spec.options.output, spec.options.head)
+    )
     source = entry(spec, end)
     sides, last = layout(spec, source)
     least = black(source)
@@ -89,10 +93,6 @@ def open_onnx(spec: GraphSpec) -> Opened:
     )
     architecture = spec.architecture(preprocess, FILE)
     return Opened(body, lambda: renew(network), preprocess, end.name, architecture, (FILE, content))
-
-
-def _whole(model: Any) -> Cut:
-    return Cut(model.get_results()[0].input_value(0), None, None, None)
 
 
 def _up_to(spec: GraphSpec, end: Cut, entry: Any) -> bytes:

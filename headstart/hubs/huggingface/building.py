@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoModelForSequenceClassification
 
 from headstart.contracts import Backbone, Origin
 from headstart.contracts.references import Reference
@@ -37,6 +36,8 @@ from headstart.hubs.huggingface.pooling import OwnPooling, TokenPooling
 from headstart.hubs.huggingface.reading import CONFIG, card
 from headstart.hubs.huggingface.sentences import written
 from headstart.hubs.huggingface.tokens import Tokens, tokens
+from headstart.loading.refusals import unfit_config
+from headstart.loading.transformers_networks import AutoModel, AutoModelForSequenceClassification
 from headstart.loading.weights import State, digest
 from headstart.loading.weights.sizes import check_network, numbers
 
@@ -48,7 +49,7 @@ def backbone(spec: TextSpec, family: Family) -> Backbone:
     weights that are missing or belong to another network.
     """
     tokenizer = tokens(spec, spec.config.vocab_size)
-    weights = _given(spec, family)
+    weights = _checkpoint_of(spec, family)
     pooling = _pooling(spec, family, weights, tokenizer)
     own = isinstance(pooling, OwnPooling)
     network, head = _network(spec, family, weights, own)
@@ -105,7 +106,7 @@ def folders(spec: TextSpec) -> dict[str, str]:
     return {f"{module.place}.": module.place for module in modules if module.has_weights}
 
 
-def _given(spec: TextSpec, family: Family) -> Checkpoint | None:
+def _checkpoint_of(spec: TextSpec, family: Family) -> Checkpoint | None:
     if not spec.layout.pretrained:
         return None
     layout, places = spec.layout, tuple(folders(spec))
@@ -193,10 +194,7 @@ def built(
     except HeadstartError:
         raise
     except Exception as error:  # sizes that don't fit together fail in as many ways
-        raise HeadstartError(
-            f"{layout.what} can't be built ({reason(error)}). "
-            "Mend its config.json, or give another model."
-        ) from error
+        raise unfit_config(layout.what, f"can't be built ({reason(error)})") from error
 
 
 def text_width(parts: Iterable[nn.Module], what: str) -> int:
@@ -205,10 +203,7 @@ def text_width(parts: Iterable[nn.Module], what: str) -> int:
     try:
         return width_of(parts, {"input_ids": ids, "mask": torch.ones_like(ids)})
     except Exception as error:
-        raise HeadstartError(
-            f"{what} can't read texts ({reason(error)}). "
-            "Mend its config.json, or give another model."
-        ) from error
+        raise unfit_config(what, f"can't read texts ({reason(error)})") from error
 
 
 def width_of(parts: Iterable[nn.Module], inputs: Any) -> int:

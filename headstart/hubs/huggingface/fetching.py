@@ -81,9 +81,12 @@ def locate(name: str, revision: str | None, weights: bool) -> Place:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not _is_model(folder):
+            inner = [each for each in folder.iterdir() if each.is_dir() and _is_model(each)]
+            newest = max(inner, key=lambda each: each.stat().st_mtime, default=None)
+            instance = f", such as {newest}" if newest else ""
             raise HeadstartError(
                 f"{folder} has no {CONFIG}. Give a folder saved by transformers, "
-                "sentence-transformers or peft."
+                f"sentence-transformers or peft{instance}."
             )
         return Place(folder)
     if name.startswith((".", "/", "~", "\\")) or name.count("/") > 1:

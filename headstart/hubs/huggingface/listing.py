@@ -81,8 +81,8 @@ def _described(name: str, folder: Path) -> Iterator[Card]:
         return
     kind = config.get("model_type")
     heard = (*SOUNDS, *SPEAKING)
-    known = (*TEXTS, *WRITERS, *PICTURES, *WHOLE, *heard, *DETECTORS)
-    if kind is not None and kind not in known:
+    kinds = (*TEXTS, *WRITERS, *PICTURES, *WHOLE, *heard, *DETECTORS)
+    if kind is not None and kind not in kinds:
         return
     reads_text = kind is None or kind in (*TEXTS, *WRITERS)
     licence, trained_on = card(folder)

@@ -15,10 +15,10 @@ from typing import Any, Final, final
 import torch
 from torch import nn
 
-from headstart.errors import WeightsError
 from headstart.hubs.huggingface.families import Family
 from headstart.hubs.huggingface.fetching import weight_files
 from headstart.hubs.huggingface.layout import Layout
+from headstart.loading.refusals import misfit
 from headstart.loading.weights import State, linear, read
 
 HEAD: Final = "head"  # what the head over pooled tokens is called
@@ -85,13 +85,6 @@ def load(auto: Any, config: Any, state: State, what: str, **more: Any) -> Loaded
         raise misfit(what, f"{len(differing)} differ in shape: {', '.join(differing[:3])}")
     unexpected = tuple(sorted(info["unexpected_keys"]))
     return Loaded(network.eval(), frozenset(info["missing_keys"]), unexpected)
-
-
-def misfit(what: str, reason: str) -> WeightsError:
-    """The refusal of weights that belong to another network."""
-    return WeightsError(
-        f"{what} does not fit the network: {reason}. Give the weights of this architecture."
-    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Final
 from huggingface_hub import metadata_load
 
 from headstart.errors import HeadstartError
+from headstart.loading.refusals import unreadable
 
 CONFIG: Final = "config.json"
 ADAPTER: Final = "adapter_config.json"
@@ -33,9 +34,7 @@ def text_of(path: Path) -> str:
             )
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise HeadstartError(
-            f"{path} can't be read ({error}). Copy or download it again."
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -44,9 +43,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise HeadstartError(
-            f"{path} can't be read ({error}). Copy or download it again."
-        ) from error
+        raise unreadable(path, error) from error
     if not isinstance(content, dict):
         raise HeadstartError(f"{path} holds no JSON object. Copy or download it again.")
     return content

@@ -12,6 +12,7 @@ from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.after import KINDS, After, after
 from headstart.hubs.huggingface.pooling import POOLS
 from headstart.hubs.huggingface.reading import CONFIG, dumped, read_json, text_of
+from headstart.loading.refusals import unreadable
 
 MODULES: Final = "modules.json"
 STATIC: Final = "StaticEmbedding"
@@ -147,9 +148,7 @@ def _modules(path: Path) -> list[Entry]:
         listed = json.loads(path.read_text(encoding="utf-8"))
         pairs = [(str(entry["type"]), str(entry.get("path") or "")) for entry in listed]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise HeadstartError(
-            f"{path} can't be read ({error}). Copy or download it again."
-        ) from error
+        raise unreadable(path, error) from error
     for kind, place in pairs:
         if place and (not place.replace("_", "").replace("-", "").isalnum()):
             raise HeadstartError(f"{path} points out of its folder to {place}. Don't use it.")

@@ -8,24 +8,26 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, reason
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import HEAD, load, misfit, read_weights
+from headstart.hubs.huggingface.loading import HEAD, load, read_weights
 from headstart.hubs.huggingface.parts import Part, Stage, hidden_states
 from headstart.hubs.huggingface.pictures.parts import Block
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
 from headstart.hubs.huggingface.speech import transcriber
 from headstart.hubs.huggingface.whisper import Front
+from headstart.loading.refusals import misfit
 from headstart.loading.sounds.log_mel import LogMel
 from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import SoundInput, heard
+from headstart.loading.sounds.presets import of_kaldi
 from headstart.loading.sounds.windows import windowed
 from headstart.loading.spec import resolve
+from headstart.loading.transformers_networks import AutoModel
 from headstart.loading.weights import State, apart, linear
 
 _CLAP: Final = "audio_model.audio_encoder"
@@ -127,8 +129,8 @@ def _network(layout: Layout, config: Any) -> tuple[nn.Module, nn.Linear | None, 
         loaded = load(AutoModel, config, own, what)
         missing.update(loaded.missing)
         if layout.file is not None and loaded.unexpected:  # the user's own word for these weights
-            left = ", ".join(loaded.unexpected[:3])
-            raise misfit(what, f"{len(loaded.unexpected)} left over: {left}")
+            extra = ", ".join(loaded.unexpected[:3])
+            raise misfit(what, f"{len(loaded.unexpected)} left over: {extra}")
         return loaded.network
 
     network = built(lambda: untrained(AutoModel, config), layout, fill)
@@ -211,16 +213,7 @@ def _whisper(config: Any, fed: Mapping[str, Any]) -> _Plan:
 def _ast(config: Any, fed: Mapping[str, Any]) -> _Plan:
     """The audio spectrogram transformer (Gong et al. 2021), fed as Kaldi computes filter banks."""
     rate = int(fed.get("sampling_rate", 16_000))
-    recipe = MelRecipe(
-        *(rate, 512, 400, 160, config.num_mel_bins, 20.0, rate / 2),
-        scale="kaldi",
-        power=2,
-        window="symmetric-hann",
-        level=True,
-        emphasis=0.97,
-        offset=0.0,
-        floor=1.192092955078125e-07,
-    )
+    recipe = of_kaldi(rate, config.num_mel_bins, "symmetric-hann")
     mel, mean, std = LogMel(recipe), fed.get("mean", -4.2677393), fed.get("std", 4.5689974)
     mean, std = (mean, 2 * std) if fed.get("do_normalize", True) else (0.0, 1.0)
 

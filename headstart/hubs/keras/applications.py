@@ -167,15 +167,15 @@ def _renumbered(model: Any) -> Any:
 
     Keras counts over all networks of a process, so that they would differ from one to the next.
     """
-    counted: dict[str, list[tuple[int, str]]] = {}
+    layers_by_class: dict[str, list[tuple[int, str]]] = {}
     for layer in model["config"]["layers"]:
         kind, name = snake(layer["class_name"]), layer["name"]
         number = name.removeprefix(f"{kind}_")
         if name == kind or number.isdigit():
-            counted.setdefault(kind, []).append((0 if name == kind else int(number), name))
+            layers_by_class.setdefault(kind, []).append((0 if name == kind else int(number), name))
     names = {
         name: f"{kind}_{number}" if number else kind
-        for kind, numbered in counted.items()
+        for kind, numbered in layers_by_class.items()
         for number, (_, name) in enumerate(sorted(numbered))
     }
     return _replaced(model, names)

@@ -99,7 +99,7 @@ def randomise(built: Built) -> None:
     with torch.no_grad():
         for name, layer_variables in built.layers.values():
             for variable in layer_variables:
-                state[f"{name}.{variable.target}"].copy_(variable.drawn())
+                state[f"{name}.{variable.target}"].copy_(variable.initial_values())
 
 
 def _add(site: _Site, call: Call, inputs: Sequence[Value]) -> int:

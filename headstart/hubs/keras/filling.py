@@ -17,6 +17,7 @@ from headstart.hubs.keras.reading import File, listed, member, numbers
 from headstart.hubs.keras.variables import Variable
 from headstart.hubs.keras.weighted import WEIGHTED
 from headstart.loading.preprocess import IMAGENET
+from headstart.loading.refusals import misfit
 from headstart.loading.weights import State, linear, load_into
 
 Arrays = dict[str, list[np.ndarray]]
@@ -34,7 +35,7 @@ def from_keras(built: Built, graph: Graph, file: File) -> nn.Linear | None:
     for layer, (name, variables) in built.layers.items():
         own = _scaled(kinds[layer], arrays.get(layer, []), file)
         if len(own) < len(variables):
-            raise _unfit(file, f"{layer} has {len(own)} of {len(variables)} variables there")
+            raise misfit(file.path, f"{layer} has {len(own)} of {len(variables)} variables there")
         for variable, values in zip(variables, own, strict=False):
             state[f"{name}.{variable.target}"] = _placed(layer, variable, values, file)
     load_into(built.network, state, str(file.path))
@@ -83,16 +84,11 @@ def _scaled(layer: KerasLayer, arrays: list[np.ndarray], file: File) -> list[np.
 def _placed(layer: str, variable: Variable, values: np.ndarray, file: File) -> Tensor:
     if values.shape != variable.shape:
         sides = ["×".join(map(str, shape)) for shape in (values.shape, variable.shape)]
-        raise _unfit(
-            file, f"{layer}/{variable.name} is {sides[0]} in the file and {sides[1]} in the network"
+        raise misfit(
+            file.path,
+            f"{layer}/{variable.name} is {sides[0]} in the file and {sides[1]} in the network",
         )
     return variable.to_torch(torch.from_numpy(values))
-
-
-def _unfit(file: File, fault: str) -> WeightsError:
-    return WeightsError(
-        f"{file.path} does not fit the network: {fault}. Give the weights of this architecture."
-    )
 
 
 def _arrays(graph: Graph, file: File) -> Arrays:
@@ -123,10 +119,10 @@ def _by_class(network: KerasLayer, group: Any, file: File) -> Arrays:
     arrays: Arrays = {}
     if name is None:
         return arrays
-    container, counted = member(group, name, file), dict[str, int]()
+    container, counts = member(group, name, file), dict[str, int]()
     for layer in network.inside:
         kind = snake(layer.kind)
-        number = counted[kind] = counted.get(kind, -1) + 1
+        number = counts[kind] = counts.get(kind, -1) + 1
         place = f"{kind}_{number}" if number else kind
         if place not in container:
             continue
@@ -149,7 +145,7 @@ def _by_layer(layers: Sequence[KerasLayer], tree: Any, file: File) -> Arrays:
             groups[name] = own
     weighing = [layer for layer in layers if _weighs(layer)]
     if len(groups) not in (len(weighing), len(weighing) - 1):  # all, or all but a head
-        raise _unfit(file, f"it has {len(groups)} layers with weights, not {len(weighing)}")
+        raise misfit(file.path, f"it has {len(groups)} layers with weights, not {len(weighing)}")
     arrays: Arrays = {}
     for layer, own in zip(weighing, groups.values(), strict=False):
         if layer.kind in NETWORKS:
@@ -166,7 +162,7 @@ def _nested(network: KerasLayer, own: Sequence[tuple[str, np.ndarray]], file: Fi
     for name, values in own:
         layer = inside.get(name.split("/")[-2] if "/" in name else "")
         if layer is None:
-            raise _unfit(file, f"{network.name} has no layer for {name}")
+            raise misfit(file.path, f"{network.name} has no layer for {name}")
         arrays.setdefault(layer, []).append(values)
     return arrays
 

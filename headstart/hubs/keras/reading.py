@@ -105,9 +105,9 @@ def listed(group: Any, name: str) -> list[str]:
 
 def _open_tree(path: Path, tree: Any) -> File:
     config = tree.attrs.get("model_config")
-    written = _text(tree.attrs.get("keras_version", "3"))
+    version = _text(tree.attrs.get("keras_version", "3"))
     text = None if config is None else _checked(path, _text(config).encode())
-    return File(path, text, _major(written), tree)
+    return File(path, text, _major(version), tree)
 
 
 def _open_archive(path: Path) -> File:

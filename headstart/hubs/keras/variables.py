@@ -67,7 +67,7 @@ class Variable:
     to_torch: Callable[[Tensor], Tensor] = same
     initial: Any = "zeros"  # Keras' own description of how it is first drawn
 
-    def drawn(self) -> Tensor:
+    def initial_values(self) -> Tensor:
         """First values, from torch's global random state, as torch wants them."""
         return self.to_torch(draw(self.initial, self.shape))
 

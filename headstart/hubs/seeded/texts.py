@@ -16,6 +16,7 @@ from torch.nn import functional
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError
 from headstart.hubs.seeded.design import Design, Stages, by_child, without_pool
+from headstart.loading.sequences.network import MeanOfStates
 from headstart.loading.spec import HubOptions, resolve
 
 _POSITIONS: Final = 64  # bytes; the rest of a text is cut off
@@ -171,17 +172,6 @@ class _Layer(nn.Module):
 
 
 @final
-class _Pool(nn.Module):
-    """The mean over what is not padding."""
-
-    def forward(self, inputs: Tensors) -> Tensor:
-        """Maps `hidden` (N, T, width) with its `mask` to (N, width)."""
-        hidden, weights = inputs["hidden"], inputs["mask"].unsqueeze(-1).float()
-        total = (hidden.float() * weights).sum(1)
-        return (total / weights.sum(1).clamp(min=1)).to(hidden.dtype)
-
-
-@final
 @dataclass(frozen=True)
 class Network:
     """How to make a network of a width, and whether its pooling is a stage by itself."""
@@ -194,12 +184,12 @@ def _encoder(width: int) -> nn.Module:
     """A transformer encoder (Vaswani et al. 2017) with its norms first (Xiong et al. 2020)."""
     layers = {f"layer{number + 1}": _Layer(width) for number in range(_LAYERS)}
     parts: dict[str, nn.Module] = {"embeddings": _Embeddings(width, ordered=True), **layers}
-    return nn.Sequential(OrderedDict(parts, pool=_Pool()))
+    return nn.Sequential(OrderedDict(parts, pool=MeanOfStates()))
 
 
 def _bag(width: int) -> nn.Module:
     parts: dict[str, nn.Module] = {"embeddings": _Embeddings(width, ordered=False)}
-    return nn.Sequential(OrderedDict(parts, pool=_Pool()))
+    return nn.Sequential(OrderedDict(parts, pool=MeanOfStates()))
 
 
 NETWORKS: Final[Mapping[str, Network]] = {

@@ -62,10 +62,10 @@ def backbone(reference: Reference, licence: str) -> Backbone:
 
     options = resolve(TranslatorOptions, reference, what=f"seeded:{NAME}")
     _demand(options, reference)
-    saved = Path(reference.name).is_dir()
+    is_folder = Path(reference.name).is_dir()
     pieces = (
         PieceFiles.read(_read(Path(reference.name)), str(reference))
-        if saved
+        if is_folder
         else PieceFiles.of_bytes()
     )
     own = {**options.changed(_WRITTEN), "network": NAME, "pretrained": "false"}

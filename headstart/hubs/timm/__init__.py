@@ -65,9 +65,9 @@ class Timm(Hub):
         """
         if not recipe.is_folder(reference.name):
             return reference
-        folder, saved = recipe.of_folder(reference.name)
+        folder, config = recipe.of_folder(reference.name)
         weights = reference.weights or str(folder)
-        return Reference("timm", saved.architecture, weights, reference.options)
+        return Reference("timm", config.architecture, weights, reference.options)
 
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.

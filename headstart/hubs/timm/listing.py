@@ -123,7 +123,7 @@ def cards(pattern: str) -> Iterator[Card]:
                 at_hand=at_hand(details) is not None,
                 accuracy=ACCURACY.get(name),
                 year=year(name),
-                path=_kept(details),
+                path=_cache_pattern(details),
             )
     finally:
         counts.keep()
@@ -154,7 +154,7 @@ def at_hand(config: Mapping[str, Any], revision: str | None = None) -> Path | No
     return None
 
 
-def _kept(config: Mapping[str, Any]) -> str | None:
+def _cache_pattern(config: Mapping[str, Any]) -> str | None:
     """Where the Hub's cache keeps weights, of whatever revision, once they are fetched."""
     repository = config.get("hf_hub_id")
     if not repository:

@@ -82,10 +82,10 @@ def _beside(reference: Reference) -> recipe.Saved | None:
     """
     if not reference.option("pretrained", True):
         return None
-    saved = recipe.beside(Path(str(reference.weights)))
-    if saved is not None:
-        saved.demand(reference)
-    return saved
+    config = recipe.beside(Path(str(reference.weights)))
+    if config is not None:
+        config.demand(reference)
+    return config
 
 
 def _header(file: Weights, reference: Reference) -> dict[str, str]:

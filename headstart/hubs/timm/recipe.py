@@ -103,13 +103,13 @@ def of_folder(name: str) -> tuple[Path, Saved]:
     Raises WeightsError where it holds none of timm.
     """
     folder = Path(name.removeprefix(FOLDER)).expanduser()
-    saved = beside(folder) if folder.is_dir() else None
-    if saved is None:
+    config = beside(folder) if folder.is_dir() else None
+    if config is None:
         raise WeightsError(
             f"{folder} is not a folder with a {CONFIG} of timm. Give one that timm saved, or write "
             "timm:ARCHITECTURE@FILE."
         )
-    return folder, saved
+    return folder, config
 
 
 def beside(place: Path) -> Saved | None:

@@ -42,7 +42,7 @@ class TorchHub(Hub):
         """What was fetched, and the folders here with entry points."""
         return (
             "$HEADSTART_CACHE",
-            f"{fetching.kept_folder()}/*.json",
+            f"{fetching.repositories_folder()}/*.json",
             f"./*/{fetching.ENTRIES}",
         )
 

@@ -57,7 +57,7 @@ class Code:
 
     def placed(self) -> Path:
         """A folder with exactly these files, from which they run."""
-        folder = kept_folder() / "code" / self.sha256
+        folder = repositories_folder() / "code" / self.sha256
         with alone(folder):
             if folder.is_dir() and _files(folder) == self.files:
                 return folder
@@ -79,7 +79,7 @@ def from_github(repository: str, ref: str) -> Code:
     """
     owner, _, name = repository.partition("/")
     base = os.environ.get(ADDRESS, "").rstrip("/") or _GITHUB
-    folder = kept_folder() / quote(f"{repository}:{ref}", safe="")
+    folder = repositories_folder() / quote(f"{repository}:{ref}", safe="")
     record = fetch_folder(
         f"{base}/{owner}/{name}/archive/{quote(ref)}.zip",
         folder,
@@ -109,14 +109,14 @@ def from_saved(folder: Path, commit: str) -> Code:
         return Code(_read(unpacked, str(folder / SAVED)), commit)
 
 
-def kept_folder() -> Path:
+def repositories_folder() -> Path:
     """Where repositories are kept."""
     return cache_folder() / "torchhub"
 
 
 def fetched() -> Iterator[tuple[str, Path]]:
     """The repositories that were fetched, as owner/repository[:ref], and where their code lies."""
-    for folder, _ in records(kept_folder()):
+    for folder, _ in records(repositories_folder()):
         name = unquote(folder.name).removesuffix(f":{DEFAULT}")
         yield from ((name, path.parent) for path in sorted(folder.glob(f"*/{ENTRIES}")))
 

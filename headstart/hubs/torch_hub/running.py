@@ -42,15 +42,17 @@ def make(spec: TorchHubSpec) -> tuple[nn.Module, bool]:
         arguments = _arguments(spec, function, pretrained)
         network = _call(spec, function, arguments)
         switches = [arguments[name] for name in _SWITCHES if name in arguments]
-        loaded = bool(switches[0]) if switches else _is_loaded(network, spec, function, arguments)
-    if pretrained and not loaded and "pretrained" in spec.reference.options:
+        is_pretrained = (
+            bool(switches[0]) if switches else _is_loaded(network, spec, function, arguments)
+        )
+    if pretrained and not is_pretrained and "pretrained" in spec.reference.options:
         raise HeadstartError(
             f"{spec.what} gives random weights, whatever pretrained says. Leave it out, or give a "
             "file of weights with @FILE."
         )
-    if loaded and not pretrained:
+    if is_pretrained and not pretrained:
         head_removal.draw_anew(network)
-    return network, loaded and pretrained
+    return network, is_pretrained and pretrained
 
 
 def _is_loaded(

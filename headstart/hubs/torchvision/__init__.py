@@ -40,8 +40,8 @@ class Torchvision(Hub):
 
     def sources(self, reference: Reference) -> Sequence[str] | None:
         """The file after @; None for torchvision's own weights."""
-        given = reference.weights
-        return [given] if given is not None and names_file(given) else None
+        weights = reference.weights
+        return [weights] if weights is not None and names_file(weights) else None
 
     def load(self, reference: Reference) -> Backbone:
         """Build the network, fill it, take its head off and find its stages.

@@ -100,8 +100,8 @@ def usual_size(name: str) -> int:
 
 def accuracy(entry: Any) -> float:
     """The published share of right first answers on ImageNet-1k, in percent."""
-    measured: Mapping[str, float] = entry.meta["_metrics"]["ImageNet-1K"]
-    return measured["acc@1"]
+    metrics: Mapping[str, float] = entry.meta["_metrics"]["ImageNet-1K"]
+    return metrics["acc@1"]
 
 
 def year(name: str, tag: str) -> int | None:

@@ -137,9 +137,9 @@ def vocabulary_of(content: bytes, what: str) -> tuple[int, bool]:
     Raises WeightsError for one that wasn't written here.
     """
     try:
-        saved = json.loads(content)
-        vocabulary: Mapping[str, int] = saved["model"]["vocab"]
-        steps = [step["type"] for step in saved["normalizer"]["normalizers"]]
+        entries = json.loads(content)
+        vocabulary: Mapping[str, int] = entries["model"]["vocab"]
+        steps = [step["type"] for step in entries["normalizer"]["normalizers"]]
         ours = all(vocabulary[name] == number for name, number in SPECIAL.items())
     except (ValueError, KeyError, TypeError):
         ours = False

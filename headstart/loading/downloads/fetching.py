@@ -93,8 +93,8 @@ def fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path):
             if not path.is_file():
-                shown = progress or (Terminal() if sys.stderr.isatty() else Silent())
-                _download(url, path, sha256.lower(), shown)
+                display = progress or (Terminal() if sys.stderr.isatty() else Silent())
+                _download(url, path, sha256.lower(), display)
     except (_Fault, OSError, HTTPException, ValueError) as error:
         fault = reason(error) if isinstance(error, _Fault) else named_reason(error)
         raise WeightsError(
@@ -186,10 +186,10 @@ def _receive(url: str, part: Path, progress: Progress) -> bool:
 
 def _write(answer: Any, part: Path, start: int, total: int | None, progress: Progress) -> bool:
     """Write until the server ends or the connection breaks; whether it ended."""
-    shown = progress if total else Silent()
+    display = progress if total else Silent()
     with (
         part.open("rb+" if start else "wb") as file,
-        shown.track(f"{part.stem} (MB)", (total or 0) // _MEGABYTE) as advance,
+        display.track(f"{part.stem} (MB)", (total or 0) // _MEGABYTE) as advance,
     ):
         file.seek(start)
         done = start

@@ -20,7 +20,7 @@ _RECORD: Final = ".headstart.json"
 
 @final
 @dataclass(frozen=True)
-class Kept:
+class FolderRecord:
     """What is recorded beside a folder that came out of an archive."""
 
     url: str
@@ -37,7 +37,7 @@ def fetch_folder(
     what: str = "",
     advice: str = ADVICE,
     most: int = MOST,
-) -> Kept:
+) -> FolderRecord:
     """Fetch an archive and unpack it to a folder, unless that is there, which is then compared.
 
     `sha256` is the archive's, or its first digits; `what` and `advice` are for messages. Raises
@@ -52,7 +52,7 @@ def fetch_folder(
         tree = tree_digest(_hashes(folder))
         record = recorded(folder)
         if record is None:
-            record = Kept(url, "", tree)
+            record = FolderRecord(url, "", tree)
             _write(folder, record)
     if record.tree != tree:
         raise WeightsError(
@@ -67,7 +67,7 @@ def fetch_folder(
     return record
 
 
-def records(folder: Path) -> Iterator[tuple[Path, Kept]]:
+def records(folder: Path) -> Iterator[tuple[Path, FolderRecord]]:
     """The folders in this one that came out of archives, with what is recorded of each."""
     for path in sorted(folder.glob(f"*{_RECORD}")):
         unpacked = path.with_name(path.name.removesuffix(_RECORD))
@@ -76,10 +76,10 @@ def records(folder: Path) -> Iterator[tuple[Path, Kept]]:
             yield unpacked, record
 
 
-def recorded(folder: Path) -> Kept | None:
+def recorded(folder: Path) -> FolderRecord | None:
     """What is recorded of a folder, or None where nothing is."""
     try:
-        return Kept(**json.loads(_record(folder).read_text(encoding="utf-8")))
+        return FolderRecord(**json.loads(_record(folder).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -89,7 +89,9 @@ def tree_digest(hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
 
 
-def _fetched(url: str, folder: Path, sha256: str, what: str, advice: str, most: int) -> Kept:
+def _fetched(
+    url: str, folder: Path, sha256: str, what: str, advice: str, most: int
+) -> FolderRecord:
     archive = folder.with_name(f"{folder.name}.archive")
     fetch(url, archive, sha256=sha256, what=what, advice=advice)
     try:
@@ -97,7 +99,7 @@ def _fetched(url: str, folder: Path, sha256: str, what: str, advice: str, most: 
         if not own.startswith(sha256.lower()):  # left by a run that was killed
             raise WeightsError(f"{what} has the sha256 {own}, not {sha256}. {advice}")
         unpack(archive, folder, most)
-        record = Kept(url, own, tree_digest(_hashes(folder)), _comment(archive))
+        record = FolderRecord(url, own, tree_digest(_hashes(folder)), _comment(archive))
         _write(folder, record)
     finally:
         archive.unlink(missing_ok=True)
@@ -116,7 +118,7 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-def _write(folder: Path, record: Kept) -> None:
+def _write(folder: Path, record: FolderRecord) -> None:
     path = _record(folder)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(json.dumps(asdict(record)), encoding="utf-8")

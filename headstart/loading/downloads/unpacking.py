@@ -66,9 +66,9 @@ def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> P
     scratch = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
     try:
         with _opened(archive) as (inside, open_file):
-            chosen = _checked(inside, archive, most, members or MEMBERS)
+            members_of = _checked(inside, archive, most, members or MEMBERS)
             scratch.mkdir(parents=True)
-            for path, key in chosen.items():
+            for path, key in members_of.items():
                 _write(open_file(key), scratch / path)
         scratch.rename(folder)
     except _DAMAGE as error:

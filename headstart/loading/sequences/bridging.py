@@ -64,7 +64,8 @@ def shares(
     sizes = np.concatenate([np.repeat(len(b), len(a)) for a, b in pairs])
     begins = np.cumsum(sizes) - sizes
     keys, where = np.unique(rows.astype(np.int64) * count + columns, return_inverse=True)
-    likely = expected = np.ones(len(keys))
+    likely: Any = np.ones(len(keys))
+    expected = likely
     for _ in range(_ROUNDS):
         each = likely[where]
         each = each / np.repeat(np.add.reduceat(each, begins), sizes)

@@ -12,6 +12,7 @@ from torch import nn
 from headstart.contracts import Backbone, Origin
 from headstart.contracts.references import Reference
 from headstart.errors import HeadstartError, reason
+from headstart.loading.refusals import unfit_config
 from headstart.loading.sequences.files import OWN, PieceFiles
 from headstart.loading.sequences.network import (
     FAMILIES,
@@ -113,7 +114,4 @@ def _network(plan: Plan, config: Any) -> nn.Module:
     except HeadstartError:
         raise
     except Exception as error:  # sizes that don't fit together fail in as many ways
-        raise HeadstartError(
-            f"{plan.what} can't be built ({reason(error)}). "
-            "Mend its config.json, or give another model."
-        ) from error
+        raise unfit_config(plan.what, f"can't be built ({reason(error)})") from error

@@ -65,16 +65,16 @@ class Pieces:
         """The text that pieces say."""
         ids = list(row)
         ids = ids[: ids.index(self.end)] if self.end in ids else ids
-        written: str = self.tokenizer.decode(
+        sentence: str = self.tokenizer.decode(
             [number for number in ids if number != self.pad], skip_special_tokens=True
         ).strip()
-        return written.upper() if self.upper else written
+        return sentence.upper() if self.upper else sentence
 
     def generation(self) -> bytes:
         """How transformers is to write, as the head does."""
-        named = {"decoder_start_token_id": self.start, "eos_token_id": self.end}
-        named |= {"pad_token_id": self.pad, "num_beams": self.beams}
-        return json.dumps({**self.own, **named}, indent=1).encode()
+        settings = {"decoder_start_token_id": self.start, "eos_token_id": self.end}
+        settings |= {"pad_token_id": self.pad, "num_beams": self.beams}
+        return json.dumps({**self.own, **settings}, indent=1).encode()
 
 
 def opened(content: bytes) -> Tokenizer:
@@ -126,20 +126,20 @@ class Dictation(NativeHead):
         single = [place for place, owner in enumerate(owners) if owners.count(owner) == 1]
         places = single or [0]
         rows = [self.pieces.ids(texts[owners[place]]) for place in places]
-        kept = torch.tensor(places, device=hidden.device)
-        hidden, mask = hidden[kept], mask[kept]
+        rows_index = torch.tensor(places, device=hidden.device)
+        hidden, mask = hidden[rows_index], mask[rows_index]
         before = self._before(hidden, mask)
         width = max(map(len, rows))
         inputs = torch.full((len(rows), width - 1), self.pieces.pad)
-        wanted = torch.full((len(rows), width), _IGNORED)
+        targets = torch.full((len(rows), width), _IGNORED)
         for number, row in enumerate(rows):
-            wanted[number, : len(row)] = torch.tensor(row)
+            targets[number, : len(row)] = torch.tensor(row)
             inputs[number, : len(row) - 1] = torch.tensor(row[:-1])
         logits = self._logits(hidden, mask, torch.cat([before, inputs.to(hidden.device)], 1))
         scores = logits[:, before.shape[1] - 1 :].float().transpose(1, 2)
-        wanted = wanted.to(hidden.device)
+        targets = targets.to(hidden.device)
         loss = functional.cross_entropy(
-            scores, wanted, ignore_index=_IGNORED, label_smoothing=_SMOOTHING
+            scores, targets, ignore_index=_IGNORED, label_smoothing=_SMOOTHING
         )
         return loss if single else 0.0 * loss
 
@@ -210,7 +210,7 @@ class Dictation(NativeHead):
         pieces, settings = self.pieces, cast("Any", GenerationConfig)
         with torch.inference_mode():
             before = self._before(hidden, mask)
-            chosen = settings(
+            options = settings(
                 max_new_tokens=min(pieces.most, pieces.longest - before.shape[1]),
                 num_beams=1 if self.hurried else pieces.beams,
                 do_sample=False,
@@ -223,7 +223,7 @@ class Dictation(NativeHead):
             generate: Any = GenerationMixin.generate
             ids = generate(
                 self.network,
-                generation_config=chosen,
+                generation_config=options,
                 decoder_input_ids=before,
                 **self._sources(hidden, mask),
             )

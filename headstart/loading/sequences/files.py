@@ -48,14 +48,14 @@ class PieceFiles:
             if sorted(ids.values()) != list(range(len(ids))):
                 raise ValueError(f"{IDS} leaves numbers out")
             own = json.loads(files[SETTINGS]) if SETTINGS in files else {}
-            read = cls(files[SOURCE], files[TARGET], ids, dict(own))
-            for model in (read.source, read.target):
+            result = cls(files[SOURCE], files[TARGET], ids, dict(own))
+            for model in (result.source, result.target):
                 from_pieces(model, ids)
         except (KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
             raise HeadstartError(
                 f"{what} has a vocabulary that can't be used ({error}). Copy or download it again."
             ) from error
-        return read
+        return result
 
     @property
     def count(self) -> int:
@@ -74,8 +74,8 @@ class PieceFiles:
 
     def preprocess(self, config: Any, mode: str) -> dict[str, Any]:
         """How texts are prepared for a network of this configuration."""
-        known = pieces.parsed(self.source).pieces
-        unknown = next(each.piece for each in known if each.type == pieces.Kind.UNKNOWN)
+        entries = pieces.parsed(self.source).pieces
+        unknown = next(each.piece for each in entries if each.type == pieces.Kind.UNKNOWN)
         return {
             "tokenizer": hashlib.sha256(self.files()[TOKENIZER]).hexdigest(),
             "max_length": longest(config),

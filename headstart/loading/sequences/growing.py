@@ -48,8 +48,8 @@ class Rows:
             text = name.replace(MARK, "").replace("▁", " ").strip()
             own = tokenizer.encode(text, add_special_tokens=False).ids if text else []
             space = tokenizer.token_to_id("▁")
-            named = [number for number in own if number not in (unknown, space)]
-            rows.append({number: named.count(number) / len(named) for number in named})
+            pieces = [number for number in own if number not in (unknown, space)]
+            rows.append({number: pieces.count(number) / len(pieces) for number in pieces})
         return cls(rows)
 
     def beside(self, others: Mapping[int, Mapping[int, float]], count: int) -> Rows:
@@ -139,7 +139,7 @@ def _with(backbone: Backbone, growth: Growth) -> Backbone:
         native=native,
         origin=replace(backbone.origin, weights_hash=digest(tensors)),
         notes=(*backbone.notes, counts),
-        wanted=lambda other: _with(other, growth),
+        for_task=lambda other: _with(other, growth),
     )
 
 
@@ -168,10 +168,10 @@ def _filled(stages: Mapping[str, nn.Module], writer: Writer, growth: Growth, tra
         added = bias.new_zeros(1, len(after.ids) - bias.shape[1])
         writer.register_buffer("final_logits_bias", torch.cat([bias, added], 1))
     averaged = sum(bool(parts) for parts in sides[1].parts)
-    drawn = len(after.ids) - count - averaged
+    random = len(after.ids) - count - averaged
     return (
         f"The vocabulary has {len(after.ids):,} pieces: {count:,} shared with the one before, "
-        f"{averaged:,} averaged from its pieces, {drawn:,} new."
+        f"{averaged:,} averaged from its pieces, {random:,} new."
     )
 
 

@@ -69,18 +69,21 @@ class LinearLetterHead(LetterHead, NativeHead):
 
     def logits(self, states: States) -> Tensor:
         """(N, T, letters)."""
-        said: Tensor = self.get_submodule(LAYER)(self.dropout(states["hidden"]))
-        return said
+        scores: Tensor = self.get_submodule(LAYER)(self.dropout(states["hidden"]))
+        return scores
 
     def grown(self, letters: Letters) -> LinearLetterHead:
         """For more letters: the rows of those before, and for new ones the mean of these."""
         old: Any = self.get_submodule(LAYER)
         layer = nn.Linear(old.in_features, max(letters.ids.values()) + 1)
-        count, known = old.out_features, [self.letters.ids[name] for name in self.letters.texts]
+        count, earlier_ids = (
+            old.out_features,
+            [self.letters.ids[name] for name in self.letters.texts],
+        )
         with torch.no_grad():
-            if known:
-                layer.weight[:] = old.weight[known].mean(0)
-                layer.bias[:] = old.bias[known].mean()
+            if earlier_ids:
+                layer.weight[:] = old.weight[earlier_ids].mean(0)
+                layer.bias[:] = old.bias[earlier_ids].mean()
             layer.weight[:count], layer.bias[:count] = old.weight, old.bias
         return LinearLetterHead(layer, letters, self.dropout.p, self.mode)
 
@@ -118,8 +121,8 @@ class RecurrentLetterHead(LetterHead):
         rows, _ = pad_packed_sequence(
             self.recurrent(packed)[0], batch_first=True, total_length=hidden.shape[1]
         )
-        said: Tensor = self.output(self.dropout(rows))
-        return said
+        scores: Tensor = self.output(self.dropout(rows))
+        return scores
 
 
 def _rebuilt(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:

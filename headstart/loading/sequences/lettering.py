@@ -46,17 +46,17 @@ def lettered(backbone: Backbone, texts: Sequence[str], letters: Letters | None =
         if not isinstance(head, LinearLetterHead):
             return _headed(backbone, texts)
         before = head.letters
-        chosen = letters or _chosen(head, texts)
-        grown = _grown(backbone, head, chosen)
-    native = {**backbone.native, "vocab_size": max(chosen.ids.values()) + 1}
+        alphabet = letters or _chosen(head, texts)
+        grown = _grown(backbone, head, alphabet)
+    native = {**backbone.native, "vocab_size": max(alphabet.ids.values()) + 1}
     return replace(
         backbone,
         stages=backbone.unpooled(),
         head=grown,
-        files={**backbone.files, **files(chosen)},
-        native={**native, "pad_token_id": chosen.blank},
-        notes=(*backbone.notes, _said(head.mode, before, chosen, texts)),
-        wanted=lambda other: lettered(other, texts, chosen),
+        files={**backbone.files, **files(alphabet)},
+        native={**native, "pad_token_id": alphabet.blank},
+        notes=(*backbone.notes, _sentence(head.mode, before, alphabet, texts)),
+        for_task=lambda other: lettered(other, texts, alphabet),
     )
 
 
@@ -81,8 +81,8 @@ def _headed(backbone: Backbone, texts: Sequence[str]) -> Backbone:
         backbone,
         stages=backbone.unpooled(),
         head=head,
-        notes=(*backbone.notes, _said("new", head.letters, head.letters, texts)),
-        wanted=lambda other: lettered(other, texts),
+        notes=(*backbone.notes, _sentence("new", head.letters, head.letters, texts)),
+        for_task=lambda other: lettered(other, texts),
     )
 
 
@@ -96,7 +96,7 @@ def _width(backbone: Backbone) -> int:
     return int(states["hidden"].shape[2])
 
 
-def _said(mode: str, before: Letters, letters: Letters, texts: Sequence[str]) -> str:
+def _sentence(mode: str, before: Letters, letters: Letters, texts: Sequence[str]) -> str:
     lost = {letter for text in texts for letter in letters.lacking(text)}
     more = f" {len(lost)} of the transcripts have none and are left out." if lost else ""
     if mode == "new":

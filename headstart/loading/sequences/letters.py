@@ -50,10 +50,10 @@ class Letters:
 
     def grown(self, texts: Iterable[str]) -> Letters:
         """With the letters of texts behind; what is there keeps its number."""
-        known = {*map(self._cased, self.ids)}
+        alphabet = {*map(self._cased, self.ids)}
         ids = dict(self.ids)
         for letter in Letters.of(map(self._cased, map(plain, texts))).texts:
-            if self._cased(letter) not in known:
+            if self._cased(letter) not in alphabet:
                 ids.setdefault(self._cased(letter), len(ids))
         if self.boundary not in ids and " " not in ids:
             ids[self.boundary] = len(ids)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 import torch
 from torch import Tensor, nn
 
-from headstart.errors import HeadstartError, WeightsError, reason
+from headstart.errors import HeadstartError, reason
+from headstart.loading.refusals import misfit
 from headstart.loading.sequences.writer import Writer
 from headstart.loading.stages.placing import place
 
@@ -88,7 +89,7 @@ def configured(raw: Mapping[str, Any], vocabulary: int, what: str) -> Any:
 
 def untrained(config: Any) -> nn.Module:
     """A network with random weights, drawn from torch's generator; fixed positions are buffers."""
-    from transformers import AutoModelForSeq2SeqLM
+    from headstart.loading.transformers_networks import AutoModelForSeq2SeqLM
 
     auto: Any = AutoModelForSeq2SeqLM
     network: nn.Module = auto.from_config(config, trust_remote_code=False)
@@ -121,10 +122,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     kinds = {"missing": missing, "of another shape": differing, "left over": surplus}
     faults = [f"{len(n)} {kind}: {', '.join(n[:3])}" for kind, n in kinds.items() if n]
     if faults:
-        raise WeightsError(
-            f"{what} does not fit the network: {'; '.join(faults)}. "
-            "Give the weights of this architecture."
-        )
+        raise misfit(what, "; ".join(faults))
     with torch.no_grad():
         for name, source in names.items():
             if source is not None:
@@ -169,18 +167,17 @@ class _Layer(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """`hidden` (N, T, D) to the same shape; `mask` goes on."""
         hidden, mask = inputs["hidden"], inputs["mask"]
-        penalty = _penalty(hidden, mask)
-        answer: Any = self.get_submodule(self.places[0])(hidden, penalty)
+        answer: Any = self.get_submodule(self.places[0])(hidden, penalty(hidden, mask))
         hidden = answer[0] if isinstance(answer, tuple) else answer
         for name in self.places[1:]:
             hidden = self.get_submodule(name)(hidden)
         return {"hidden": hidden, "mask": mask}
 
 
-def _penalty(hidden: Tensor, mask: Tensor) -> Tensor:
+def penalty(hidden: Tensor, mask: Tensor) -> Tensor:
     """What is added to scores (N, 1, T, T) so that padding is not looked at."""
-    penalty = ((1 - mask).to(hidden.dtype) * _MASKED)[:, None, None, :]
-    return penalty.expand(-1, 1, hidden.shape[1], -1)
+    own = ((1 - mask).to(hidden.dtype) * _MASKED)[:, None, None, :]
+    return own.expand(-1, 1, hidden.shape[1], -1)
 
 
 @final
@@ -218,7 +215,7 @@ class _RelativeLayer(nn.Module):
         length = hidden.shape[1]
         apart = vars(self)["first"].compute_bias(length, length, device=hidden.device)
         layer: Any = self.get_submodule(self.places[0])
-        hidden = layer(hidden, _penalty(hidden, mask), apart.to(hidden.dtype))[0]
+        hidden = layer(hidden, penalty(hidden, mask), apart.to(hidden.dtype))[0]
         for name in self.places[1:]:
             hidden = self.get_submodule(name)(hidden)
         return {"hidden": self.dropout(hidden), "mask": mask}

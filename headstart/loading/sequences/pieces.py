@@ -57,8 +57,8 @@ def of_bytes() -> bytes:
     for number in range(256):
         proto.pieces.add(piece=f"<0x{number:02X}>", score=0.0, type=Kind.BYTE)
     proto.pieces.add(piece="▁", score=-2.0, type=Kind.NORMAL)
-    written: bytes = proto.SerializeToString(deterministic=True)
-    return written
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
 
 
 def trained(texts: Sequence[str]) -> list[tuple[str, float]]:
@@ -73,10 +73,10 @@ def trained(texts: Sequence[str]) -> list[tuple[str, float]]:
     if not words:
         return []
     size = max(_FEWEST, min(_MOST, words // _WORDS))
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     SentencePieceTrainer.train(
         sentence_iterator=iter(plain),
-        model_writer=written,
+        model_writer=buffer,
         vocab_size=size + len(set("".join(plain))),
         model_type="unigram",
         character_coverage=1.0,
@@ -86,7 +86,7 @@ def trained(texts: Sequence[str]) -> list[tuple[str, float]]:
         num_threads=1,
         minloglevel=3,
     )
-    pieces = parsed(written.getvalue()).pieces
+    pieces = parsed(buffer.getvalue()).pieces
     return [(each.piece, float(each.score)) for each in pieces if each.type == Kind.NORMAL]
 
 
@@ -112,8 +112,8 @@ def joined(model: bytes, pieces: Sequence[tuple[str, float]]) -> bytes:
             proto.pieces.add(piece=name, score=score, type=Kind.NORMAL)
             there.add(name)
     proto.trainer_spec.vocab_size = len(proto.pieces)
-    written: bytes = proto.SerializeToString(deterministic=True)
-    return written
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
 
 
 def _empty() -> Any:

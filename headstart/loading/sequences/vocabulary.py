@@ -44,11 +44,11 @@ class Vocabulary:
         """What a decoder is given and what it is to say next, (N, T) int64, `ignored` behind."""
         rows = [self.pieces(text) for text in texts]
         shape = len(rows), max(map(len, rows))
-        inputs, wanted = np.full(shape, self.pad), np.full(shape, ignored)
+        inputs, targets = np.full(shape, self.pad), np.full(shape, ignored)
         for place, row in enumerate(rows):
-            wanted[place, : len(row)] = row
+            targets[place, : len(row)] = row
             inputs[place, : len(row)] = [self.start, *row[:-1]]
-        return inputs.astype(np.int64), wanted.astype(np.int64)
+        return inputs.astype(np.int64), targets.astype(np.int64)
 
     def texts(self, sequences: Sequence[Sequence[int]]) -> list[str]:
         """The texts that ids written after `start` and `before` say."""
@@ -65,8 +65,8 @@ class Vocabulary:
         row = row[1:]
         row = row[: row.index(self.end)] if self.end in row[len(self.before) :] else row
         inner = [number for number in row if number not in (self.pad, *self.before)]
-        written: str = self.tokenizer.decode(inner, skip_special_tokens=True)
-        return written.replace(MARK, "").strip()
+        text: str = self.tokenizer.decode(inner, skip_special_tokens=True)
+        return text.replace(MARK, "").strip()
 
 
 def from_pieces(model: bytes, ids: Mapping[str, int], end: str = "</s>") -> bytes:

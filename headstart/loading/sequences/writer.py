@@ -34,10 +34,10 @@ class _Ending:
         self.most = most  # (N,) pieces
         self.end = end
 
-    def __call__(self, written: Tensor, scores: Tensor) -> Tensor:
+    def __call__(self, tokens: Tensor, scores: Tensor) -> Tensor:
         """Scores (N · beams, V) of what follows, the end alone where a text has its last place."""
         most = self.most.repeat_interleave(len(scores) // len(self.most))
-        over = written.shape[1] >= most  # a start was written before, and the end is yet to come
+        over = tokens.shape[1] >= most  # a start was written before, and the end is yet to come
         ended = torch.full_like(scores, -torch.inf)
         ended[:, self.end] = 0.0
         return torch.where(over[:, None], ended, scores)
@@ -110,31 +110,31 @@ class Writer(NativeHead):
 
     def loss(self, states: States, texts: Sequence[str]) -> Tensor:
         """The mean cross-entropy by piece of the right texts, with smoothed labels."""
-        logits, wanted = self._taught(states, texts)
-        right = wanted[wanted != _IGNORED]
+        logits, targets = self._taught(states, texts)
+        right = targets[targets != _IGNORED]
         return functional.cross_entropy(logits, right, label_smoothing=_SMOOTHING)
 
     def likelihoods(self, states: States, texts: Sequence[str]) -> Tensor:
         """The mean log-probability by piece of a text for each source, (N,)."""
-        logits, wanted = self._taught(states, texts)
-        counted = wanted != _IGNORED
-        own = torch.zeros(counted.shape, device=counted.device)
-        own[counted] = -functional.cross_entropy(logits, wanted[counted], reduction="none")
-        return own.sum(1) / counted.sum(1)
+        logits, targets = self._taught(states, texts)
+        mask = targets != _IGNORED
+        own = torch.zeros(mask.shape, device=mask.device)
+        own[mask] = -functional.cross_entropy(logits, targets[mask], reduction="none")
+        return own.sum(1) / mask.sum(1)
 
     def _taught(self, states: States, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Logits (P, V) of each piece behind the right ones, and the right pieces (N, T)."""
         device = states["hidden"].device
-        inputs, wanted = self.vocabulary.taught(texts, _IGNORED)
-        right = torch.from_numpy(wanted).to(device)
+        inputs, targets = self.vocabulary.taught(texts, _IGNORED)
+        right = torch.from_numpy(targets).to(device)
         answer: Any = self.get_submodule(self.side)(
             input_ids=torch.from_numpy(inputs).to(device),
             encoder_hidden_states=states["hidden"],
             encoder_attention_mask=states["mask"],
             use_cache=False,
         )
-        kept = self.scale * answer.last_hidden_state[right != _IGNORED]
-        logits = self.get_submodule("lm_head")(kept)
+        hidden = self.scale * answer.last_hidden_state[right != _IGNORED]
+        logits = self.get_submodule("lm_head")(hidden)
         bias = self._buffers.get("final_logits_bias")
         return (logits if bias is None else logits + bias).float(), right
 
@@ -144,8 +144,8 @@ class Writer(NativeHead):
         if own is not None:  # beams that have ended are compared by it
             return [float(score) for score in own]
         scores = torch.stack(answer.scores, 1).float().log_softmax(-1)
-        written = answer.sequences[:, -scores.shape[1] :]
-        each = scores.gather(2, written.unsqueeze(2)).squeeze(2)
-        kept = written != self.vocabulary.pad
-        totals = (each.masked_fill(~kept, 0.0)).sum(1) / kept.sum(1).clamp(min=1)
+        tokens = answer.sequences[:, -scores.shape[1] :]
+        each = scores.gather(2, tokens.unsqueeze(2)).squeeze(2)
+        mask = tokens != self.vocabulary.pad
+        totals = (each.masked_fill(~mask, 0.0)).sum(1) / mask.sum(1).clamp(min=1)
         return [float(total) for total in totals[:count]]

@@ -46,6 +46,20 @@ def recipe(name: str, changes: str, rate: int, what: object) -> MelRecipe:
     return changed.checked(what)
 
 
+def of_kaldi(rate: int, bands: int, window: str) -> MelRecipe:
+    """The filter banks as Kaldi computes them, from 20 Hz on."""
+    return MelRecipe(
+        *(rate, 512, 400, 160, bands, 20.0, rate / 2),
+        scale="kaldi",
+        power=2,
+        window=window,
+        level=True,
+        emphasis=0.97,
+        offset=0.0,
+        floor=1.192092955078125e-07,
+    )
+
+
 def at_rate(usual: MelRecipe, rate: int) -> MelRecipe:
     """The recipe at another rate: frames as long in seconds, edges within what there is to hear."""
     if rate == usual.rate:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, final
 
 import torch
@@ -19,7 +20,7 @@ from headstart.errors import HeadstartError
 from headstart.loading.stages.tracing import graph_of, in_mode, in_mode_of, split, trace
 
 _SHRINKS = 4  # a cut is not worth keeping where the next one is this much smaller
-_WHOLE = "network"
+WHOLE = "network"
 
 
 def find_stages(
@@ -34,12 +35,12 @@ def find_stages(
     example, in eval mode; others always do.
     """
     cut = cut_of(network, example)
-    stages = stages_at(network, *cut) if cut else None
-    if stages is None:
-        stages = dict(usual or {_WHOLE: network})
-        if usual:
-            check_stages(network, usual, example)
-        in_mode_of(network, stages.values())
+    if cut is not None:
+        return cut[1]
+    stages = dict(usual or {WHOLE: network})
+    if usual:
+        check_stages(network, usual, example)
+    in_mode_of(network, stages.values())
     return stages
 
 
@@ -80,20 +81,22 @@ class Cut:
     unread: tuple[tuple[str, ...], ...]
 
 
-def cut_of(network: nn.Module, example: Tensor) -> tuple[Cut, fx.Graph] | None:
-    """The deepest cut that holds on the example (N, …), in eval mode, and the trace that is cut."""
-    with in_mode(network, training=False), torch.no_grad():
-        for deep in (True, False):
+def cut_of(network: nn.Module, example: Tensor) -> tuple[Cut, dict[str, nn.Module]] | None:
+    """The deepest cut that holds on the example (N, …), in eval mode, and its stages."""
+    for deep in (True, False):
+        with in_mode(network, training=False), torch.no_grad():
             traced = trace(network, deep)
             if traced is None:
                 return None
             graph, opened = traced
             try:
                 cut = _cut(network, graph, opened, example)
-                check_stages(network, stages_at(network, cut, graph) or {}, example)
+                stages = stages_at(network, cut, graph) or {}
+                check_stages(network, stages, example)
             except Exception:  # a trace may have taken a way that real tensors don't
                 continue
-            return cut, graph
+        in_mode_of(network, stages.values())
+        return cut, stages
     return None
 
 
@@ -143,9 +146,14 @@ class _Segment:
 def _cut(network: nn.Module, graph: fx.Graph, opened: frozenset[str], example: Tensor) -> Cut:
     segments = [_segment(network, nodes) for nodes in split(graph)]
     activation: Any = example.clone()
+    values = fx.Interpreter(network, garbage_collect_values=False, graph=graph)
+    values.env = {next(iter(graph.nodes)): activation}
     for segment in segments:
         before = activation.clone() if isinstance(activation, Tensor) else activation
-        result = stage_of(network, segment.nodes)(activation)
+        for node in segment.nodes:
+            values.env[node] = values.run_node(node)
+        result = values.env[segment.nodes[-1]]
+        values.env = {segment.nodes[-1]: result}
         segment.writes = not _same(before, activation)
         segment.fits = (
             isinstance(result, Tensor)
@@ -165,10 +173,15 @@ def _cut(network: nn.Module, graph: fx.Graph, opened: frozenset[str], example: T
 
 def _unused(network: nn.Module, segments: list[_Segment]) -> list[list[str]]:
     """By stage: names of tensors nothing reads, or that are read by another name."""
-    used = [set(stage_of(network, segment.nodes).state_dict()) for segment in segments]
+    used = {
+        str(node.target)
+        for segment in segments
+        for node in segment.nodes
+        if node.op in ("call_module", "get_attr")
+    }
     names: list[list[str]] = [[] for _ in segments]
     for name, tensor in network.state_dict(keep_vars=True).items():
-        if not any(name in own for own in used):
+        if used.isdisjoint(accumulate(name.split("."), "{}.{}".format)):
             homes = [place for place, s in enumerate(segments) if id(tensor) in s.tensors]
             names[homes[0] if homes else -1].append(name)
     return names
@@ -234,13 +247,17 @@ def stage_of(network: nn.Module, nodes: Sequence[fx.Node], unused: Sequence[str]
     return stage
 
 
-def _forget(stage: nn.Module, network: nn.Module) -> None:
-    """Keep buffers that the network doesn't save unsaved; older versions of torch.fx forget it."""
-    saved = network.state_dict().keys()
-    for prefix, module in stage.named_modules():
-        for name in module._buffers:
-            if f"{prefix}.{name}".lstrip(".") not in saved:
-                module._non_persistent_buffers_set.add(name)
+def _forget(stage: fx.GraphModule, network: nn.Module) -> None:
+    """Keep buffers that the network doesn't save unsaved; older versions of torch.fx forget it.
+
+    Modules that a node calls are the network's own.
+    """
+    for node in stage.graph.find_nodes(op="get_attr"):
+        path, _, name = str(node.target).rpartition(".")
+        here, there = stage.get_submodule(path), network.get_submodule(path)
+        persistent = there._buffers.keys() - there._non_persistent_buffers_set
+        if name in here._buffers and name not in persistent:
+            here._non_persistent_buffers_set.add(name)
 
 
 def _name(network: nn.Module, nodes: list[fx.Node]) -> str:
@@ -265,12 +282,12 @@ def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
             if isinstance(value, nn.Module):
                 yield from value.state_dict(keep_vars=True).values()
             elif isinstance(value, Tensor):
-                saved = network.get_submodule(path).state_dict(keep_vars=True).values()
-                yield from (tensor for tensor in saved if tensor is value)
+                tensors = network.get_submodule(path).state_dict(keep_vars=True).values()
+                yield from (tensor for tensor in tensors if tensor is value)
 
 
-def _same(left: Any, right: Any) -> bool:
-    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-        return left is right
-    same = (left == right) | (left.isnan() & right.isnan()) if left.shape == right.shape else None
+def _same(one: Any, right: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(right, Tensor):
+        return one is right
+    same = (one == right) | (one.isnan() & right.isnan()) if one.shape == right.shape else None
     return same is not None and bool(same.all())

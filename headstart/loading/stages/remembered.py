@@ -14,7 +14,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx, nn
 
-from headstart.loading.stages import Cut, find_stages, stages_at
+from headstart.loading.stages import WHOLE, Cut, find_stages, stages_at
 from headstart.loading.stages import cut_of as found_cut
 from headstart.loading.stages.pooling import pooling_of, split_at, split_pool
 from headstart.loading.weights import digest
@@ -47,10 +47,10 @@ def stages_and_pool(network: nn.Module, example: Tensor) -> Parts:
         return parts
     cut = found_cut(network, example)
     if cut is None:
-        return split_pool(find_stages(network, example), example)
-    stages = stages_at(network, *cut) or {}
+        return split_pool({WHOLE: network}, example)
+    places, stages = cut
     place = pooling_of(stages, example)
-    known.remember(_KIND, key, {**vars(cut[0]), "pooling": place})
+    known.remember(_KIND, key, {**vars(places), "pooling": place})
     return split_at(stages, place)
 
 
@@ -91,10 +91,10 @@ def _structure(network: nn.Module) -> Iterator[str]:
         own = {key: value for key, value in vars(module).items() if key not in _OWN}
         code = own.pop("_code", "") if isinstance(module, fx.GraphModule) else ""
         own.pop("_graph", None)
-        yield f"{name} {_named(type(module))} {code} {_plain(own)}"
+        yield f"{name} {_dotted_name(type(module))} {code} {_plain(own)}"
 
 
-def _named(what: Any) -> str:
+def _dotted_name(what: Any) -> str:
     module = str(what.__module__)
     if module.partition(".")[0] not in _LIBRARIES:
         raise _OthersCodeError(module)
@@ -118,10 +118,10 @@ def _plain(value: Any, depth: int = 0) -> str:
     if isinstance(value, partial):
         return _joined(_plain(e, depth + 1) for e in (value.func, value.args, value.keywords))
     if isinstance(value, MethodType):
-        return _named(value.__func__)
+        return _dotted_name(value.__func__)
     if isinstance(value, FunctionType | BuiltinFunctionType | type):
-        return _named(value)
-    return _named(type(value))
+        return _dotted_name(value)
+    return _dotted_name(type(value))
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -48,13 +48,15 @@ def trace(network: nn.Module, deep: bool = True) -> tuple[fx.Graph, frozenset[st
         alone = [name for name in _alone(network, graph) if name not in opened | refused]
         if not alone:
             break
-        for names in ([alone] if len(alone) > 1 else []) + [[name] for name in alone]:
+        for names in [alone] if len(alone) == 1 else [alone, *([name] for name in alone)]:
             deeper = graph_of(network, opened.union(names))
-            if deeper is not None and all(_cuts(deeper, name) for name in names):
+            whole = [name for name in names if deeper is None or not _cuts(deeper, name)]
+            if not whole:
                 graph, opened = deeper, opened.union(names)
                 break
-            if len(names) == 1:
-                refused.update(names)
+            if deeper is not None or len(names) == 1:  # cuts in one are no matter of the others
+                refused.update(whole)
+                break
     return None if graph is None else (graph, opened)
 
 
@@ -146,17 +148,17 @@ def _join_modes(train: fx.Graph, evaluation: fx.Graph) -> bool:
     if len(train.nodes) != len(evaluation.nodes):
         return False
     pairs: dict[fx.Node, fx.Node] = {}
-    for left, right in zip(train.nodes, evaluation.nodes, strict=True):
-        if (left.op, left.target) != (right.op, right.target):
+    for node, right in zip(train.nodes, evaluation.nodes, strict=True):
+        if (node.op, node.target) != (right.op, right.target):
             return False
-        pairs[left] = right
-        mine, other = _leaves(left, pairs), _leaves(right, {})
+        pairs[node] = right
+        mine, other = _leaves(node, pairs), _leaves(right, {})
         if len(mine) != len(other):
             return False
         differing = [(a, b) for a, b in zip(mine, other, strict=True) if a is not b and a != b]
         if any(pair != (True, False) for pair in differing):
             return False
-        if differing and not _follow_mode(evaluation, right, left):
+        if differing and not _follow_mode(evaluation, right, node):
             return False
     return True
 

@@ -25,6 +25,10 @@ _USUAL: Final = (  # which file of a folder holds its weights, first to last
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.pth", "model.pth"),
 )
+_DEPTHS: Final = ("*/*", "*/*/*", "*/*/*/*")  # below a folder that a run wrote
+_BESIDE: Final = re.compile(  # what trainers save beside the weights
+    r"(optimizer|scheduler|scaler|rng_state|random_states|training_args)", re.IGNORECASE
+)
 _MOST: Final = 1 << 31  # bytes that one sparse tensor may become
 _MOST_TENSORS: Final = 1 << 16  # those of the largest mixtures of experts are fewer
 _SHOWN: Final = 3
@@ -153,11 +157,28 @@ def _in_folder(folder: Path) -> Path:
             f"{folder} is a checkpoint of DeepSpeed in parts. Join them with its own "
             "zero_to_fp32.py, and give the file that it writes."
         )
-    files = sorted(each for each in folder.iterdir() if names_file(each.name) and each.is_file())
+    files = [each for each in sorted(folder.iterdir()) if _may_be_weights(each)]
     if len(files) == 1:
         return files[0]
-    several = f"{len(files)} files of weights, such as {files[0].name}" if files else "no weights"
-    raise WeightsError(f"{folder} is a folder with {several}. Give one file.")
+    if files:
+        best = min(files, key=lambda each: ("best" not in each.name.lower(), files.index(each)))
+        raise WeightsError(
+            f"{folder} is a folder with {len(files)} files of weights, such as {best.name}. Give "
+            "one file."
+        )
+    below = [each for depth in _DEPTHS for each in folder.glob(depth) if _may_be_weights(each)]
+    newest = max(below, key=lambda each: each.stat().st_mtime, default=None)
+    if newest is None:
+        raise WeightsError(f"{folder} is a folder with no weights. Give one file.")
+    raise WeightsError(
+        f"{folder} is a folder with no weights but in folders below it. Give one of their files, "
+        f"such as the newest, {newest}."
+    )
+
+
+def _may_be_weights(path: Path) -> bool:
+    """Whether a file is called like one of weights, and not like the rest of a trainer's state."""
+    return names_file(path.name) and path.is_file() and not _BESIDE.match(path.name)
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
@@ -228,9 +249,9 @@ def _unsafe(path: Path, reason: str) -> WeightsError:
     names = [re.sub(r"[^\w.]", "", name)[:80] for name in names]
     whole = any(name.startswith("torch.nn.") for name in names)
     what = ", as it holds a whole network in Python objects" if whole else ""
-    shown = f" ({', '.join(names[:_SHOWN])})" if names else ""
+    examples = f" ({', '.join(names[:_SHOWN])})" if names else ""
     return WeightsError(
-        f"{path} wants to run code when opened{shown}{what}, so it was not opened. "
+        f"{path} wants to run code when opened{examples}{what}, so it was not opened. "
         "Give a plain state dict, best as .safetensors: where the network was trained, "
         "torch.save(model.state_dict(), 'weights.pth') writes one."
     )

@@ -39,9 +39,9 @@ def check_options(options: Mapping[str, str], what: str | Path) -> None:
     """Raise HeadstartError for options with numbers that no network has."""
     for name, text in options.items():
         for number in map(float, _NUMBER.findall(text) if "sha256" not in name else ()):
-            counted = any(word in name for word in (*_COUNTED, "repeats"))
+            is_count = any(word in name for word in (*_COUNTED, "repeats"))
             side = any(word in name for word in ("size", "height"))
-            most = _REPEATED if counted else WIDEST if side else _LARGEST
+            most = _REPEATED if is_count else WIDEST if side else _LARGEST
             if abs(number) > most:
                 raise HeadstartError(
                     f"{what} says {name}={text[:80]}, more than any network has. "

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.errors import WeightsError
 from headstart.loading import arrays
+from headstart.loading.refusals import misfit
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     from torch import Tensor, nn
@@ -46,10 +46,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
         _some(unknown, "left over"),
     ]
     if any(faults):
-        raise WeightsError(
-            f"{what} does not fit the network: {'; '.join(filter(None, faults))}. "
-            "Give the weights of this architecture."
-        )
+        raise misfit(what, "; ".join(filter(None, faults)))
     network.load_state_dict(state)
 
 

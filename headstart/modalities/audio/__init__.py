@@ -53,6 +53,8 @@ class Audio(Modality):
     ragged: ClassVar[bool] = True
     compact: ClassVar[bool] = False
     varied: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = True
+    plays: ClassVar[bool] = True
     span: ClassVar[tuple[str, str] | None] = ("start", "end")
     transcripts: ClassVar[tuple[str, ...]] = (
         *("sentence", "text", "transcription", "transcript", "normalized_text"),

@@ -128,22 +128,23 @@ def _sketch(samples: np.ndarray, rate: int, facts: _Facts) -> str:
 
 def statistics(raw: bytes) -> dict[str, np.ndarray]:
     """Means and deviations of 64 log-mel bands over the first minute, (128,)."""
-    with opened(raw) as file:
-        rate = file.samplerate
-        samples = span(file, 0, int(SECONDS * rate))
-    bands = log_mel(resampled(samples, rate, PLAIN.rate), PLAIN)
+    bands = _bands(raw)
     return {"log-mel": np.concatenate([bands.mean(axis=0), bands.std(axis=0)])}
 
 
 def spectrogram(raw: bytes, side: int) -> np.ndarray:
     """The sound's log-mel bands, low ones below, (H, W, 3) uint8, at most `side` pixels long."""
+    picture = Image.fromarray(picture_of(_bands(raw)))
+    width = min(side, max(side // 2, picture.width))
+    return np.asarray(picture.resize((width, max(1, side // 2))))
+
+
+def _bands(raw: bytes) -> np.ndarray:
+    """The log-mel bands of the first minute, (T, 64)."""
     with opened(raw) as file:
         rate = file.samplerate
         samples = span(file, 0, int(SECONDS * rate))
-    pixels = picture_of(log_mel(resampled(samples, rate, PLAIN.rate), PLAIN))
-    picture = Image.fromarray(pixels)
-    width = min(side, max(side // 2, picture.width))
-    return np.asarray(picture.resize((width, max(1, side // 2))))
+    return log_mel(resampled(samples, rate, PLAIN.rate), PLAIN)
 
 
 def playable(raw: bytes) -> bytes:
@@ -155,12 +156,12 @@ def playable(raw: bytes) -> bytes:
     with opened(raw) as file:
         rate = file.samplerate
         samples = resampled(span(file, 0, int(PLAYED * rate)), rate, PLAIN.rate)
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     try:
-        library.write(written, samples, PLAIN.rate, format="MP3", subtype="MPEG_LAYER_III")
+        library.write(buffer, samples, PLAIN.rate, format="MP3", subtype="MPEG_LAYER_III")
     except (library.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
         raise DataError(f"it can't be written as MP3 ({error})") from error
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 def cut(raw: bytes, start: float | None, end: float | None) -> bytes:
@@ -181,15 +182,15 @@ def cut(raw: bytes, start: float | None, end: float | None) -> bytes:
                 f"{'its end' if end is None else f'{end:g} s'}, as it is {whole / rate:g} s long"
             )
         file.seek(first)
-        written = io.BytesIO()
+        buffer = io.BytesIO()
         with library.SoundFile(
-            written, "w", rate, file.channels, subtype="FLOAT", format="AU"
+            buffer, "w", rate, file.channels, subtype="FLOAT", format="AU"
         ) as out:
-            left = last - first
-            while left > 0:
-                frames = file.read(min(BLOCK, left), dtype="float32", always_2d=True)
+            remaining = last - first
+            while remaining > 0:
+                frames = file.read(min(BLOCK, remaining), dtype="float32", always_2d=True)
                 if not len(frames):
                     break
                 out.write(frames)
-                left -= len(frames)
-    return written.getvalue()
+                remaining -= len(frames)
+    return buffer.getvalue()

@@ -56,12 +56,12 @@ def opened(raw: bytes) -> Iterator[Any]:
 def blocks(file: Any, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
     """The frames of an opened file as one channel, (n,) float32, a bounded number at a time."""
     file.seek(start)
-    left = math.inf if stop is None else stop - start
-    while left > 0:
-        frames = file.read(int(min(BLOCK, left)), dtype="float32", always_2d=True)
+    remaining = math.inf if stop is None else stop - start
+    while remaining > 0:
+        frames = file.read(int(min(BLOCK, remaining)), dtype="float32", always_2d=True)
         if not len(frames):
             return
-        left -= len(frames)
+        remaining -= len(frames)
         yield frames.mean(axis=1) if frames.shape[1] > 1 else frames[:, 0]
 
 

@@ -55,6 +55,7 @@ class Image(Modality):
     )
 
     varied: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = True
 
     def accepts(self, preprocess: Preprocess) -> bool:
         """Whether all of it is known and of a plausible size."""

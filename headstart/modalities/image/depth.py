@@ -34,11 +34,11 @@ class Depth:
         that stand for none, and those that are no finite numbers, don't count.
         """
         whole, bits = True, None
-        chosen = []
+        bands = []
         for part in self._parts(values):
             whole = part.dtype.kind != "f"
-            chosen.append(ends([part[self.real(part)]]))
-        low, high = ends(np.array(pair) for pair in chosen if pair is not None) or (0.0, 0.0)
+            bands.append(ends([part[self.real(part)]]))
+        low, high = ends(np.array(pair) for pair in bands if pair is not None) or (0.0, 0.0)
         if not whole:
             low, high = (0.0, 1.0) if 0 <= low and high <= 1 else (low, high)
         elif low >= 0 and high <= 65535:

@@ -93,12 +93,12 @@ def _grey(values: np.ndarray, data: Dataset, notes: list[str]) -> Opened:
     Values that stand for none (`PixelPaddingValue`) don't count for the latter, and are black.
     """
     inverted = data.PhotometricInterpretation == "MONOCHROME1"
-    rescaled, shown = _tones(data)
+    rescaled, tones = _tones(data)
     blocks = []
     padding = data.get("PixelPaddingValue")
-    if shown is not None:
+    if tones is not None:
         with np.errstate(over="ignore"):
-            low, high = (float(end) for end in shown(np.array([-1e30, 1e30])))
+            low, high = (float(end) for end in tones(np.array([-1e30, 1e30])))
         notes.append("window")
     else:
         real = (
@@ -108,8 +108,8 @@ def _grey(values: np.ndarray, data: Dataset, notes: list[str]) -> Opened:
     levels = Levels(Depth(inverted=inverted), low, high)
     for part in parts(values):
         changed = rescaled(part)
-        pixels = levels.to_bytes(changed if shown is None else shown(changed))
-        if shown is None and isinstance(padding, int):
+        pixels = levels.to_bytes(changed if tones is None else tones(changed))
+        if tones is None and isinstance(padding, int):
             pixels[part == padding] = 0
         blocks.append(pixels)
     notes += ["0 is white"] if inverted else []

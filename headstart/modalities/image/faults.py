@@ -25,8 +25,8 @@ def demand_few(width: int, height: int) -> None:
 
 
 def _too_many(most: int) -> DataError:
-    shown = f"{most // 10**6} million" if most >= 10**6 else str(most)
-    return DataError(f"it has more than {shown} pixels")
+    limit = f"{most // 10**6} million" if most >= 10**6 else str(most)
+    return DataError(f"it has more than {limit} pixels")
 
 
 def missing(kind: str, library: str, extra: str) -> DataError:

@@ -55,30 +55,30 @@ def load_plugin(name: str) -> None:
 def opened(picture: ImageFile.ImageFile, raw: bytes, depth: Depth) -> Opened:
     """Describe a picture and load it, unless it can be decoded smaller."""
     notes = _notes(picture)
-    stored: pil.Image = picture
+    image: pil.Image = picture
     levels = None
     if picture.format not in SCALABLE:
         tiles = list(picture.tile)
         picture.load()  # it may change the size, and turn the picture by itself
         if any(_SIXTEEN.search(str(tile[3])) for tile in tiles) and picture.mode in ("RGB", "RGBA"):
-            stored, more = _deep_colour(picture, raw)
+            image, more = _deep_colour(picture, raw)
             notes += more
-    if deep(stored):
-        levels = depth.levels(stored)
+    if deep(image):
+        levels = depth.levels(image)
         notes += levels.notes
-    return turned(stored, notes, _turn(picture), levels)
+    return turned(image, notes, _turn(picture), levels)
 
 
 def turned(
-    stored: pil.Image,
+    image: pil.Image,
     notes: Sequence[str],
     turn: pil.Transpose | None = None,
     levels: Levels | None = None,
 ) -> Opened:
     """A picture that is made upright by a turn."""
-    size = stored.size[::-1] if turn in SIDEWAYS else stored.size
+    size = image.size[::-1] if turn in SIDEWAYS else image.size
     every = [*notes, "EXIF turn"] if turn is not None else notes
-    return Opened(stored, size, tuple(every), turn, levels)
+    return Opened(image, size, tuple(every), turn, levels)
 
 
 def _notes(picture: ImageFile.ImageFile) -> list[str]:

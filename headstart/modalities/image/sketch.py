@@ -22,8 +22,8 @@ def squashed(picture: Opened) -> pil.Image:
 
     A JPEG is decoded no larger than that takes. Raises DataError saying why it can't be decoded.
     """
-    stored, extent = picture.small()
-    small = stored.resize((SIDE, SIDE), pil.Resampling.BILINEAR, (0, 0, *extent))
+    image, extent = picture.small()
+    small = image.resize((SIDE, SIDE), pil.Resampling.BILINEAR, (0, 0, *extent))
     return picture.upright(small)
 
 

@@ -199,16 +199,16 @@ class _File:
         """The file with a directory of these tags at its end."""
         order = "<" if self.raw[:2] == b"II" else ">"
         start = len(self.raw) + len(self.raw) % 2
-        chosen = {tag: _packed(order, value) for tag, value in sorted(tags.items())}
-        chosen = {tag: value for tag, value in chosen.items() if value[2]}
-        place = start + 2 + 12 * len(chosen) + 4
+        fields = {tag: _packed(order, value) for tag, value in sorted(tags.items())}
+        fields = {tag: value for tag, value in fields.items() if value[2]}
+        place = start + 2 + 12 * len(fields) + 4
         entries, behind = b"", b""
-        for tag, (kind, count, packed) in chosen.items():
+        for tag, (kind, count, packed) in fields.items():
             inline = packed if len(packed) <= 4 else struct.pack(order + "L", place + len(behind))
             entries += struct.pack(order + "HHL", tag, kind, count) + inline.ljust(4, b"\0")
             behind += packed + b"\0" * (len(packed) % 2) if len(packed) > 4 else b""
         head = self.raw[:2] + struct.pack(order + "HL", 42, start)
-        directory = struct.pack(order + "H", len(chosen)) + entries + bytes(4) + behind
+        directory = struct.pack(order + "H", len(fields)) + entries + bytes(4) + behind
         return b"".join((head, memoryview(self.raw)[8:], bytes(len(self.raw) % 2), directory))
 
     def refusal(self) -> DataError:

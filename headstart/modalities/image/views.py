@@ -69,8 +69,8 @@ def whole_view(source: Opened, preprocess: Preprocess) -> np.ndarray:
         picture = _narrow(source.decode(_middle_box(source.size, full)), preprocess)
         picture = pil.fromarray(_resize(picture, size, picture.size, preprocess, window))
     else:
-        stored, middle = _narrow(smaller[0], preprocess), source.sideways(window)
-        pixels = _resize(stored, source.sideways(size), smaller[1], preprocess, middle)
+        image, middle = _narrow(smaller[0], preprocess), source.sideways(window)
+        pixels = _resize(image, source.sideways(size), smaller[1], preprocess, middle)
         picture = source.upright(pil.fromarray(pixels))
     if picture.mode == "L" and preprocess["channels"] == 3:
         picture = picture.convert("RGB")

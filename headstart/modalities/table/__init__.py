@@ -14,9 +14,10 @@ from headstart.contracts.backbone import Fed, Feeding
 from headstart.errors import DataError, HeadstartError
 from headstart.modalities.table import encoding
 from headstart.modalities.table.columns import HELD, Kind, kind_remarks, kinds_of
-from headstart.modalities.table.giveaways import giveaways
-from headstart.modalities.table.rows import held, plain, row_of, without_content, written
+from headstart.modalities.table.rows import item_cells, plain, row_of, without_content, written
 
+_FEWEST: Final = 10  # rows, below which much looks like the label by chance
+_SAME: Final = 0.9999  # correlation with the label from which on a column is the label
 FILE: Final = "columns.json"  # among a backbone's files
 _NUMBERS: Final = "columns"  # what the cheap baseline of mixed rows goes by
 _NONE: Final[Mapping[str, Any]] = {}
@@ -35,49 +36,53 @@ class Table(Modality):
 
     Where the backbone has `parts`, cells may be items of their modalities, such as texts and
     pictures: a column of that kind has the `width` of the part's features. `kinds` are those that
-    the user says columns are of, `held` the columns of such cells, `specs` the fitted columns.
+    the user says columns are of, `item_kinds` the columns of such cells, `specs` the fitted
+    columns.
     """
 
     suffixes: ClassVar[frozenset[str]] = frozenset({".row"})
     columns: ClassVar[tuple[str, ...]] = ("row",)
     whole_rows: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = True
 
     def __init__(
         self,
-        named: Callable[[str], Modality] | None = None,
+        modality_by_name: Callable[[str], Modality] | None = None,
         parts: Mapping[str, Modality] = _NONE,
         kinds: Mapping[str, str] = _NONE,
-        held: Mapping[str, str] = _NONE,
+        item_kinds: Mapping[str, str] = _NONE,
         specs: Sequence[encoding.Column] = (),
     ) -> None:
-        self.named = named
+        self.modality_by_name = modality_by_name
         self.parts = parts
         self.kinds = kinds
-        self.held = held
+        self.item_kinds = item_kinds
         self.specs = specs
 
-    def composed(self, named: Callable[[str], Modality]) -> Modality:
+    def composed(self, modality_by_name: Callable[[str], Modality]) -> Modality:
         """The same that finds the modalities of its cells."""
-        return Table(named)
+        return Table(modality_by_name)
 
     def fitted(self, backbone: Fed) -> Modality:
         """The same with the modalities of the backbone's parts and, where known, its columns."""
         specs = backbone.preprocess.get("columns", ())
         parts = {
-            name: self._named(name).fitted(
+            name: self._modality(name).fitted(
                 Feeding(entry["preprocess"], backbone.origin, _files_under(backbone.files, name))
             )
             for name, entry in backbone.preprocess.get("parts", _NONE).items()
         }
         wide = {spec["name"]: spec["kind"] for spec in specs if "width" in spec}
-        return Table(self.named, parts, backbone.preprocess.get("kinds", _NONE), wide, specs)
+        return Table(
+            self.modality_by_name, parts, backbone.preprocess.get("kinds", _NONE), wide, specs
+        )
 
     def reading(self, backbones: Sequence[Fed]) -> Table:
         """One that reads texts, pictures and sounds where any of these does."""
         each = [self.fitted(backbone) for backbone in backbones]
         parts = {k: v for one in each if isinstance(one, Table) for k, v in one.parts.items()}
         kinds = {k: v for one in each if isinstance(one, Table) for k, v in one.kinds.items()}
-        return Table(self.named, parts, kinds)
+        return Table(self.modality_by_name, parts, kinds)
 
     def settled(self, table: Mapping[str, Sequence[Any]]) -> Table:
         """The same that knows which columns hold items of its parts."""
@@ -85,13 +90,13 @@ class Table(Modality):
             return self
         kinds = self._kinds(table)
         wide = {name: kind.name for name, kind in kinds.items() if kind.name in self.parts}
-        return Table(self.named, self.parts, self.kinds, wide)
+        return Table(self.modality_by_name, self.parts, self.kinds, wide)
 
     def holds(self) -> Mapping[str, Modality]:
         """The columns whose cells are items of other modalities."""
-        return {name: self.parts[kind] for name, kind in self.held.items()}
+        return {name: self.parts[kind] for name, kind in self.item_kinds.items()}
 
-    def wanted(self, columns: Sequence[str]) -> tuple[str, ...]:
+    def fitted_columns(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Those that a column of the fitted ones has; all where none is fitted."""
         names = {spec["name"] for spec in self.specs} or set(columns)
         return tuple(name for name in columns if name in names)
@@ -103,7 +108,7 @@ class Table(Modality):
         except DataError as error:
             return Check(problem=str(error).rstrip("."))
         notes: list[str] = []
-        for name, kind, content in held(row):
+        for name, kind, content in item_cells(row):
             check = self.parts[kind].check(content) if kind in self.parts else Check()
             if check.problem is not None:
                 return Check(problem=f"its {name!r} {check.problem.removeprefix('it ')}")
@@ -128,7 +133,9 @@ class Table(Modality):
 
     def row(self, cells: Mapping[str, Any]) -> bytes | None:
         """A row's cells as JSON; None where all are blank. Raises DataError for no plain value."""
-        return written({name: plain(name, v, self.held.get(name)) for name, v in cells.items()})
+        return written(
+            {name: plain(name, v, self.item_kinds.get(name)) for name, v in cells.items()}
+        )
 
     def apart(self, raw: bytes, preprocess: Preprocess) -> tuple[np.ndarray, dict[str, bytes]]:
         """A row's numbers (D,) float32, and the items in it by column.
@@ -142,7 +149,7 @@ class Table(Modality):
             )
         row, specs = row_of(raw), preprocess["columns"]
         wide = {spec["name"]: spec["kind"] for spec in specs if "width" in spec}
-        cells = {name: each for name, kind, each in held(row) if wide.get(name) == kind}
+        cells = {name: each for name, kind, each in item_cells(row) if wide.get(name) == kind}
         return encoding.encoded(row, specs), cells
 
     def prepared(self, backbone: Backbone, sample: Iterable[bytes]) -> Backbone:
@@ -175,7 +182,7 @@ class Table(Modality):
         wide = {spec["kind"] for spec in specs or [] if "width" in spec}
         right = encoding.width(specs or []) == preprocess["width"] and wide <= parts.keys()
         return right and all(
-            isinstance(entry, dict) and self._named(name).accepts(entry.get("preprocess", {}))
+            isinstance(entry, dict) and self._modality(name).accepts(entry.get("preprocess", {}))
             for name, entry in parts.items()
         )
 
@@ -215,13 +222,13 @@ class Table(Modality):
             if rows:
                 own = preprocess["parts"][kind]["preprocess"]
                 batch = self.parts[kind].collate([items[row][1][name] for row in rows], own)
-                named = batch if isinstance(batch, Mapping) else {"": batch}
-                inputs |= {f"{place}.{key}": value for key, value in named.items()}
+                arrays = batch if isinstance(batch, Mapping) else {"": batch}
+                inputs |= {f"{place}.{key}": value for key, value in arrays.items()}
         return inputs
 
     def arrays(self, items: Sequence[Any], preprocess: Preprocess) -> Any | None:
         """Rows as an array of numbers (N, D); None where cells are items."""
-        return None if self.held else np.stack(items)
+        return None if self.item_kinds else np.stack(items)
 
     def wording(self, raw: bytes) -> str:
         """The row's cells that are not blank, each with its column."""
@@ -229,15 +236,15 @@ class Table(Modality):
             row = row_of(raw)
         except DataError as error:
             return str(error)
-        kinds = {name: self.parts.get(kind) for name, kind in self.held.items()}
-        for name, kind, content in held(row):
+        kinds = {name: self.parts.get(kind) for name, kind in self.item_kinds.items()}
+        for name, kind, content in item_cells(row):
             modality = kinds.get(name)
             row[name] = (modality.wording(content) if modality else None) or f"[{kind}]"
         return ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
 
     def statistics(self, raw: bytes) -> Mapping[str, np.ndarray] | None:
         """The plain columns of rows that hold items, so that these are seen to be worth more."""
-        if not self.held:
+        if not self.item_kinds:
             return None
         numbers = encoding.encoded(row_of(raw), self.specs)
         return {_NUMBERS: numbers} if len(numbers) else None
@@ -253,18 +260,37 @@ class Table(Modality):
         return giveaways(rows, targets, encoding.names_of(preprocess["columns"]))
 
     def _kinds(self, table: Mapping[str, Sequence[Any]]) -> dict[str, Kind]:
-        others = {name: self._named(name) for name in HELD if self.named}
+        others = {name: self._modality(name) for name in HELD if self.modality_by_name}
         return kinds_of(table, {**others, **self.parts}, self.kinds)
 
-    def _named(self, name: str) -> Modality:
-        if self.named is None:
+    def _modality(self, name: str) -> Modality:
+        if self.modality_by_name is None:
             raise HeadstartError(
                 f"Rows with cells of {name} are read by a modality of the catalog."
             )
-        return self.named(name)
+        return self.modality_by_name(name)
 
 
 def _files_under(files: Mapping[str, bytes], name: str) -> dict[str, bytes]:
     """A part's own files."""
     start = f"{name}/"
     return {n.removeprefix(start): content for n, content in files.items() if n.startswith(start)}
+
+
+def giveaways(rows: Sequence[np.ndarray], targets: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Sentences on numbers of rows (D,), called `names`, that say targets by themselves."""
+    if len(rows) < _FEWEST or not names:
+        return []
+    numbers = np.stack(rows).astype(np.float64)
+    goals = targets.reshape(len(rows), -1).astype(np.float64)
+    if targets.ndim == 1:  # class numbers: one mark each
+        goals = (targets[:, None] == np.unique(targets)).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled, ends = ((part - part.mean(0)) / part.std(0) for part in (numbers, goals))
+        alike = np.abs(np.nan_to_num(scaled.T @ ends / len(rows))).max(axis=1)
+    return [
+        f"`{name}` says the label by itself (correlation {likeness:.4f}), which a new row may "
+        "not know. Leave its column out with --drop if so."
+        for name, likeness in zip(names, alike, strict=True)
+        if likeness > _SAME
+    ]

@@ -49,6 +49,9 @@ _PLAIN: Final = (  # what no picture is kept as
 )
 _TRUE: Final = frozenset({"yes", "true", "y", "t"})
 _FALSE: Final = frozenset({"no", "false", "n", "f"})
+_UNKNOWN: Final = frozenset(  # what people write where a number is not known
+    {"?", "-", "--", "–", ".", "..", "x", "n.a.", "unknown", "missing", "not available", "none"}
+)
 _CODE: Final = re.compile(r"0\d+")  # digits that are no amount, such as 00012
 _DIGIT: Final = re.compile(r"\d")
 _COUNTS: Final = re.compile(r"(row)?_?(id|ids|idx|index|key|uuid|guid|rownames?|rownumber|nr|no|#)")
@@ -80,7 +83,7 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
     if {word.lower() for word in words} <= _TRUE | _FALSE:
         return Kind(BOOLEAN)
     if any(_CODE.fullmatch(word) for word in words):
-        return _named(words, different)
+        return _kind_of_words(words, different)
     dated = dates.order_of(words)
     if dated is not None:
         order, tied = dated
@@ -90,26 +93,33 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
         return Kind(DATE, order, remark)
     form = format_of(cells)
     if form is not None:
-        counted = _only_counts(column, [form(cell) for cell in cells])
+        is_id = _only_counts(column, [form(cell) for cell in cells])
         endless = len(filled) - len(cells)
         more = "values, which count" if endless > 1 else "value, which counts"
-        said = f"`{column}` holds {endless} infinite {more} as missing" if endless else ""
-        return Kind(ID) if counted else Kind(NUMBER, form.decimal, said)
-    return _named([_word(cell) for cell in filled], len(set(map(_word, filled))))
+        remark = f"`{column}` holds {endless} infinite {more} as missing" if endless else ""
+        return Kind(ID) if is_id else Kind(NUMBER, form.decimal, remark)
+    rest = [cell for cell in cells if _word(cell).lower() not in _UNKNOWN]
+    form = format_of(rest, 1.0) if 2 * len(rest) > len(cells) > len(rest) else None
+    if form is not None:
+        signs = sorted({_word(cell) for cell in cells if _word(cell).lower() in _UNKNOWN})
+        listed = " and ".join(map(repr, signs))
+        remark = f"`{column}` holds {listed} {len(cells) - len(rest)} times, as missing numbers"
+        return Kind(NUMBER, form.decimal, remark)
+    return _kind_of_words([_word(cell) for cell in filled], len(set(map(_word, filled))))
 
 
 def kinds_of(
     table: Mapping[str, Sequence[Any]],
     modalities: Mapping[str, Modality],
-    named: Mapping[str, str],
+    stated: Mapping[str, str],
 ) -> dict[str, Kind]:
-    """What each column holds: as the user `named` it, else told; files by these modalities.
+    """What each column holds: as the user `stated` it, else told; files by these modalities.
 
     Raises DataError for a column that is not of the kind it was named.
     """
     return {
-        name: kind_as(name, values, named[name])
-        if name in named
+        name: kind_as(name, values, stated[name])
+        if name in stated
         else _files(values, modalities) or kind_of(name, values)
         for name, values in table.items()
     }
@@ -142,15 +152,17 @@ def kind_remarks(
 
     `parts` are kinds of whole items that the backbone reads.
     """
-    read = (*READ, *parts)
-    used = tuple(name for name, kind in kinds.items() if kind.name in read)
+    learned_kinds = (*READ, *parts)
+    used = tuple(name for name, kind in kinds.items() if kind.name in learned_kinds)
     sentences = []
     for kind, why in _LEFT_OUT.items():
         names = [n for n, own in kinds.items() if own.name == kind and kind not in parts]
         if names:
             verb = "" if len(names) == 1 else "each "
             sentences.append(f"left out: {_listed(names)}, which {verb}{why}")
-    by_kind = {kind: [name for name, own in kinds.items() if own.name == kind] for kind in read}
+    by_kind = {
+        kind: [name for name, own in kinds.items() if own.name == kind] for kind in learned_kinds
+    }
     listed = [f"{_PLURALS.get(k, k)} {_listed(names)}" for k, names in by_kind.items() if names]
     remarks = [kind.remark for kind in kinds.values() if kind.remark]
     return used, tuple(filter(None, ("; ".join(listed), *sentences, *remarks)))
@@ -219,16 +231,16 @@ def _skew(values: np.ndarray) -> float:
 
 def _only_counts(column: str, amounts: Sequence[float | None]) -> bool:
     """Whether whole numbers tell rows apart: by their name, or as each is one more."""
-    known = [amount for amount in amounts if amount is not None]
-    if len(set(known)) < len(known) or any(not amount.is_integer() for amount in known):
+    counts = [amount for amount in amounts if amount is not None]
+    if len(set(counts)) < len(counts) or any(not amount.is_integer() for amount in counts):
         return False
-    steps = {after - before for before, after in pairwise(known)}
-    called = _COUNTS.fullmatch(column.strip().lower().replace(" ", "_")) is not None
-    called = called or column.strip().lower().endswith(("_id", " id"))
-    return called or (len(known) >= _FEW and steps == {1.0})
+    steps = {after - before for before, after in pairwise(counts)}
+    has_id_name = _COUNTS.fullmatch(column.strip().lower().replace(" ", "_")) is not None
+    has_id_name = has_id_name or column.strip().lower().endswith(("_id", " id"))
+    return has_id_name or (len(counts) >= _FEW and steps == {1.0})
 
 
-def _named(words: Sequence[str], different: int) -> Kind:
+def _kind_of_words(words: Sequence[str], different: int) -> Kind:
     """Categories, texts, or names that tell rows apart."""
     length = sum(len(word.split()) for word in words) / len(words)
     if len(words) < _FEW:
@@ -244,5 +256,5 @@ def _word(value: Any) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:12])
-    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    examples = ", ".join(f"`{name}`" for name in names[:12])
+    return examples + (f" and {len(names) - 12} more" if len(names) > 12 else "")

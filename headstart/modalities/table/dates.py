@@ -42,10 +42,10 @@ def days(value: Any, order: str) -> float | None:
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
             return moment.timestamp() / _DAY
-        if named := _NAMED.fullmatch(text):
-            month_ = _MONTHS.index(named["month"][:3].lower()) + 1
-            day_ = int(named["day"] or named["after"])
-            return datetime(int(named["year"]), month_, day_, tzinfo=UTC).timestamp() / _DAY
+        if by_name := _NAMED.fullmatch(text):
+            month_ = _MONTHS.index(by_name["month"][:3].lower()) + 1
+            day_ = int(by_name["day"] or by_name["after"])
+            return datetime(int(by_name["year"]), month_, day_, tzinfo=UTC).timestamp() / _DAY
         match = _PARTED.fullmatch(text)
         if match is None or order == "iso":
             return None

@@ -42,11 +42,15 @@ def fitted(
     specs: list[Column | None] = []
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row[name] for row in rows if name in row]
-        held = next((kind for value in values if isinstance(value, dict) for kind in value), None)
-        if held is not None and held in widths:
+        item_kind = next(
+            (kind for value in values if isinstance(value, dict) for kind in value), None
+        )
+        if item_kind is not None and item_kind in widths:
             gaps = any(is_blank(value) for value in values)
-            specs.append({"name": name, "kind": held, "gaps": gaps, "width": widths[held]})
-        elif held is None:
+            specs.append(
+                {"name": name, "kind": item_kind, "gaps": gaps, "width": widths[item_kind]}
+            )
+        elif item_kind is None:
             own = kind_as(name, values, kinds[name]) if name in kinds else kind_of(name, values)
             specs.append(_fitted(name, values, own))
     return [spec for spec in specs if spec is not None]
@@ -101,15 +105,15 @@ def _fitted(name: str, values: Sequence[Any], kind: Kind) -> Column | None:
     spec |= {"decimal": kind.form} if kind.name == columns.NUMBER else {"order": kind.form}
     amounts = [_amount(cell, spec) for cell in cells]
     strange = sorted({str(c).strip() for c, a in zip(cells, amounts, strict=True) if a is None})
-    known = np.array([amount for amount in amounts if amount is not None])
+    values_there = np.array([amount for amount in amounts if amount is not None])
     spec |= {"blank": strange[:_STRANGE], "gaps": gaps or bool(strange)}
     if numeric:
-        spec["log"] = columns.skewed(known)
-        known = np.log(known) if spec["log"] else known
+        spec["log"] = columns.skewed(values_there)
+        values_there = np.log(values_there) if spec["log"] else values_there
     else:
-        spec["seasons"] = bool(np.ptp(known) > 366)
-    scale = float(known.std())
-    return {**spec, "mean": float(known.mean()), "scale": scale if scale > 0 else 1.0}
+        spec["seasons"] = bool(np.ptp(values_there) > 366)
+    scale = float(values_there.std())
+    return {**spec, "mean": float(values_there.mean()), "scale": scale if scale > 0 else 1.0}
 
 
 def _part_names(spec: Column) -> Iterator[str]:
@@ -129,7 +133,7 @@ def _values(row: Mapping[str, Any], spec: Column) -> Iterator[float]:
     missing = missing or (spec["kind"] == columns.NUMBER and columns.is_infinite(value))
     if spec["kind"] == columns.CATEGORY:
         word = "" if missing else columns.category(value)
-        yield from (float(word == known) for known in spec["categories"])
+        yield from (float(word == category) for category in spec["categories"])
     elif "width" in spec:
         missing = not isinstance(value, dict)
     elif missing:

@@ -60,7 +60,7 @@ def row_of(raw: bytes) -> dict[str, Any]:
     return dict(content)
 
 
-def held(row: Mapping[str, Any]) -> Iterator[tuple[str, str, bytes]]:
+def item_cells(row: Mapping[str, Any]) -> Iterator[tuple[str, str, bytes]]:
     """A row's cells that are items: column, kind, content. Raises DataError for what is none."""
     for name, value in row.items():
         for kind, content in value.items() if isinstance(value, dict) else ():

@@ -62,6 +62,7 @@ class Text(Modality):
     )
     inline: ClassVar[bool] = True
     ragged: ClassVar[bool] = True
+    in_arrays: ClassVar[bool] = True
 
     def __init__(self, tokenizer: Tokenizer | None = None, prompt: str = "") -> None:
         self.tokenizer = tokenizer

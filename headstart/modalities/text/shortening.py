@@ -21,12 +21,12 @@ def shortened(text: str, tokenizer: Tokenizer) -> str:
     cut a word ends, well before the cut; tokens of one word do not depend on the next one. A text
     in which none does is cut after 1,048,576 characters, or 64 for each token that is kept.
     """
-    length, left = _cut_at(tokenizer)
+    length, from_left = _cut_at(tokenizer)
     room = _GENEROUS * length + 2 * _MARGIN
     while room < min(len(text), max(_LEAST, _MOST * length)):
-        part = _end(text, room) if left else text[:room]
+        part = _end(text, room) if from_left else text[:room]
         encoding = tokenizer.encode(part, add_special_tokens=False)
-        if encoding.overflowing and (_begins(encoding) if left else _ends(encoding, part)):
+        if encoding.overflowing and (_begins(encoding) if from_left else _ends(encoding, part)):
             return part
         room *= 4
     return bounded(text, tokenizer)
@@ -38,9 +38,9 @@ def bounded(text: str, tokenizer: Tokenizer) -> str:
     That is all for a text of a pair, as which of both keeps one token more depends on which is the
     longer one.
     """
-    length, left = _cut_at(tokenizer)
+    length, from_left = _cut_at(tokenizer)
     most = max(_LEAST, _MOST * length)
-    return text[-most:] if left else text[:most]
+    return text[-most:] if from_left else text[:most]
 
 
 def _cut_at(tokenizer: Tokenizer) -> tuple[int, bool]:

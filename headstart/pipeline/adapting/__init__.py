@@ -114,7 +114,7 @@ def adapted(transfer: Transfer, data: Any, workspace: Workspace, run: Followed) 
     features = _features(target.items, transfer)
     outcome = _outcome(target, features, source, transfer)
     answering = outcome.handed_over.calibrated()
-    rows = _asked(outcome, answering, target, experiment)
+    rows = _label_next(outcome, answering, target, experiment)
     outcome = replace(outcome, ask=[row.name for row in rows])
     arms = {FEATURES: source} | _arm(answering, source, transfer)
     search = StrategySearch(
@@ -141,8 +141,8 @@ def _outcome(
     experiment, settings = transfer.experiment, transfer.experiment.settings
     examples = experiment.examples(transfer.backbone)
     domains = _domains(examples, features, transfer)
-    named = None if settings.adaptation == AUTO else settings.adaptation
-    methods, left_out = _methods(named)
+    requested = None if settings.adaptation == AUTO else settings.adaptation
+    methods, left_out = _methods(requested)
     candidates = candidates_on(
         domains,
         examples["validation"],
@@ -150,20 +150,20 @@ def _outcome(
         methods,
         experiment.budget,
         experiment.progress,
-        named,
+        requested,
     )
-    if named is not None and all(each.name != named for each in candidates):
-        raise OutOfTimeError(f"The budget has no time for {named}. Give a larger --budget.")
+    if requested is not None and all(each.name != requested for each in candidates):
+        raise OutOfTimeError(f"The budget has no time for {requested}. Give a larger --budget.")
     by_labels = None
-    if target.given is not None:
-        by_labels = gains(candidates, target.given, settings.seed)
+    if target.validation is not None:
+        by_labels = gains(candidates, target.validation, settings.seed)
     classes = presence(domains)
     return Adapted(
         target.name,
         experiment.labels,
         candidates,
         classes,
-        chosen(candidates, classes, by_labels, named),
+        chosen(candidates, classes, by_labels, requested),
         by_labels,
         target.truth,
         notes=target.notes,
@@ -201,14 +201,14 @@ def _features(items: Sequence[Item], transfer: Transfer) -> np.ndarray:
     return np.asarray(rows[np.arange(len(items))], dtype=np.float32)
 
 
-def _methods(named: str | None) -> tuple[dict[str, Adaptation], dict[str, str]]:
+def _methods(requested: str | None) -> tuple[dict[str, Adaptation], dict[str, str]]:
     """What is tried, and what is left out with the reason."""
     names = catalog.names("adaptations")
     methods: dict[str, Adaptation] = {}
     left_out: dict[str, str] = {}
     for name in sorted(names):
         method = catalog.adaptation(name)
-        if method.by_name and name != named:
+        if method.by_name and name != requested:
             continue
         try:
             method.demand()
@@ -240,7 +240,7 @@ def _reference(
     return Reference.of(features[places], candidate.outputs[places], unknown, measures)
 
 
-def _asked(
+def _label_next(
     outcome: Adapted, answering: Candidate, target: Target, experiment: Experiment
 ) -> list[Suggestion]:
     """Items whose labels would tell the candidates apart, with what the chosen one answers."""

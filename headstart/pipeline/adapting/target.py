@@ -33,7 +33,7 @@ class Target:
     name: str
     items: tuple[Item, ...]
     truth: Labelled | None = None
-    given: Labelled | None = None
+    validation: Labelled | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -67,26 +67,32 @@ class Target:
             reason = str(error).partition(". ")[0]
             progress.say(f"{name} is taken without labels; with some the gain would be known.")
             progress.say(f"It has none that the source knows: {reason}.")
-        given = _given(name, items, experiment, own)
+        validation_labels = _validation_labels(name, items, experiment, own)
         if len(items) > MOST:
             notes += (f"Adapted to {MOST:,} of the target's {len(items):,} items.",)
-            items = items[:MOST] + tuple(item for item in items[MOST:] if item.identity in given)
-        return cls(name, items, _labelled(items, labels), _labelled(items, given), notes)
+            items = items[:MOST] + tuple(
+                item for item in items[MOST:] if item.identity in validation_labels
+            )
+        return cls(
+            name, items, _labelled(items, labels), _labelled(items, validation_labels), notes
+        )
 
 
-def _given(name: str, items: Sequence[Item], experiment: Experiment, own: Schema) -> dict[str, int]:
+def _validation_labels(
+    name: str, items: Sequence[Item], experiment: Experiment, own: Schema
+) -> dict[str, int]:
     """The labels to choose by; none where no table of them was named."""
     if experiment.settings.target_labels is None:
         return {}
     place = Path(experiment.settings.target_labels)
-    given = _of_paths(place, items, experiment.labels)
-    given = given or _labels(place, experiment, replace(own, label=None))
-    if not given.keys() & {item.identity for item in items}:
+    labels = _of_paths(place, items, experiment.labels)
+    labels = labels or _labels(place, experiment, replace(own, label=None))
+    if not labels.keys() & {item.identity for item in items}:
         raise DataError(
             f"{place} labels no item of {name}. Name items of the target in it, as "
             f"{LABEL_NEXT} of an earlier fit does."
         )
-    return given
+    return labels
 
 
 def _of_paths(place: Path, items: Sequence[Item], labels: Sequence[str]) -> dict[str, int]:

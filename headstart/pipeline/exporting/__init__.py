@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+import numpy as np
 
 from headstart import artifact, forms
 from headstart.artifact import Record
@@ -18,8 +21,8 @@ from headstart.forms import description
 from headstart.forms.form import Form, FormError, Leaving
 from headstart.forms.inputs import example, fed
 from headstart.loading import members
-from headstart.pipeline.exporting import calibrating, checking
-from headstart.pipeline.exporting.checking import HeldOut
+from headstart.pipeline.exporting import checking
+from headstart.pipeline.exporting.checking import HeldOut, own_data
 from headstart.pipeline.opening import DataOptions, load
 from headstart.report.markdown import render
 from headstart.results.exported import ExportedModel
@@ -29,6 +32,8 @@ from headstart.serve import Predictor
 if TYPE_CHECKING:
     from headstart.forms.network import Whole
 
+MOST: Final = 300  # items
+_EVERY: Final = 3  # of the items to compare on that go, where there are no others
 CHECK = "check.json"
 _USUAL = ("onnx", "openvino", "torch")
 
@@ -63,7 +68,7 @@ def export(
     items = checking.held_out(folder, predictor, check, columns, leaving.progress)
     ranges: Sequence[Item] = ()
     if int8:
-        ranges, items = calibrating.ranges(folder, predictor, calibration, items)
+        ranges, items = calibration_items(folder, predictor, calibration, items)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as scratch:
             draft = Path(scratch) / "draft"
@@ -87,7 +92,7 @@ class _Export:
 
     def demand_numbers(self) -> None:
         """Raise HeadstartError where whole numbers are wanted of a form that has none."""
-        if self.int8 and type(self.form).quantise is Form.quantise:
+        if self.int8 and not self.form.quantises:
             why = "NNCF makes whole numbers of ONNX and OpenVINO files alone"
             raise _refused(self.folder, f"{self.name} in whole numbers", why)
 
@@ -111,10 +116,10 @@ class _Export:
         sample = example(fed(values, reader.modality, reader.preprocess))
         whole = Whole.of(predictor.model, predictor.task, reader, width, sample)
         _demand_held(self.folder, self.name, whole)
-        kept, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
+        temperature, precision = _temperature(self.folder), "int8" if self.int8 else "fp32"
 
         def described(network: Whole) -> dict[str, Any]:
-            return description.described(record, network, reader, kept, precision)
+            return description.described(record, network, reader, temperature, precision)
 
         self.progress.say(f"Writing {self.folder} as {self.name}.")
         facts = self._written(draft, whole, described)
@@ -247,3 +252,37 @@ def _temperature(folder: Path) -> float | None:
         return float(calibration["temperature"]) if calibration.get("kept") else None
     except (HeadstartError, AttributeError, KeyError, TypeError, ValueError):
         return None
+
+
+def calibration_items(
+    folder: Path, predictor: Predictor, calibration: Any, items: HeldOut
+) -> tuple[list[Item], HeldOut]:
+    """Items for the ranges, at most 300, and those to compare on without them.
+
+    They are those that are named, labelled or not, or are in the data that the model was fitted to;
+    where all of these are compared on, a third of them. Raises HeadstartError where none can be
+    read.
+    """
+    data = own_data(folder, "--calibration")[1] if calibration is None else calibration
+    apart = {_content(item.read()) for item in items.items}
+    requested_items = [
+        each.item
+        for each in predictor.inputs(Path(data) if isinstance(data, str) else data)
+        if not predictor.problem(each) and _content(each.item.read()) not in apart
+    ]
+    if requested_items:
+        order = np.random.default_rng(0).permutation(len(requested_items))[:MOST]
+        return [requested_items[place] for place in sorted(order.tolist())], items
+    if calibration is not None or len(items.items) < 2 * _EVERY:
+        raise HeadstartError(
+            f"{data} has no item for the ranges of whole numbers that isn't compared on. "
+            "Name others with --calibration, or leave out --int8."
+        )
+    places = np.arange(len(items.items))
+    own = places[::_EVERY][:MOST]
+    rest = items.part(np.setdiff1d(places, own), folder)
+    return [items.items[place] for place in own], rest
+
+
+def _content(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

@@ -34,10 +34,10 @@ def moved(answers: np.ndarray, expected: np.ndarray) -> np.ndarray:
 def _gap(boxes: np.ndarray, others: np.ndarray) -> float:
     """The largest change from any of the boxes to the other that it is taken for."""
     sure = boxes[boxes[:, 4] >= ANSWER]
-    known = others[others[:, 4] >= ANSWER - CLOSE]
+    candidates = others[others[:, 4] >= ANSWER - CLOSE]
     largest = 0.0
     for box in sure:
-        alike = known[known[:, 5] == box[5]]
+        alike = candidates[candidates[:, 5] == box[5]]
         between = overlaps(box[None, :4], alike[:, :4])[0]
         near = alike[between >= _SAME]
         if len(near):

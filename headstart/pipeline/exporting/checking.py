@@ -90,10 +90,10 @@ def held_out(
             f"Of the items that {folder} was tested on none is in {data} any more. "
             "Name labelled data to compare on with --check."
         )
-    chosen = np.array(places)
-    if len(chosen) > MOST:
-        chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST, replace=False))
-    return HeldOut(tuple(items), targets, None).part(chosen, folder)
+    positions = np.array(places)
+    if len(positions) > MOST:
+        positions = np.sort(np.random.default_rng(0).choice(positions, MOST, replace=False))
+    return HeldOut(tuple(items), targets, None).part(positions, folder)
 
 
 def own_data(folder: Path, flag: str) -> tuple[FitPlan, Data]:
@@ -135,7 +135,7 @@ def compared(
     doesn't.
     """
     after = _run(draft, form, items, before)
-    predictions, outputs = _said(after, predictor, draft)
+    predictions, outputs = _answers_of(after, predictor, draft)
     name, whole = _name_and_precision(draft)
     number, largest = _changes(predictions, before.predictions, predictor.task, whole)
     own = (form.file, *form.more)
@@ -162,7 +162,7 @@ def compared(
     }
 
 
-def _said(
+def _answers_of(
     after: Mapping[str, np.ndarray], predictor: Predictor, draft: Path
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """What a form says as metrics judge it, and its head's outputs, where it has such."""
@@ -267,7 +267,7 @@ def _score(
 ) -> Interval:
     metric = predictor.task.judged_by()
     if metric is not None:
-        return evidence.judged(metric, predictions, targets)
+        return evidence.metric_interval(metric, predictions, targets)
     if outputs is None:
         raise HeadstartError(
             f"{predictor.task.kind} are judged by more than this form answers. Use --to onnx."

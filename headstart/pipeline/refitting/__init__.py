@@ -82,27 +82,27 @@ def _say(refitting: Refitting) -> None:
     prefix = experiment.prefix(refitting.backbone, len(refitting.backbone.stages))
     held_out = [item for item in items.old.items if item.split == "test"]
     learned = [item for item in items.old.items if item.split != "test"]
-    stored = is_stored(prefix, learned, experiment.reader) and (
+    is_cached = is_stored(prefix, learned, experiment.reader) and (
         not held_out or is_stored(replace(prefix, precision="fp32"), held_out, experiment.reader)
     )
-    where = "are stored" if stored else "are computed once, as not all are stored"
+    where = "are stored" if is_cached else "are computed once, as not all are stored"
     progress.say(
         f"{len(items.new.items)} new items beside {len(items.old.items)} old ones, whose features "
         f"{where}."
     )
     if items.new_classes:
         progress.say(f"New classes: {', '.join(map(repr, items.new_classes))}.")
-    known = {alike(label): label for label in items.old.labels}
+    label_of = {alike(label): label for label in items.old.labels}
     for label in items.new_classes:
-        if known.get(alike(label), label) != label:
+        if label_of.get(alike(label), label) != label:
             progress.warn(
-                f"{label!r} and {known[alike(label)]!r} differ in case alone and are two classes. "
-                "Write them the same way if they are one."
+                f"{label!r} and {label_of[alike(label)]!r} differ in case alone and are two "
+                "classes. Write them the same way if they are one."
             )
-    if items.known:
+    if items.overlap:
         changed = f" {items.relabelled} of them have another label now, which counts."
         progress.say(
-            f"{items.known} items of the new data were known to the model and are no news."
+            f"{items.overlap} items of the new data were known to the model and are no news."
             + changed * bool(items.relabelled)
         )
     if items.gone:
@@ -135,7 +135,7 @@ def _record(
         "network": refitting.saved.record.strategy,
         "new_items": len(items.new.items),
         "new_classes": list(items.new_classes),
-        "known": items.known,
+        "known": items.overlap,
         "relabelled": items.relabelled,
         "gone": items.gone,
         "new": new.to_json(),

@@ -44,7 +44,7 @@ class Refitting:
     def changes(self, search: StrategySearch) -> tuple[BeforeAfter, BeforeAfter]:
         """What the new head made better or worse on old items, and on new ones."""
         judge = self._judged_by_folds if search.folding else self._judged_held_out
-        experiment, seed = search.judged, search.experiment.settings.seed
+        experiment, seed = search.held_out_experiment, search.experiment.settings.seed
         each = [
             BeforeAfter.of(experiment.task, held_out, experiment.labels, seed)
             for held_out in judge(search)
@@ -55,7 +55,7 @@ class Refitting:
     def _in_folds(self) -> bool:
         """Whether new items are too few to hold some of them back for good."""
         new = self.items.new
-        return not new.named and len(new.items) < defaults.FOLDED
+        return not new.has_test_split and len(new.items) < defaults.FOLDED
 
     def _searched(self, experiment: Experiment) -> StrategySearch:
         return strategy_search.run(Transfer(experiment, self.backbone, self.saved.spec))
@@ -76,7 +76,7 @@ class Refitting:
 
     def _judged_by_folds(self, search: StrategySearch) -> tuple[HeldOut, HeldOut]:
         """On all items, old ones beside a head that was fitted to the others of them alone."""
-        experiment, folding = search.judged, search.folding
+        experiment, folding = search.held_out_experiment, search.folding
         if folding is None:
             raise ValueError("no folds judge")
         items, outputs = experiment.dataset.items, _answers(search)

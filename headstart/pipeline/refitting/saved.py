@@ -79,20 +79,21 @@ class Saved:
 
         Raises DataError where they are not there.
         """
-        known = (self.plan.data, *self.plan.added)
-        if old and len(old) != len(known):
+        fit_places = (self.plan.data, *self.plan.added)
+        if old and len(old) != len(fit_places):
             raise DataError(
                 f"{len(old)} places were given for the items that {self.folder} was made with, "
-                f"which were in {len(known)}: {', '.join(known)}. Give one for each, in this order."
+                f"which were in {len(fit_places)}: {', '.join(fit_places)}. "
+                "Give one for each, in this order."
             )
-        for place in () if old else known:
+        for place in () if old else fit_places:
             if place == IN_MEMORY or not os.path.exists(place):
                 there = "in memory" if place == IN_MEMORY else f"in {place}, which is not there now"
                 raise DataError(
                     f"The items that {self.folder} was made with were {there}. Say where they are "
                     "with --old (old= in Python), or fit anew with all items."
                 )
-        return [data_of(place) for place in old or known]
+        return [data_of(place) for place in old or fit_places]
 
     def backbone(self, context: RunContext) -> Backbone:
         """The saved network under no head: where it was not trained, as the fit itself read it.
@@ -114,15 +115,15 @@ class Saved:
 class Items:
     """The old items in the splits of the fit, and new ones in splits of their own.
 
-    `new_classes` are those that the model did not know. `known` are the items of the new data that
-    it was made with, of which `relabelled` have another label now; `gone` are those that it was
-    made with and that are not there any more.
+    `new_classes` are those that the model did not know. `overlap` counts items of the new data that
+    it was made with, of which `relabelled` have another label now; `gone` those that it was made
+    with and that are not there any more.
     """
 
     old: Dataset
     new: Dataset
     new_classes: tuple[str, ...]
-    known: int
+    overlap: int
     relabelled: int
     gone: int
 
@@ -132,11 +133,13 @@ class Items:
     ) -> Items:
         """Read both. Raises DataError where items are too few, or not there."""
         places, plan = saved.places(old), saved.plan
-        named = {each for part in plan.splits.values() for each in part}
+        fit_identities = {each for part in plan.splits.values() for each in part}
         labels = saved.record.labels
         added = load_added(data, reader.modality, labels, schema, progress=reader.progress)
-        again = {item.identity: item.label for item in added.items if item.identity in named}
-        new = tuple(item for item in added.items if item.identity not in named)
+        again = {
+            item.identity: item.label for item in added.items if item.identity in fit_identities
+        }
+        new = tuple(item for item in added.items if item.identity not in fit_identities)
         if len(new) < FEWEST:
             also = f" beside {len(again)} that the model was made with" if again else ""
             raise DataError(
@@ -149,9 +152,9 @@ class Items:
         ]
         before = {item.identity: item.label for part in parts for item in part.items}
         changed = {one: label for one, label in again.items() if before.get(one, label) != label}
-        known = in_splits(parts, plan.splits, labels, changed)
-        gone = len(named) - len({item.identity for item in known.items})
+        old_data = in_splits(parts, plan.splits, labels, changed)
+        gone = len(fit_identities) - len({item.identity for item in old_data.items})
         later = replace(added, items=new)
-        every = dict.fromkeys((*known.labels, *added.labels))
+        every = dict.fromkeys((*old_data.labels, *added.labels))
         more = tuple(label for label in every if label not in labels)
-        return cls(known, later, more, len(again), len(changed), gone)
+        return cls(old_data, later, more, len(again), len(changed), gone)

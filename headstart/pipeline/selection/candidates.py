@@ -106,15 +106,11 @@ def trained_first(ordered: Sequence[Candidate]) -> list[Candidate]:
     for each in ordered:
         place = len(order)
         while place and order[place - 1].relatedness < each.relatedness:
-            if _clear(order[place - 1], each):
+            if behind(order[place - 1], each).low > 0:
                 break
             place -= 1
         order.insert(place, each)
     return order
-
-
-def _clear(better: Candidate, other: Candidate) -> bool:
-    return behind(better, other).low > 0
 
 
 def is_lone(references: Sequence[str]) -> bool:
@@ -130,8 +126,12 @@ def modality_of(data: Data, references: Sequence[str], settings: Settings) -> tu
     """
     modalities = {name: catalog.modality(name) for name in catalog.names("modalities")}
     cards = [_card(str(replace(parse(each), options={}))) for each in references if "*" not in each]
-    named = {card.modality if card else "" for card in cards}
-    whole = next(iter(named)) if len(named) == 1 and len(cards) == len(references) else ""
+    card_modalities = {card.modality if card else "" for card in cards}
+    whole = (
+        next(iter(card_modalities))
+        if len(card_modalities) == 1 and len(cards) == len(references)
+        else ""
+    )
     if whole and modalities[whole].whole_rows:
         return whole, modalities[whole]
     name = recognise(data, modalities, schema(settings))
@@ -148,8 +148,8 @@ def reading(
     for each in candidates:
         with suppress(HeadstartError, ImportError):
             each.backbone = context.load(each.reference)
-    loaded = [each.backbone for each in candidates if each.backbone]
-    return modality.reading([own for own in loaded if own.modality == name])
+    networks = [each.backbone for each in candidates if each.backbone]
+    return modality.reading([own for own in networks if own.modality == name])
 
 
 def contenders(references: Sequence[str], modality: str, download: bool) -> dict[str, Card | None]:
@@ -222,7 +222,7 @@ def recommended(modality: str, context: RunContext) -> str:
     return backbone.reference
 
 
-def known(each: Candidate) -> Facts:
+def facts_of(each: Candidate) -> Facts:
     """What is known of a candidate that was loaded before it is looked at."""
     backbone, card = each.loaded, each.card
     return Facts(

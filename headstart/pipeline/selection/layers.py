@@ -27,14 +27,14 @@ def look_deeper(ranking: BackboneRanking, count: int, share: float) -> None:
     source is far).
     """
     for each in [own for own in ranking.alive if own.pretrained and len(own.by_item)]:
-        best, seen = each, set[str]()
-        for chosen in (evenly, near):
-            for layer in chosen(each.loaded, parse(best.reference).options.get(LAYER)):
+        best, layers = each, set[str]()
+        for candidates in (evenly, near):
+            for layer in candidates(each.loaded, parse(best.reference).options.get(LAYER)):
                 if ranking.context.budget.spent() > share:
                     break
-                if layer not in seen:
+                if layer not in layers:
                     best = _better(best, _looked_at(each, layer, ranking, count))
-                    seen.add(layer)
+                    layers.add(layer)
         if best is not each and behind(best, each).low > 0:
             ranking.candidates[ranking.candidates.index(each)] = best
             sign = ranking.experiment(each.loaded).task.sign

@@ -26,8 +26,8 @@ from headstart.pipeline.selection.candidates import (
     Candidate,
     behind,
     contenders,
+    facts_of,
     groups_of,
-    known,
     modality_of,
     reading,
     reason,
@@ -95,7 +95,7 @@ class BackboneRanking:
         strategy = strategy or StrategySpec.of(None)
         if lone:
             candidates[0].backbone = backbone = context.prepared(backbone, dataset)
-            task = context.experiment(dataset, context.wanted(dataset, backbone)).task
+            task = context.experiment(dataset, context.backbone_for_task(dataset, backbone)).task
             strategy = strategy.for_items(len(dataset.split("train")), task, backbone)
         ranking = cls(dataset, context, candidates, strategy, lone)
         ranking._check(name)
@@ -169,9 +169,10 @@ class BackboneRanking:
         if backbone.modality != modality:
             return f"is made for {backbone.modality}s, and the data are {modality}s"
         backbone = backbone if self.lone else self.context.prepared(backbone, self.dataset)
-        backbone = self.context.wanted(self.dataset, backbone, alone=self.lone)
-        saved = parse(each.reference)
-        in_training = saved.hub == "checkpoint" and overlap(Path(saved.name), self.dataset.items)
+        backbone = self.context.backbone_for_task(self.dataset, backbone, alone=self.lone)
+        reference = parse(each.reference)
+        is_saved = reference.hub == "checkpoint"
+        in_training = is_saved and overlap(Path(reference.name), self.dataset.items)
         if in_training:
             sentence = f"was trained on {in_training} of these items, so that it knows them"
             if not self.lone:
@@ -191,7 +192,7 @@ class BackboneRanking:
         items, so that all are looked at once before any is twice.
         """
         others = [past for past in recall() if past.data != self.dataset.fingerprint]
-        self.priors = prior([known(each) for each in self.alive], others)
+        self.priors = prior([facts_of(each) for each in self.alive], others)
         places = {each.reference: place for place, each in enumerate(self.priors)}
         self.candidates.sort(key=lambda each: places.get(each.reference, len(places)))
         waiting = sorted(self.alive, key=lambda each: each.parameters or 0)
@@ -253,8 +254,8 @@ class BackboneRanking:
         """
         usable = self.dataset.split("train") + self.dataset.split("validation")
         targets = np.concatenate([self.dataset.targets(name) for name in ("train", "validation")])
-        chosen = np.sort(nested(targets)[:count])
-        return [usable[place] for place in chosen], targets[chosen], chosen
+        positions = np.sort(nested(targets)[:count])
+        return [usable[place] for place in positions], targets[positions], positions
 
     def _order(self) -> None:
         """Best first; those that can't be told from the best by the mean rank of three scores."""

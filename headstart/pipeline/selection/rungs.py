@@ -25,23 +25,22 @@ def rehearsed(experiment: Experiment, backbone: Backbone, spec: StrategySpec, la
     """
     if not spec.trains or spec.head is not None or experiment.task.rehearsal is None:
         return True
-    shown = rehearse(experiment, backbone, spec.build(), str(spec))
-    if shown is None or not shown.cause:
+    rehearsal = rehearse(experiment, backbone, spec.build(), str(spec))
+    if rehearsal is None or not rehearsal.cause:
         return True
-    sentence = (
-        f"{spec} does not learn ten items by heart ({shown.score:.2f} after {shown.steps} steps)"
-    )
+    score = f"{rehearsal.score:.2f} after {rehearsal.steps} steps"
+    sentence = f"{spec} does not learn ten items by heart ({score})"
     if not last:
-        ending = ", so that more of the network is trained" if shown.is_long else ""
+        ending = ", so that more of the network is trained" if rehearsal.is_long else ""
         experiment.progress.say(f"{sentence}{ending}.")
-        return not shown.is_long
-    if shown.is_long and experiment.settings.epochs is None:
-        minutes = max(1, round(shown.seconds / 60))
+        return not rehearsal.is_long
+    if rehearsal.is_long and experiment.settings.epochs is None:
+        minutes = max(1, round(rehearsal.seconds / 60))
         raise HeadstartError(
-            f"{sentence}. {shown.cause}. Or name --epochs to train all the same, which takes some "
-            f"{minutes} min."
+            f"{sentence}. {rehearsal.cause}. Or name --epochs to train all the same, "
+            f"which takes some {minutes} min."
         )
-    experiment.progress.warn(f"{sentence}. {shown.cause}.")
+    experiment.progress.warn(f"{sentence}. {rehearsal.cause}.")
     return True
 
 
@@ -81,5 +80,5 @@ def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budge
 def _pays(experiment: Experiment, backbone: Backbone, spec: StrategySpec) -> bool:
     """Whether a strategy reads stored activations, or there is a budget or an accelerator."""
     strategy = spec.build()
-    stored = cacheable_stages(strategy, 1, len(backbone.stages), augmented=False) > 0
-    return stored or experiment.budget.limited or experiment.accelerator.device.type != "cpu"
+    is_cacheable = cacheable_stages(strategy, 1, len(backbone.stages), augmented=False) > 0
+    return is_cacheable or experiment.budget.limited or experiment.accelerator.device.type != "cpu"

@@ -45,9 +45,9 @@ class StrategySearch:
     ranking: Ranking | None = None
 
     @property
-    def judged(self) -> Experiment:
+    def held_out_experiment(self) -> Experiment:
         """The experiment with the held-out items that evidence is of, which may be all items."""
-        return self.experiment if self.folding is None else self.folding.judged
+        return self.experiment if self.folding is None else self.folding.held_out_experiment
 
     @property
     def winner(self) -> str:
@@ -133,7 +133,7 @@ def run(
     rehearsed(experiment, backbone, spec, last=True)
     name = str(spec)
     tuned = search.arms[name] = _arm(spec, experiment, backbone, features, until) or features
-    blend = "" if spec.named else BLENDED.get(name, "")
+    blend = "" if spec.explicit else BLENDED.get(name, "")
     tied = blend and evidence.undecided(tuned.arm, features.arm)
     if tied and has_time(experiment, backbone, blend):
         search.arms[blend] = evidence.blended_arm(experiment, backbone, features, tuned, blend)
@@ -175,8 +175,8 @@ def _folded(search: StrategySearch, until: Budget | None, ready: Ready) -> Strat
     Folds choose between frozen features and whatever the user did not name.
     """
     spec, backbone = search.strategy, search.backbone
-    if not spec.named and str(spec) in BLENDED:
-        spec = replace(StrategySpec.of(BLENDED[str(spec)]), named=False)
+    if not spec.explicit and str(spec) in BLENDED:
+        spec = replace(StrategySpec.of(BLENDED[str(spec)]), explicit=False)
     specs = [spec] if spec.trains or spec.head else []
     if spec.auto:
         specs = _light(search.experiment, backbone)
@@ -191,12 +191,12 @@ def _folded(search: StrategySearch, until: Budget | None, ready: Ready) -> Strat
     _warn(search)
     until = until or _usual(experiment)
     arms = _over_folds(folding, backbone, specs, until.until(1.0 - LAST))
-    if arms and (spec.auto or not spec.named):
+    if arms and (spec.auto or not spec.explicit):
         search.compared = {FEATURES: folding.arm(FEATURES)} | arms
     best = search.winner if search.compared or spec.auto else str(spec)
     if best in arms:
-        chosen = next(each for each in specs if str(each) == best)
-        result = _arm(chosen, experiment, backbone, features, until.until(1.0))
+        winner_spec = next(each for each in specs if str(each) == best)
+        result = _arm(winner_spec, experiment, backbone, features, until.until(1.0))
         if result is not None:
             search.arms[best] = replace(result, arm=arms[best])
             return search

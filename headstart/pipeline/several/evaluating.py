@@ -43,12 +43,12 @@ def evaluate(
     each: dict[str, Evaluation] = {}
     without: dict[str, str] = {}
     for name, own in folders.items():
-        known = rows.setdefault(networks[name], {})
+        cached_features = rows.setdefault(networks[name], {})
         own_columns: DataOptions = {**columns, "label": record.read(own)["settings"].get("label")}
         predictor, task_progress = opening.load(own), TaskProgress(show, name)
         try:
             each[name] = evaluating.scored(
-                predictor, own, source, task_progress, own_columns, known
+                predictor, own, source, task_progress, own_columns, cached_features
             )
         except DataError as error:
             without[name] = str(error)

@@ -15,6 +15,7 @@ from headstart.contracts import Backbone
 from headstart.data import InMemory, Item
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
+from headstart.evidence import words
 from headstart.loading import members as listed
 from headstart.pipeline.checking import CHECKED
 from headstart.pipeline.later import prove
@@ -47,7 +48,7 @@ class Together:
     strategy: str
     settings: Settings
     progress: Progress
-    kept: dict[str, Backbone] | None = None  # the backbone, where nothing trains it
+    backbones: dict[str, Backbone] | None = None  # the backbone, where nothing trains it
     looked_at: list[Item] = field(default_factory=list)
     loads: list[float] = field(default_factory=list)  # seconds that loading the backbone took
 
@@ -63,11 +64,12 @@ class Together:
         transfers = {each.name: self._prepared(each) for each in self.members}
         run = self._identity(transfers)
         done = self._claimed(run)
-        for place, member in enumerate(self.members):
-            if member.name not in done:
-                out, seconds = self.out / names[member.name], self._share(budget, place)
-                stopped |= self._fit(member, transfers[member.name], out, seconds)
-            listed.write(self.out, {n: names[n] for n in list(names)[: place + 1]}, run)
+        with words.shared():
+            for place, member in enumerate(self.members):
+                if member.name not in done:
+                    out, seconds = self.out / names[member.name], self._share(budget, place)
+                    stopped |= self._fit(member, transfers[member.name], out, seconds)
+                listed.write(self.out, {n: names[n] for n in list(names)[: place + 1]}, run)
         keep_once([self.out / name for name in names.values()])
         check_all(self.out, self.looked_at, self.progress)
         if self.settings.scratch and not stopped:
@@ -83,11 +85,11 @@ class Together:
 
         The backbone is loaded once, where the strategy moves none of its weights.
         """
-        if not StrategySpec.of(self.strategy, member.settings).trains and self.kept is None:
-            self.kept = {}
+        if not StrategySpec.of(self.strategy, member.settings).trains and self.backbones is None:
+            self.backbones = {}
         settings = replace(member.settings, scratch=False, budget=None, track=None)
         context = RunContext.of(settings, TaskProgress(self.progress, member.name))
-        context = replace(context, kept=self.kept)
+        context = replace(context, backbones=self.backbones)
         try:
             transfer = prepare(member.data, self.backbone, self.strategy, context)
         except HeadstartError as error:

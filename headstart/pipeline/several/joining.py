@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from headstart.data import Item
 from headstart.errors import HeadstartError
+from headstart.evidence import Experiment
 from headstart.loading import members, record
 from headstart.pipeline.checking import verify
-from headstart.pipeline.several.opening import load
+from headstart.pipeline.several.opening import load, results
+from headstart.results.several import Results
 from headstart.runtime.progress import Progress
 
+_LOOKED_AT: Final = 2  # items of each task that the saved model is compared on
 _LEAST: Final = 2**12  # bytes of a file that is worth keeping once
 
 
@@ -57,3 +60,18 @@ def check_all(out: Path, items: Sequence[Item], progress: Progress) -> None:
     answers = predictor.task.decode(predictor.outputs(items), predictor.labels)
     progress.say("Opening the saved model in a fresh process to compare its answers.")
     verify(out, items, answers, min(predictor.reader.modality.suffixes))
+
+
+def put_together(
+    out: Path,
+    names: Mapping[str, str],
+    record: Mapping[str, Any],
+    each: Mapping[str, Experiment],
+    progress: Progress,
+) -> Results:
+    """Make one model of those saved in folders of these names, which were trained together."""
+    members.write(out, names, record)
+    keep_once([out / name for name in names.values()])
+    datasets = [own.dataset for own in each.values()]
+    check_all(out, [i for own in datasets for i in own.split("test")[:_LOOKED_AT]], progress)
+    return results(out, fresh=True)

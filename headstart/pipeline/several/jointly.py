@@ -9,27 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final, final
+from typing import Any, final
 
 from headstart import evidence
 from headstart.errors import HeadstartError
 from headstart.evidence import ArmResult, Experiment
-from headstart.loading import members as listed
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.finish import finish
 from headstart.pipeline.proving import UNTRAINED, baseline_of, choice, rivals
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.several.fitting import Together
-from headstart.pipeline.several.joining import check_all, demand_free, keep_once
+from headstart.pipeline.several.joining import demand_free, put_together
 from headstart.pipeline.several.members import folders
 from headstart.pipeline.several.merging import Merged
-from headstart.pipeline.several.opening import results
 from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
 from headstart.results.several import Results
 from headstart.runtime import installed
 from headstart.runtime.workspace import Workspace
 
-_LOOKED_AT: Final = 2  # items of each task that the saved model is compared on
 Arms = Mapping[str, ArmResult]
 
 
@@ -60,12 +57,7 @@ def fit_jointly(run: Together) -> Results:
         with Workspace(run.out / names[name], shares=True) as workspace:
             _save(trial, name, arm, workspace)
     record = {"backbone": run.backbone, "versions": installed.versions(), "joint": compared}
-    listed.write(run.out, names, record)
-    keep_once([run.out / name for name in names.values()])
-    each = tasks.each.values()
-    looked_at = [item for own in each for item in own.dataset.split("test")[:_LOOKED_AT]]
-    check_all(run.out, looked_at, run.progress)
-    return results(run.out, fresh=True)
+    return put_together(run.out, names, record, tasks.each, run.progress)
 
 
 def _is_behind(joint: ArmResult, alone: ArmResult) -> bool:
@@ -123,5 +115,5 @@ def _save(trial: _Trial, name: str, arm: ArmResult, workspace: Workspace) -> Non
     arms = {FEATURES: trial.features(experiment), str(trial.spec): arm}
     search = StrategySearch(experiment, backbone, trial.spec, arms)
     every = rivals(search)
-    chosen, own = choice(search, every)
-    finish(Proof(search, every, chosen, own, UNTRAINED, baseline_of(search)), workspace)
+    winner, own = choice(search, every)
+    finish(Proof(search, every, winner, own, UNTRAINED, baseline_of(search)), workspace)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 from headstart.contracts import Modality
+from headstart.contracts.cells import is_blank, mark
 from headstart.data import Data, data_of
 from headstart.data.items import find
-from headstart.data.label_columns import alone, are_one_task, cells, kind_alone
+from headstart.data.schema import Schema
 from headstart.data.sources import Contents
+from headstart.data.targets import kind_named, kind_of, settle
 from headstart.defaults import GROUPS, Settings
 from headstart.errors import HeadstartError
 from headstart.pipeline.schema import schema
@@ -120,7 +122,7 @@ def own(settings: Settings, name: str, names: Sequence[str]) -> Settings:
 
     What names no task is for all of them.
     """
-    chosen: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     begins = "|".join(re.escape(each) for each in sorted(names, key=len, reverse=True))
     pattern = re.compile(rf"(?:^|,)({begins})=")
     for field in _OWN:
@@ -130,25 +132,61 @@ def own(settings: Settings, name: str, names: Sequence[str]) -> Settings:
             continue
         ends = [each.start() for each in matches[1:]] + [len(value)]
         values = {each[1]: value[each.end() : end] for each, end in zip(matches, ends, strict=True)}
-        chosen[field] = values.get(name, getattr(Settings(), field))
-    targets = chosen.get("targets", settings.targets)
-    return replace(settings, **{**chosen, "targets": "auto" if targets == APART else targets})
+        options[field] = values.get(name, getattr(Settings(), field))
+    targets = options.get("targets", settings.targets)
+    return replace(settings, **{**options, "targets": "auto" if targets == APART else targets})
 
 
 def folders(names: Iterable[str]) -> dict[str, str]:
     """A folder's name for each task, which holds no sign that a file's name can't."""
     from headstart.report.page import FILE as PAGE
 
-    used, chosen = {PAGE.lower()}, {}
+    used, folder_of = {PAGE.lower()}, {}
     for name in names:
         plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "task"
         choices = (plain, *(f"{plain}-{number}" for number in range(2, 10_000)))
-        chosen[name] = next(each for each in choices if each.lower() not in used)
-        used.add(chosen[name].lower())
-    return chosen
+        folder_of[name] = next(each for each in choices if each.lower() not in used)
+        used.add(folder_of[name].lower())
+    return folder_of
 
 
 def _demand_names(names: Iterable[str]) -> None:
     for name in names:
         if not name.strip() or not name.isprintable():
             raise HeadstartError(f"{name!r} is no name for a task. Give letters.")
+
+
+def alone(contents: Contents, columns: Sequence[str]) -> Contents:
+    """Of what several label columns were read of, what some of them say."""
+    places = [contents.columns.index(name) for name in columns]
+
+    def own(value: Any) -> Any:
+        cells = tuple(value[place] for place in places) if value is not None else None
+        return cells[0] if cells and len(cells) == 1 else cells
+
+    rows = tuple(replace(row, value=own(row.value)) for row in contents.rows)
+    return replace(contents, rows=rows, columns=tuple(columns), column=",".join(columns))
+
+
+def kind_alone(contents: Contents, schema: Schema) -> str:
+    """The kind of target that label columns are of by themselves. Raises DataError for none."""
+    kind = kind_named(schema.kind) if schema.kind else None
+    return kind_of(settle(contents, schema, kind), schema).name
+
+
+def are_one_task(contents: Contents) -> bool:
+    """Whether several columns are read together, as all hold numbers, or 0 and 1.
+
+    Most of their cells say so: another is then a mistake, of which the row is named.
+    """
+    return all(_holds_numbers(cells(contents, n)) for n in range(len(contents.columns)))
+
+
+def _holds_numbers(column: Iterator[Any]) -> bool:
+    whole = [cell for cell in column if not is_blank(cell)]
+    return 2 * sum(mark(cell) is not None for cell in whole) >= len(whole)
+
+
+def cells(contents: Contents, place: int) -> Iterator[Any]:
+    """What stands in one of several label columns."""
+    return (row.value[place] for row in contents.rows if row.value is not None)

@@ -55,10 +55,10 @@ class Merged:
 
     def apart(self, joint: ArmResult, names: Sequence[str] = ()) -> dict[str, ArmResult]:
         """What a network of all or some tasks is to each: under its head, on its own items."""
-        chosen = list(names or self.each)
-        heads = dict(zip(chosen, joint.model.head.children(), strict=True))
+        members = list(names or self.each)
+        heads = dict(zip(members, joint.model.head.children(), strict=True))
         results = {}
-        for name in chosen:
+        for name in members:
             experiment, model = self.each[name], joint.model.with_head(heads[name])
             outputs, seconds = judge(experiment, model), joint.arm.seconds
             own = arm_of(experiment, joint.arm.strategy, outputs, seconds, joint.arm.steps)

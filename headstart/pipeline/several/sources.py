@@ -7,13 +7,11 @@ from pathlib import Path
 
 from headstart import evidence
 from headstart.defaults import Settings
-from headstart.loading import members as listed
 from headstart.pipeline.developing import demand_learned, developed, from_random
 from headstart.pipeline.prepare import Transfer
-from headstart.pipeline.several.joining import check_all, demand_free, keep_once
+from headstart.pipeline.several.joining import demand_free, put_together
 from headstart.pipeline.several.members import Member, folders
 from headstart.pipeline.several.merging import Merged
-from headstart.pipeline.several.opening import results
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.several import Results
 from headstart.runtime import installed
@@ -21,7 +19,6 @@ from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 
 _STRATEGY = "full-fine-tuning"
-_LOOKED_AT = 2  # items of each task that the saved model is compared on
 
 
 def pretrain_several(
@@ -52,8 +49,5 @@ def pretrain_several(
         with Workspace(out / names[name], shares=True) as workspace:
             transfer = Transfer(each[name], tasks.backbone, spec)
             developed(transfer, {"naive": naive[name], str(spec): own}, protocol, workspace)
-    listed.write(out, names, {"backbone": backbone, "versions": installed.versions()})
-    keep_once([out / name for name in names.values()])
-    looked_at = [item for own in each.values() for item in own.dataset.split("test")[:_LOOKED_AT]]
-    check_all(out, looked_at, progress)
-    return results(out, fresh=True)
+    record = {"backbone": backbone, "versions": installed.versions()}
+    return put_together(out, names, record, tasks.each, progress)

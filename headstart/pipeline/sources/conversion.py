@@ -59,10 +59,10 @@ def converted(source: SourceTable, mapped: TableMap, target: Table, dataset: Dat
     else:
         amounts = _amounts(labels, mapped.label.factor)
         usable = np.array([amount is not None for amount in amounts], dtype=bool)
-        known = np.array([amount for amount in amounts if amount is not None])
-        _demand_several(source, mapped, known)
-        spread = float(known.std())
-        targets = ((known - known.mean()) / spread).astype(np.float32)[:, None]
+        values = np.array([amount for amount in amounts if amount is not None])
+        _demand_several(source, mapped, values)
+        spread = float(values.std())
+        targets = ((values - values.mean()) / spread).astype(np.float32)[:, None]
         scale = () if mapped.label.standardise else (spread,)
     places = np.flatnonzero(usable)
     rows = [{name: cells[place] for name, cells in columns.items()} for place in places]

@@ -38,17 +38,17 @@ def proposed(target: Table, dataset: Dataset, sources: Sequence[SourceTable]) ->
 
     A file that is there already is left alone.
     """
-    texts, shown, unnamed = [], [], ""
+    texts, pairings, unnamed = [], [], ""
     for source in sources:
         label = _label(dataset, source)
         pairs = _pairs(target, source, label)
         texts.append(_written(target, source, label, pairs))
-        shown += [f"{name} from {source.key}'s {other}" for name, other in pairs.items()]
+        pairings += [f"{name} from {source.key}'s {other}" for name, other in pairs.items()]
         unnamed = unnamed or ("" if label else source.key)
     place = _free(Path(FILE))
     place.write_text("\n".join([_HEAD.format(root=dataset.root), *texts]), encoding="utf-8")
-    first = "; ".join(shown[:_SHOWN]) or "no column"
-    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    first = "; ".join(pairings[:_SHOWN]) or "no column"
+    more = f" and {len(pairings) - _SHOWN} more" if len(pairings) > _SHOWN else ""
     todo = f"name the label of {unnamed}, " if unnamed else ""
     return HeadstartError(
         f"--from names a table, and nothing says which of its columns are which. A proposal is in "
@@ -70,8 +70,8 @@ def _free(path: Path) -> Path:
 def _label(dataset: Dataset, source: SourceTable) -> str | None:
     """The column of a source that is most like the target's label by its name."""
     name = dataset.labels[0] if dataset.kind == "numbers" else ""
-    named = dataset.report.columns.get("label") or (name,)
-    likeness = {column: _alike(str(named[0]), column) for column in source.cells}
+    label_columns = dataset.report.columns.get("label") or (name,)
+    likeness = {column: _alike(str(label_columns[0]), column) for column in source.cells}
     best = max(likeness, key=lambda column: likeness[column], default=None)
     return best if best is not None and likeness[best] >= _LEAST else None
 
@@ -126,8 +126,8 @@ def _near(values: Sequence[Any], others: Sequence[Any]) -> float:
 def _median(values: Sequence[Any]) -> float:
     form = format_of(values)
     amounts = [form(value) for value in values if not is_blank(value)] if form else []
-    known = [amount for amount in amounts if amount is not None]
-    return float(median(known)) if known else 0.0
+    numbers = [amount for amount in amounts if amount is not None]
+    return float(median(numbers)) if numbers else 0.0
 
 
 def _written(target: Table, source: SourceTable, label: str | None, pairs: dict[str, str]) -> str:
@@ -141,11 +141,15 @@ def _written(target: Table, source: SourceTable, label: str | None, pairs: dict[
         if _kind(target[own]) != "numbers":
             continue
         medians = _median(target[own]), _median(source.cells[other])
-        said = f"medians {medians[0]:.4g} here, {medians[1]:.4g} there"
+        comparison = f"medians {medians[0]:.4g} here, {medians[1]:.4g} there"
         alike = _near(target[own], source.cells[other]) or medians[0] == medians[1]
-        unit = f"factor: 1  # {said}" if alike else f"standardise: true  # {said}: other units?"
+        unit = (
+            f"factor: 1  # {comparison}"
+            if alike
+            else f"standardise: true  # {comparison}: other units?"
+        )
         lines.append(f"      {unit}")
-    left = [column for column in source.cells if column not in (label, *pairs.values())]
-    if left:
-        lines.append(f"    # not mapped: {', '.join(left)}")
+    unmapped = [column for column in source.cells if column not in (label, *pairs.values())]
+    if unmapped:
+        lines.append(f"    # not mapped: {', '.join(unmapped)}")
     return "\n".join(lines) + "\n"

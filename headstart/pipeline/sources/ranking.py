@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,12 +33,12 @@ def ranked(data: Data, context: RunContext) -> SourceRanking:
     choices = [(name,) for name in names] + ([tuple(names)] if len(names) > 1 else [])
     own = replace(context, settings=replace(context.settings, sources=(), map=None))
     alone = own.prepared(plain, dataset)
-    base, first = _judged(context, dataset, alone)
+    base, first = _cross_validated(context, dataset, alone)
     seed, sign = context.settings.seed, base.whole.task.sign
     rows = []
     for choice in choices:
-        backbone = _beside(plain, dataset, choice, context)
-        folding, arm = _judged(context, dataset, backbone)
+        backbone = beside(plain, dataset, choice, context.settings.map, context.progress)
+        folding, arm = _cross_validated(context, dataset, backbone)
         gain = folding.folds.gain(arm.rows, first.rows, seed)
         score = evidence.interval(arm, seed, folding.folds, sign=sign)
         rows.append(RankedSource(" + ".join(Path(name).name for name in choice), score, gain))
@@ -49,13 +48,9 @@ def ranked(data: Data, context: RunContext) -> SourceRanking:
     return SourceRanking(tuple(rows), task.metric, len(dataset.items), task.sign < 0)
 
 
-def _beside(
-    plain: Backbone, dataset: Dataset, sources: Sequence[str], context: RunContext
-) -> Backbone:
-    return beside(plain, dataset, sources, context.settings.map, context.progress)
-
-
-def _judged(context: RunContext, dataset: Dataset, backbone: Backbone) -> tuple[Folding, Arm]:
+def _cross_validated(
+    context: RunContext, dataset: Dataset, backbone: Backbone
+) -> tuple[Folding, Arm]:
     """The folds, and the arm over all items of the head that learns from sources, or the probe."""
     folding = Folding.over(context.experiment(dataset, backbone), trains=False)
     folding.extract(backbone)

@@ -66,10 +66,10 @@ def watched(
     events: list[Event] = []
     unread = 0
     for window in _windows(things, progress):
-        seen = _asked(predictor, window) if log is None else _logged(log, window)
-        unread += seen.unread
-        right = _right(predictor.labels, seen.rows[1], seen.truths)
-        for event in watcher.add(seen.names, seen.rows, right):
+        batch = _answers_to(predictor, window) if log is None else _logged(log, window)
+        unread += batch.unread
+        right = _right(predictor.labels, batch.rows[1], batch.truths)
+        for event in watcher.add(batch.names, batch.rows, right):
             progress.say(line(event, places))
             events.append(event)
     if not watcher.count:
@@ -103,7 +103,7 @@ def _reference(predictor: Predictor, columns: Columns) -> Reference:
 
 @final
 @dataclass(frozen=True)
-class _Seen:
+class _Answers:
     """Some items as the model sees and answers them, with what is known of the truth."""
 
     names: Sequence[str]
@@ -119,9 +119,9 @@ def _things(
     if is_table(stream):
         table = Stream(Path(stream), columns)
         log = AnswerLog.of(table.first, predictor)
-        if log is not None or columns.named:
+        if log is not None or columns.has_columns:
             return log, _ordered(table, predictor, log)
-    elif columns.named:
+    elif columns.has_columns:
         raise DataError(
             f"{str(stream)[:60]} is no table, so that it has no columns. "
             "Give a CSV, JSON Lines or Parquet file, or leave out the columns."
@@ -170,7 +170,7 @@ def _until_stopped(
         progress.say("Stopped. What was seen till then follows.")
 
 
-def _asked(predictor: Predictor, window: Sequence[tuple[Input, Truth]]) -> _Seen:
+def _answers_to(predictor: Predictor, window: Sequence[tuple[Input, Truth]]) -> _Answers:
     """Inputs, answered now."""
     sound = [(item, truth) for item, truth in window if not predictor.problem(item)]
     width = predictor.reference.features.shape[1] if predictor.reference else 0
@@ -180,14 +180,14 @@ def _asked(predictor: Predictor, window: Sequence[tuple[Input, Truth]]) -> _Seen
     outputs = predictor.headed(features) if sound else np.empty((0, len(predictor.labels)))
     rows = features, outputs, predictor.task.predictions(outputs)
     names = [item.id or item.name for item, _ in sound]
-    return _Seen(names, rows, [truth for _, truth in sound], len(window) - len(sound))
+    return _Answers(names, rows, [truth for _, truth in sound], len(window) - len(sound))
 
 
-def _logged(log: AnswerLog, window: Sequence[tuple[Row, Truth]]) -> _Seen:
+def _logged(log: AnswerLog, window: Sequence[tuple[Row, Truth]]) -> _Answers:
     """Rows of a log."""
     names, rows, sound = log.rows([row for row, _ in window])
     truths = [truth for (_, truth), right in zip(window, sound, strict=True) if right]
-    return _Seen(names, rows, truths, len(window) - len(names))
+    return _Answers(names, rows, truths, len(window) - len(names))
 
 
 def _right(labels: Sequence[str], outputs: np.ndarray, truths: Sequence[Truth]) -> np.ndarray:

@@ -125,8 +125,8 @@ class AnswerLog:
         """How many numbers of a row are looked at."""
         if not self.features:
             return len(self.predictor.labels) + self.familiarity
-        known = self.predictor.reference
-        return 0 if known is None else known.features.shape[1]
+        reference = self.predictor.reference
+        return 0 if reference is None else reference.features.shape[1]
 
     def _features(self, row: Row) -> list[float] | None:
         own = [float(each) for each in _parsed(row[_FEATURES])]

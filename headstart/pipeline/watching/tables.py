@@ -22,7 +22,7 @@ class Columns:
     label: str | None = None
 
     @property
-    def named(self) -> bool:
+    def has_columns(self) -> bool:
         """Whether any was named."""
         return self.time is not None or self.label is not None
 
@@ -68,8 +68,8 @@ class Stream:
 
         Raises DataError where the column is not there, or says what is no label.
         """
-        cells, known = self._values(self.columns.label, count), set(labels)
-        strange = next((cell for cell in cells if cell and cell not in known), None)
+        cells, names = self._values(self.columns.label, count), set(labels)
+        strange = next((cell for cell in cells if cell and cell not in names), None)
         if strange is not None:
             raise DataError(
                 f"{self.path} says {strange!r} in column {self.columns.label}, which the model "
@@ -101,8 +101,8 @@ def _moments(times: Sequence[str], path: Path, column: str | None) -> list[float
     """
     if column is None:
         return [0.0] * len(times)
-    for read in (_number, _date):
-        moments = [read(text) for text in times]
+    for parse in (_number, _date):
+        moments = [parse(text) for text in times]
         numbers = [moment for moment in moments if moment is not None]
         if len(numbers) == len(times):
             return numbers

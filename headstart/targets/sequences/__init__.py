@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
 from headstart.contracts.labels import Items, LabelRow, Names, Screened, Splits
+from headstart.contracts.scripts import scripts, share
 from headstart.contracts.sequences import decoded, encoded
+from headstart.contracts.spoken import plain
 from headstart.contracts.targets import Encoding, Targets
 from headstart.errors import DataError
-from headstart.targets.sequences import spoken
 from headstart.targets.sequences.screening import screened
 
+_LETTERS: Final = 12  # of one text, from which on its script tells the language
+_USUAL: Final = 0.1  # of all texts: scripts that are in more are the column's own
+
+FOREIGN: Final = "its text is not in the script of the others"
+MUTE: Final = "its text has no word"
 _BRIEF = 60  # characters of a text among others
 _REPEATED = 0.05  # of the answers held out: more that were learned word for word are said
 
@@ -74,10 +81,10 @@ class Sequences(Targets):
 
     def warnings(self, splits: Splits, names: Names) -> list[str]:
         """How many answers that are held out were learned word for word."""
-        known = {item.label for item in splits.get("train", ())}
+        train_texts = {item.label for item in splits.get("train", ())}
         test = [item.label for item in splits.get("test", ())]
-        repeated = sum(label in known for label in test)
-        if not known or repeated <= _REPEATED * len(test):
+        repeated = sum(label in train_texts for label in test)
+        if not train_texts or repeated <= _REPEATED * len(test):
             return []
         return [
             f"{repeated} of {len(test)} answers in test are, word for word, those of other "
@@ -100,7 +107,7 @@ class Sequences(Targets):
         """
         sources = [*texts]
         if sources and all(text is None for text in sources):
-            return spoken.screened(labels)
+            return _screened_speech(labels)
         return screened(sources, labels, columns)
 
     def only_answer(self, outputs: np.ndarray, names: Names) -> str:
@@ -111,3 +118,22 @@ class Sequences(Targets):
     def task_settings(self, targets: np.ndarray, names: int, weigh: bool) -> dict[str, Any]:
         """None."""
         return {}
+
+
+def _screened_speech(labels: Sequence[str]) -> Screened:
+    """Texts without a word, and those in another script than the others."""
+    letters = [scripts(text) for text in labels]
+    texts = Counter(name for each in letters for name in each)
+    own = frozenset(name for name, count in texts.items() if count > _USUAL * len(labels))
+    faults = tuple(_fault(text, each, own) for text, each in zip(labels, letters, strict=True))
+    counts = Counter(filter(None, faults))
+    reasons = ", ".join(f"{count} as {fault}" for fault, count in counts.most_common())
+    remarks = (f"texts left out: {reasons}",) if reasons else ()
+    return Screened(faults, ("",) * len(labels), remarks)
+
+
+def _fault(text: str, letters: Counter[str], own: frozenset[str]) -> str:
+    if not plain(text):
+        return MUTE
+    foreign = letters.total() >= _LETTERS and own and not share(letters, own)
+    return FOREIGN if foreign else ""

@@ -40,13 +40,13 @@ def screened(
         return Screened(("",) * len(labels), ("",) * len(labels))
     sources = [text or "" for text in texts]
     pairs = _Pairs.of(sources, labels, columns)
-    seen: set[tuple[str, str]] = set()
+    earlier_pairs: set[tuple[str, str]] = set()
     faults, short = [], 0
     for place, pair in enumerate(zip(sources, labels, strict=True)):
         copied = _plain(pair[0]) == _plain(pair[1])
-        fault = pairs.fault(place, copied) or (REPEATED if pair in seen else "")
+        fault = pairs.fault(place, copied) or (REPEATED if pair in earlier_pairs else "")
         short += copied and not fault
-        seen.add(pair)
+        earlier_pairs.add(pair)
         faults.append(fault)
     remarks = (*pairs.remarks(), *_remarks(faults, short))
     return Screened(tuple(faults), tuple(map(skeleton, sources)), remarks, pairs.warnings())
@@ -131,8 +131,8 @@ class _Pairs:
         sides = (self.source, self.target), (self.target, self.source)
         wrong = []
         for side, other in sides:
-            wanted = expected(side.name)
-            if wanted and side.own and share(side.total, wanted) < _SOME:
+            scripts = expected(side.name)
+            if scripts and side.own and share(side.total, scripts) < _SOME:
                 seems = expected(other.name) and share(side.total, expected(other.name)) > _SOME
                 wrong.append((side.name, bool(seems)))
         if len(wrong) == len(sides) and all(seems for _, seems in wrong):
@@ -156,8 +156,8 @@ def _remarks(faults: Sequence[str], short: int) -> tuple[str, ...]:
     counts = Counter(filter(None, faults))
     reasons = (f"{count} as {fault}" for fault, count in counts.most_common())
     left_out = f"pairs left out: {', '.join(reasons)}"
-    kept = f"{short} targets equal their source, such as names and codes, and stay"
-    return (*((left_out,) if counts else ()), *((kept,) if short else ()))
+    short_pairs = f"{short} targets equal their source, such as names and codes, and stay"
+    return (*((left_out,) if counts else ()), *((short_pairs,) if short else ()))
 
 
 def _plain(text: str) -> str:

@@ -73,7 +73,7 @@ class Detection(Task):
             stages=maps.unpooled(),
             pool=_identity(),
             summary=maps.pool,
-            wanted=self.backbone,
+            for_task=self.backbone,
         )
 
     def for_backbone(self, backbone: Backbone) -> Task:
@@ -83,8 +83,10 @@ class Detection(Task):
         if backbone.detector:
             own.learning_rate = _LIBRARY_RATES[not backbone.delicate]
             return own
-        known = all(each.layers for each in own.levels)
-        own.untrained, own.learning_rate = ("zero-shot", _RATES[0]) if known else ("", _RATES[1])
+        has_layers = all(each.layers for each in own.levels)
+        own.untrained, own.learning_rate = (
+            ("zero-shot", _RATES[0]) if has_layers else ("", _RATES[1])
+        )
         return own
 
     def output_dim(self, labels: Sequence[str]) -> int:

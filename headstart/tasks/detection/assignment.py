@@ -46,9 +46,9 @@ def assign(
         none = candidates.new_empty(0)
         return none, none, boxes.new_empty(0)
     overlap = overlaps(truth, boxes[candidates])
-    wanted = functional.one_hot(classes, scores.shape[1]).to(scores)
-    known = scores[candidates].clamp(_LEAST, 1 - 1e-6)
-    wrong = -(wanted @ known.log().T + (1 - wanted) @ (1 - known).log().T)
+    one_hot = functional.one_hot(classes, scores.shape[1]).to(scores)
+    likelihoods = scores[candidates].clamp(_LEAST, 1 - 1e-6)
+    wrong = -(one_hot @ likelihoods.log().T + (1 - one_hot) @ (1 - likelihoods).log().T)
     central = (in_box & near)[candidates].T
     cost = wrong - _BOX_WEIGHT * (overlap + _LEAST).log() + _OUTSIDE * ~central
     return _matched(cost, overlap, candidates)
@@ -58,14 +58,14 @@ def _matched(cost: Tensor, overlap: Tensor, candidates: Tensor) -> tuple[Tensor,
     """Each object's cheapest places, as many as its overlaps add up to; a place has one object."""
     top = overlap.topk(min(_TOP, overlap.shape[1]), dim=1).values
     count = top.sum(1).int().clamp(min=1)
-    chosen = torch.zeros_like(cost, dtype=torch.bool)
+    matches = torch.zeros_like(cost, dtype=torch.bool)
     for row, number in enumerate(count.tolist()):
-        chosen[row, cost[row].topk(number, largest=False).indices] = True
-    several = chosen.sum(0) > 1
+        matches[row, cost[row].topk(number, largest=False).indices] = True
+    several = matches.sum(0) > 1
     if several.any():
         best = cost[:, several].argmin(0)
-        chosen[:, several] = False
-        chosen[best, torch.nonzero(several).flatten()] = True
-    taken = torch.nonzero(chosen.any(0)).flatten()
-    objects = chosen[:, taken].int().argmax(0)
-    return candidates[taken], objects, overlap[objects, taken]
+        matches[:, several] = False
+        matches[best, torch.nonzero(several).flatten()] = True
+    columns = torch.nonzero(matches.any(0)).flatten()
+    objects = matches[:, columns].int().argmax(0)
+    return candidates[columns], objects, overlap[objects, columns]

@@ -52,8 +52,8 @@ class DetectionHead(DetectorHead, nn.Module):
         outputs, places = [], []
         levels = zip(self.strides, self.reads, self.towers, self.layers, strict=True)
         for stride, reads, tower, layers in levels:
-            read = {name: tower(maps[name]) for name in dict.fromkeys(reads.values())}
-            own = [layers.get_submodule(role)(read[reads[role]]) for role in _ROLES]
+            hidden = {name: tower(maps[name]) for name in dict.fromkeys(reads.values())}
+            own = [layers.get_submodule(role)(hidden[reads[role]]) for role in _ROLES]
             height, width = own[0].shape[2:]
             down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
             corner = torch.stack([across, down], 2).reshape(-1, 2).to(own[0])
@@ -101,9 +101,9 @@ def _layers(level: Level, classes: int) -> nn.ModuleDict:
     layers = nn.ModuleDict()
     for role, outputs in zip(_ROLES, (4, 1, classes), strict=True):
         layer = nn.Conv2d(_WIDTH if level.bare else level.channels[role], outputs, 1)
-        known = level.layers.get(role) if role != "cls" else None
-        if known is not None:
-            layer.load_state_dict({"weight": known[0], "bias": known[1]})
+        pretrained = level.layers.get(role) if role != "cls" else None
+        if pretrained is not None:
+            layer.load_state_dict({"weight": pretrained[0], "bias": pretrained[1]})
         else:
             nn.init.normal_(layer.weight, std=0.0 if role == "cls" else 0.01)
             bias = -math.log(1 / _RARE - 1) if role == "obj" else 0.0

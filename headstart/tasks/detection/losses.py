@@ -16,7 +16,7 @@ _BOX_WEIGHT: Final = 5.0  # as in YOLOX
 def loss_of(outputs: Tensor, places: Tensor, targets: Tensor, side: int) -> Tensor:
     """The loss of a batch: `said` (N, P, 5 + C) at `places` (P, 3), `targets` (N, 1 + M, 5)."""
     boxes, objects, classes = outputs[..., :4], outputs[..., 4], outputs[..., 5:]
-    wanted = torch.zeros_like(objects)
+    target_objects = torch.zeros_like(objects)
     box_losses, class_losses, count = [], [], 0
     for number, rows in enumerate(targets[:, 1:]):
         truth = rows[rows[:, 4] >= 0]
@@ -28,7 +28,7 @@ def loss_of(outputs: Tensor, places: Tensor, targets: Tensor, side: int) -> Tens
         if not len(own):
             continue
         count += len(own)
-        wanted[number, own] = 1.0
+        target_objects[number, own] = 1.0
         pairs = _pairs(boxes[number, own], corners[matched])
         box_losses.append((1 - pairs**2).sum())
         soft = functional.one_hot(kinds[matched], classes.shape[2]) * overlap[:, None]
@@ -37,7 +37,7 @@ def loss_of(outputs: Tensor, places: Tensor, targets: Tensor, side: int) -> Tens
                 classes[number, own], soft.to(classes), reduction="sum"
             )
         )
-    total = functional.binary_cross_entropy_with_logits(objects, wanted, reduction="sum")
+    total = functional.binary_cross_entropy_with_logits(objects, target_objects, reduction="sum")
     if box_losses:
         total = (
             total + _BOX_WEIGHT * torch.stack(box_losses).sum() + torch.stack(class_losses).sum()

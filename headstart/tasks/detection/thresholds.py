@@ -20,8 +20,8 @@ def best(predictions: np.ndarray, targets: np.ndarray, number: int) -> float:
     if not there or not hits.any():
         return _USUAL
     order = np.argsort(-every, kind="stable")
-    every, found = every[order], np.cumsum(hits[order])
-    f1 = 2 * found / (np.arange(1, len(every) + 1) + there)
+    every, hit_counts = every[order], np.cumsum(hits[order])
+    f1 = 2 * hit_counts / (np.arange(1, len(every) + 1) + there)
     place = int(f1.argmax())
     below = every[place + 1] if place + 1 < len(every) else 0.0
     return float(np.clip((every[place] + below) / 2, *_BOUNDS))

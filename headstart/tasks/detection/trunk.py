@@ -31,9 +31,9 @@ def with_maps(backbone: Backbone) -> Backbone:
             shapes = _shapes(list(stages.values()), backbone.preprocess["channels"], side)
         except Exception:  # a network of any author fails in any way on another size
             continue
-        chosen = _chosen(shapes, side)
-        if chosen:
-            return _tapped(backbone, stages, shapes, chosen, side)
+        level_of = _chosen(shapes, side)
+        if level_of:
+            return _tapped(backbone, stages, shapes, level_of, side)
     raise HeadstartError(
         f"{backbone.origin.reference} gives no maps of places, which boxes are read from. Name a "
         "convolutional network, or a detector."
@@ -67,18 +67,18 @@ def _tapped(
     backbone: Backbone,
     stages: Mapping[str, nn.Module],
     shapes: Sequence[tuple[int, ...] | None],
-    chosen: Mapping[int, int],
+    level_of: Mapping[int, int],
     side: int,
 ) -> Backbone:
-    last = max(chosen.values())
-    names = {place: f"map{number}" for number, place in enumerate(sorted(chosen.values()))}
+    last = max(level_of.values())
+    names = {place: f"map{number}" for number, place in enumerate(sorted(level_of.values()))}
     tapped = {
         name: Tapped(stage, names.get(place, ""), place == last)
         for place, (name, stage) in enumerate(stages.items())
         if place <= last
     }
     levels = []
-    for stride, place in sorted(chosen.items()):
+    for stride, place in sorted(level_of.items()):
         channels = (shapes[place] or (0,))[0]
         reads, widths = dict.fromkeys(_ROLES, names[place]), dict.fromkeys(_ROLES, channels)
         levels.append(Level(stride, reads, widths, bare=True))

@@ -80,20 +80,20 @@ def options_reach_the_constructor(strategy: Strategy) -> None:
     kind = type(strategy)
     for option in inspect.signature(kind).parameters.values():
         value = _other_value(option.default)
-        stored = vars(_named(kind, {option.name: str(value).lower()})).get(option.name)
+        attribute = vars(_build(kind, {option.name: str(value).lower()})).get(option.name)
         demand(
-            (stored, type(stored)) == (value, type(option.default)),
-            f"takes {option.name}={value} for {stored!r}. "
+            (attribute, type(attribute)) == (value, type(option.default)),
+            f"takes {option.name}={value} for {attribute!r}. "
             "Give the setting a default of its type, and store it as it is.",
         )
         with refused(f"{option.name}='a pear'", HeadstartError, option.name):
-            tiny.ask(_named(kind, {option.name: "a pear"}))
+            tiny.ask(_build(kind, {option.name: "a pear"}))
     options = ", ".join(inspect.signature(kind).parameters) or "none"
     with refused("an option that it lacks", HeadstartError, "'pear'", options):
-        _named(kind, {"pear": "1"})
+        _build(kind, {"pear": "1"})
 
 
-def _named(kind: type[Strategy], options: dict[str, str]) -> Strategy:
+def _build(kind: type[Strategy], options: dict[str, str]) -> Strategy:
     return build(kind, options, f"strategy {kind.__name__}")
 
 

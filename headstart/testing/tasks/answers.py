@@ -49,7 +49,7 @@ def a_probe_bears_a_feature_that_never_changes(sample: Sample) -> None:
 
 def scores_and_losses_have_one_row_an_item(sample: Sample) -> None:
     """Finite numbers (N,), in the items' order; a loss depends on its own item alone."""
-    for outputs, targets in sample.drawn():
+    for outputs, targets in sample.random_outputs():
         rows_of_scores_and_losses(sample.task, outputs, targets)
 
 
@@ -76,7 +76,7 @@ def rows_of_scores_and_losses(task: Task, outputs: np.ndarray, targets: np.ndarr
 
 def decoded_answers_are_json(sample: Sample) -> None:
     """One for each item, the same once written and read."""
-    for outputs, _ in sample.drawn():
+    for outputs, _ in sample.random_outputs():
         decoded_rows(sample.task, outputs, sample.labels)
 
 
@@ -96,7 +96,7 @@ def decoded_rows(task: Task, outputs: np.ndarray, labels: Sequence[str]) -> None
 
 def no_constant_answer_loses_less_than_naive(sample: Sample) -> None:
     """`naive` is the best constant."""
-    for outputs, targets in sample.drawn():
+    for outputs, targets in sample.random_outputs():
         naive_is_the_best_constant(sample.task, outputs, targets, sample.labels)
 
 

@@ -44,7 +44,7 @@ class Sample:
         """A backbone of one layer under the task's head."""
         return Model({"all": nn.Linear(WIDTH, WIDTH)}, self.task.head(WIDTH, self.labels))
 
-    def drawn(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def random_outputs(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Outputs (N, labels) of any size, and targets."""
         rng = np.random.default_rng(0)
         return [

@@ -78,7 +78,7 @@ def load(spec: GraphSpec, last: LastLayers) -> Backbone:
     pretrained = spec.options.pretrained or spec.reference.weights is not None
     if not pretrained:
         trainable.renew(network)
-    maps = _tried(parts, head_removal.example(preprocess, torch.rand))
+    maps = _maps_of(parts, head_removal.example(preprocess, torch.rand))
     body = head_removal.Headless(
         network=network,
         stages={part.part: part for part in parts},
@@ -99,7 +99,7 @@ def load(spec: GraphSpec, last: LastLayers) -> Backbone:
     return replace(backbone, levels=_levels(last, pretrained, maps), pool=backbone.pool)
 
 
-def _tried(parts: Sequence[Part], pictures: Tensor) -> dict[str, Tensor]:
+def _maps_of(parts: Sequence[Part], pictures: Tensor) -> dict[str, Tensor]:
     """The maps of one picture; where two come out otherwise, let them pass one at a time.
 
     As in files for a batch of one, whose shapes are written down.
@@ -179,7 +179,7 @@ def _levels(last: LastLayers, pretrained: bool, maps: Mapping[str, Tensor]) -> t
 
 def _layer(names: Iterable[str], arrays: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     """Weight (O, C, 1, 1) and bias (O,) of a convolution."""
-    read = import_module("onnx.numpy_helper").to_array
-    weight, *bias = (np.array(read(arrays[name]), dtype=np.float32) for name in names)
+    to_array = import_module("onnx.numpy_helper").to_array
+    weight, *bias = (np.array(to_array(arrays[name]), dtype=np.float32) for name in names)
     biases = chain(bias, [np.zeros(len(weight), np.float32)])
     return torch.from_numpy(weight), torch.from_numpy(next(biases))

@@ -91,7 +91,11 @@ def _last_layers(model: Any) -> LastLayers | None:
         return None
     sides = _sides(pictures[0])
     last = [producers[name] for name in _ends(graph, producers)]
-    if not last or len(sides) != 4 or any(_kernel(node, weights) != [1, 1] for node in last):
+    if (
+        not last
+        or len(sides) != 4
+        or any(weights.get(node.input[1], [0, 0, 0, 0])[2:] != [1, 1] for node in last)
+    ):
         return None
     shapes = {each.name: _sides(each) for each in (*graph.value_info, *graph.output)}
     by_size: defaultdict[int, list[Any]] = defaultdict(list)
@@ -108,13 +112,13 @@ def _last_layers(model: Any) -> LastLayers | None:
 
 def _ends(graph: Any, producers: Mapping[str, Any]) -> list[str]:
     """The convolutions from which answers are made without another one, by what they answer."""
-    waiting, seen, ends = [each.name for each in graph.output], set(), []
+    waiting, visited, ends = [each.name for each in graph.output], set(), []
     while waiting:
         name = waiting.pop()
         node = producers.get(name)
-        if node is None or name in seen:
+        if node is None or name in visited:
             continue
-        seen.add(name)
+        visited.add(name)
         if node.op_type == "Conv":
             ends.append(name)
         else:
@@ -126,21 +130,22 @@ def _sides(value: Any) -> list[int]:
     return [int(each.dim_value) for each in value.type.tensor_type.shape.dim]
 
 
-def _kernel(node: Any, weights: Mapping[str, list[int]]) -> list[int]:
-    return weights.get(node.input[1], [0, 0, 0, 0])[2:]
-
-
 def _roles(nodes: Sequence[Any], weights: Mapping[str, list[int]]) -> dict[str, Any] | None:
     """Which of a level's three convolutions says what: by its name, else by its channels."""
     if len(nodes) != len(ROLES):
         return None
     channels = {node.output[0]: weights[node.input[1]][0] for node in nodes}
-    named = {role: node for node in nodes for role in ROLES if role in node.input[1].lower()}
-    if len(named) != len(ROLES):
+    nodes_by_role = {
+        role: node for node in nodes for role in ROLES if role in node.input[1].lower()
+    }
+    if len(nodes_by_role) != len(ROLES):
         ordered = sorted(nodes, key=lambda node: channels[node.output[0]])
-        named = dict(zip(("obj", "reg", "cls"), ordered, strict=True))
-    right = channels[named["reg"].output[0]] == _BOX and channels[named["obj"].output[0]] == 1
-    return named if right else None
+        nodes_by_role = dict(zip(("obj", "reg", "cls"), ordered, strict=True))
+    right = (
+        channels[nodes_by_role["reg"].output[0]] == _BOX
+        and channels[nodes_by_role["obj"].output[0]] == 1
+    )
+    return nodes_by_role if right else None
 
 
 def _stem(graph: Any, producers: Mapping[str, Any], level: Mapping[str, Any]) -> str:
@@ -152,10 +157,10 @@ def _stem(graph: Any, producers: Mapping[str, Any], level: Mapping[str, Any]) ->
 
 
 def _above(name: str, producers: Mapping[str, Any]) -> set[str]:
-    waiting, seen = [name], set()
+    waiting, visited = [name], set()
     while waiting:
         each = waiting.pop()
-        if each in producers and each not in seen:
-            seen.add(each)
+        if each in producers and each not in visited:
+            visited.add(each)
             waiting.extend(producers[each].input)
-    return seen
+    return visited

@@ -14,7 +14,6 @@ from typing import Any, Final, final
 
 import torch
 from torch import nn
-from transformers import AutoModelForObjectDetection
 
 from headstart.contracts import Backbone
 from headstart.contracts.maps import MeanOfMaps
@@ -23,14 +22,16 @@ from headstart.hubs.huggingface.building import architecture, built, native, ori
 from headstart.hubs.huggingface.detectors.families import FAMILIES, DetectorFamily
 from headstart.hubs.huggingface.detectors.head import TransformersHead, Trunk
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import labelled, load, misfit, read_weights
+from headstart.hubs.huggingface.loading import labelled, load, read_weights
 from headstart.hubs.huggingface.parts import Stage
 from headstart.hubs.huggingface.pictures.processing import settings
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
 from headstart.loading import head_removal
 from headstart.loading.preprocess import PictureInput
+from headstart.loading.refusals import misfit
 from headstart.loading.spec import resolve
+from headstart.loading.transformers_networks import AutoModelForObjectDetection
 
 _SIZE: Final = 640  # px, where nothing says another
 _LARGEST: Final = 1333
@@ -105,8 +106,8 @@ def _head(
     other = untrained(auto, config)
     head = TransformersHead(other, family, len(labels), side)
     if layout.pretrained:
-        own, known = other.state_dict(), network.state_dict()
-        same = {n: t for n, t in known.items() if n in own and own[n].shape == t.shape}
+        own, state = other.state_dict(), network.state_dict()
+        same = {n: t for n, t in state.items() if n in own and own[n].shape == t.shape}
         other.load_state_dict(same, strict=False)
     return head
 

@@ -84,11 +84,11 @@ class TransformersHead(LibraryHead, nn.Module):
         most = queries if self.family.as_many_as_queries else MOST
         return surest(corners, answers.logits.sigmoid(), most), None
 
-    def _run(self, maps: Maps, wanted: Any) -> Any:
+    def _run(self, maps: Maps, labels: Any) -> Any:
         supplied = self.network.get_submodule(self.family.trunk)
         vars(supplied)["answer"] = self._as_trunk(maps)
         try:
-            return self.network(pixel_values=pictures_like(maps, self.side), labels=wanted)
+            return self.network(pixel_values=pictures_like(maps, self.side), labels=labels)
         finally:
             vars(supplied)["answer"] = None
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoModelForImageClassification
 
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError, reason
@@ -20,10 +19,12 @@ from headstart.hubs.huggingface.building import (
     width_of,
     with_adapter,
 )
-from headstart.hubs.huggingface.loading import HEAD, labelled, load, misfit, read_weights
+from headstart.hubs.huggingface.loading import HEAD, labelled, load, read_weights
 from headstart.hubs.huggingface.pictures.parts import cut
 from headstart.hubs.huggingface.pictures.planning import PictureSpec
 from headstart.hubs.huggingface.reading import PROCESSORS
+from headstart.loading.refusals import misfit
+from headstart.loading.transformers_networks import AutoModel, AutoModelForImageClassification
 from headstart.loading.weights import State, linear
 
 

@@ -40,18 +40,18 @@ class SpeechOptions(HubOptions):
 
 def is_meant(layout: Layout) -> bool:
     """Whether a reference means what is said rather than a sound's features."""
-    named = any(name in layout.reference.options for name in _OWN)
-    return layout.kind == WRITERS[0] or (named and layout.kind in (*LETTERS, *WRITERS))
+    has_option = any(name in layout.reference.options for name in _OWN)
+    return layout.kind == WRITERS[0] or (has_option and layout.kind in (*LETTERS, *WRITERS))
 
 
 def transcriber(layout: Layout) -> Callable[[], Backbone] | None:
     """What makes the network that writes down what is said; None where there is no such."""
     if layout.kind not in (*LETTERS, *WRITERS):
         return None
-    return partial(_made, layout)
+    return partial(_backbone_of, layout)
 
 
-def _made(layout: Layout) -> Backbone:
+def _backbone_of(layout: Layout) -> Backbone:
     """The same network, known by the name that it already has."""
     others = ("window", "hop", "fill", "rate")
     options = {n: v for n, v in layout.reference.options.items() if n not in others}

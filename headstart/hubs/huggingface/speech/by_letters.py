@@ -8,13 +8,12 @@ from math import prod
 from typing import Any, Final, final
 
 from torch import Tensor, nn
-from transformers import AutoModelForCTC
 
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import load, misfit, read_weights
+from headstart.hubs.huggingface.loading import load, read_weights
 from headstart.hubs.huggingface.parts import Stage, hidden_states
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
@@ -25,13 +24,15 @@ from headstart.hubs.huggingface.speech.frames import (
     MeanOfFrames,
     OnFrames,
     alone,
-    penalty,
     samples_of,
 )
+from headstart.loading.refusals import misfit
 from headstart.loading.sequences.letter_heads import LAYER, LinearLetterHead
 from headstart.loading.sequences.lettering import TOKENIZER, VOCABULARY, files
 from headstart.loading.sequences.letters import BLANK, BOUNDARY, UNKNOWN, Letters, read
+from headstart.loading.sequences.network import penalty
 from headstart.loading.sounds.options import heard
+from headstart.loading.transformers_networks import AutoModelForCTC
 
 _LARGEST: Final = 1 << 20  # bytes of letters
 
@@ -129,8 +130,8 @@ def _network(layout: Layout, config: Any) -> tuple[nn.Module, frozenset[str]]:
         loaded = load(AutoModelForCTC, config, state, what)
         missing.update(loaded.missing)
         if layout.file is not None and loaded.unexpected:
-            left = ", ".join(loaded.unexpected[:3])
-            raise misfit(what, f"{len(loaded.unexpected)} left over: {left}")
+            extra = ", ".join(loaded.unexpected[:3])
+            raise misfit(what, f"{len(loaded.unexpected)} left over: {extra}")
         return loaded.network
 
     return built(lambda: untrained(AutoModelForCTC, config), layout, fill), frozenset(missing)

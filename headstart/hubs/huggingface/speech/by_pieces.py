@@ -8,12 +8,11 @@ from typing import Any, Final, final
 
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModelForSpeechSeq2Seq
 
 from headstart.contracts import Backbone
 from headstart.hubs.huggingface.building import architecture, built, native, origin, untrained
 from headstart.hubs.huggingface.layout import Layout
-from headstart.hubs.huggingface.loading import load, misfit, read_weights
+from headstart.hubs.huggingface.loading import load, read_weights
 from headstart.hubs.huggingface.parts import Stage, hidden_states
 from headstart.hubs.huggingface.planning import library_config
 from headstart.hubs.huggingface.reading import CONFIG, PROCESSORS, dumped, read_json
@@ -22,15 +21,17 @@ from headstart.hubs.huggingface.speech.frames import (
     SECONDS,
     MeanOfFrames,
     OnFrames,
-    penalty,
     samples_of,
 )
 from headstart.hubs.huggingface.speech.prompts import GENERATION, pieces_of
 from headstart.hubs.huggingface.whisper import Front
+from headstart.loading.refusals import misfit
 from headstart.loading.sequences.dictation import Dictation
+from headstart.loading.sequences.network import penalty
 from headstart.loading.sounds.log_mel import LogMel
-from headstart.loading.sounds.mel import MelRecipe
 from headstart.loading.sounds.options import heard
+from headstart.loading.sounds.presets import of_kaldi
+from headstart.loading.transformers_networks import AutoModelForSpeechSeq2Seq
 
 _ENCODER: Final = "model.encoder"
 _LOUD: Final = 32_768.0  # what Kaldi takes samples for
@@ -58,20 +59,20 @@ def backbone(layout: Layout, options: SpeechOptions) -> Backbone:
     path = layout.reader / PROCESSORS[0]
     fed = dict(read_json(path)) if path.is_file() else {}
     take = _whisper if layout.kind == "whisper" else _speech_to_text
-    taken = take(network, fed, layout.what)
+    trunk = take(network, fed, layout.what)
     pieces = pieces_of(layout, options, network)
-    writer = Dictation(network, taken.output, pieces, (taken.states, taken.shrinks))
-    parts = [*taken.stages.values()]
-    named = {n: v for n, v in (("language", options.language),) if v}
-    named |= {"task": options.task} if options.task != "transcribe" else {}
+    writer = Dictation(network, trunk.output, pieces, (trunk.states, trunk.shrinks))
+    parts = [*trunk.stages.values()]
+    own_options = {n: v for n, v in (("language", options.language),) if v}
+    own_options |= {"task": options.task} if options.task != "transcribe" else {}
     return Backbone(
-        stages=taken.stages,
+        stages=trunk.stages,
         pool=MeanOfFrames(int(config.d_model)),
         feature_dim=int(config.d_model),
         modality="audio",
-        preprocess=taken.preprocess,
+        preprocess=trunk.preprocess,
         origin=origin(layout, parts),
-        architecture=architecture(layout, speech="true", **named),
+        architecture=architecture(layout, speech="true", **own_options),
         head=writer,
         delicate=True,
         library="transformers",
@@ -90,8 +91,8 @@ def _network(layout: Layout, config: Any) -> Any:
     def fill() -> nn.Module:
         loaded = load(auto, config, state, what)
         lost = sorted(n for n in loaded.missing if "embed_positions" not in n)
-        left = loaded.unexpected if layout.file is not None else ()
-        each = ((lost, "missing"), (left, "left over"))
+        extra = loaded.unexpected if layout.file is not None else ()
+        each = ((lost, "missing"), (extra, "left over"))
         if why := [f"{len(names)} {word}: {', '.join(names[:3])}" for names, word in each if names]:
             raise misfit(what, "; ".join(why))
         return loaded.network
@@ -159,16 +160,7 @@ def _on_windows(hidden: Tensor, mask: Tensor, function: Any) -> Tensor:
 def _speech_to_text(network: Any, fed: dict[str, Any], what: str) -> _Taken:
     """Speech2Text (Wang et al. 2020): four frames of Kaldi's make a state, normalised by sound."""
     config, rate = network.config, int(fed.get("sampling_rate", 16_000))
-    recipe = MelRecipe(
-        *(rate, 512, 400, 160, int(config.input_feat_per_channel), 20.0, rate / 2),
-        scale="kaldi",
-        power=2,
-        window="povey",
-        level=True,
-        emphasis=0.97,
-        offset=0.0,
-        floor=1.192092955078125e-07,
-    )
+    recipe = of_kaldi(rate, int(config.input_feat_per_channel), "povey")
     mel, shrinks = LogMel(recipe), 2 ** int(config.num_conv_layers)
     hop = shrinks * recipe.hop
     scale = float(config.d_model) ** 0.5 if config.scale_embedding else 1.0

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from headstart.hubs.huggingface.parts import Part
 
 SECONDS: Final = 30.0  # that are heard in one
-_MASKED: Final = -30000.0  # far below any score, and in the range of every floating-point type
 
 Function = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
@@ -55,12 +54,6 @@ def samples_of(rows: Tensor, mask: Tensor, hop: int) -> Tensor:
     tails = nn.functional.pad(tails, (0, 2 * hop - window, 1, 0))
     whole = (own + tails).flatten(1)
     return whole[:, : (rows.shape[1] - 1) * hop + window]
-
-
-def penalty(hidden: Tensor, mask: Tensor) -> Tensor:
-    """What is added to attention's scores, (N, 1, T, T): nothing, or much less for padding."""
-    own = ((1 - mask).to(hidden.dtype) * _MASKED)[:, None, None, :]
-    return own.expand(-1, 1, hidden.shape[1], -1)
 
 
 def alone(function: Callable[[Tensor], Tensor], samples: Tensor, sizes: list[int]) -> Tensor:

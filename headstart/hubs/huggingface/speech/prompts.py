@@ -59,25 +59,25 @@ def _of_whisper(
         raise HeadstartError(
             f"{layout.what}?task={options.task} is not known. Give one of {', '.join(_TASKS)}."
         )
-    named = options.language or (_word(own["language"]) if own.get("language") else "")
+    language = options.language or (_word(own["language"]) if own.get("language") else "")
     if options.language and not numbers:
         raise HeadstartError(
             f"{layout.what} is of one language, and language={options.language} names one. "
             "Leave it out."
         )
-    if named and named not in numbers:
+    if language and language not in numbers:
         listed = ", ".join(sorted(numbers)[:8])
         raise HeadstartError(
-            f"{layout.what} has no language {named!r}. Give one of its codes, such as {listed}."
+            f"{layout.what} has no language {language!r}. Give one of its codes, such as {listed}."
         )
     task = tasks[options.task] if numbers else None
     plain = own.get("no_timestamps_token_id", tokenizer.token_to_id("<|notimestamps|>"))
     before = [number for number in (task, plain) if number is not None]
     if numbers:
-        own |= {"task": options.task} | ({"language": f"<|{named}|>"} if named else {})
+        own |= {"task": options.task} | ({"language": f"<|{language}|>"} if language else {})
     return Pieces(
         tokenizer=tokenizer,
-        languages=[numbers[named]] if named else sorted(numbers.values()),
+        languages=[numbers[language]] if language else sorted(numbers.values()),
         before=before,
         suppressed=_numbers(own.get("suppress_tokens")),
         suppressed_first=_numbers(own.get("begin_suppress_tokens")),
@@ -133,14 +133,14 @@ def _of_speech_to_text(layout: Layout, own: dict[str, Any], common: Mapping[str,
         )
     try:
         ids = {str(name): int(n) for name, n in read_json(layout.reader / _IDS).items()}
-        written = from_pieces(files[_MODEL], ids)
+        vocabulary = from_pieces(files[_MODEL], ids)
     except (KeyError, ValueError, TypeError, StopIteration) as error:
         raise HeadstartError(
             f"{layout.what} has a vocabulary that can't be used ({error}). Copy or download it "
             "again."
         ) from error
     return Pieces(
-        tokenizer=opened(written),
+        tokenizer=opened(vocabulary),
         upper=bool(settings.get("do_upper_case")),
         lower=bool(settings.get("do_lower_case") or settings.get("do_upper_case")),
         own=own,

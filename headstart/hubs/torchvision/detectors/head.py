@@ -93,10 +93,10 @@ class TorchvisionHead(LibraryHead, nn.Module):
         if isinstance(network, models.detection.ssd.SSD):  # which looks at as many of each class
             corners, scores = next(sides)
             each = (scores[..., n : n + 1] for n in range(scores.shape[2]))
-            chosen = [_named(surest(corners, own, looked), n) for n, own in enumerate(each)]
+            surest_boxes = [_as_kind(surest(corners, own, looked), n) for n, own in enumerate(each)]
         else:
-            chosen = [surest(corners, scores, looked) for corners, scores in sides]
-        return side_by_side(chosen), float(network.nms_thresh)  # type: ignore[arg-type]
+            surest_boxes = [surest(corners, scores, looked) for corners, scores in sides]
+        return side_by_side(surest_boxes), float(network.nms_thresh)  # type: ignore[arg-type]
 
     def _run(self, maps: Maps, targets: Any) -> Any:
         supplied = self.network.get_submodule("backbone")
@@ -142,5 +142,5 @@ def _scales(
     return list(zip(*parts, strict=True))
 
 
-def _named(candidates: Candidates, kind: int) -> Candidates:
+def _as_kind(candidates: Candidates, kind: int) -> Candidates:
     return candidates._replace(kinds=torch.full_like(candidates.kinds, kind))

@@ -118,11 +118,11 @@ def entries(name: str) -> Mapping[str, Any]:
 
 
 def _entry(name: str, tag: str) -> Any:
-    known = entries(name)
+    tags = entries(name)
     if tag == "DEFAULT":
         return models.get_model_weights(name)[tag]
-    if tag not in known:
+    if tag not in tags:
         raise WeightsError(
-            f"torchvision:{name} has no weights {tag!r}. It has {', '.join(known)}; or give a file."
+            f"torchvision:{name} has no weights {tag!r}. It has {', '.join(tags)}; or give a file."
         )
-    return known[tag]
+    return tags[tag]

@@ -1,0 +1,88 @@
+"""Classes that the names of files say: `cat.0.jpg`, `3_theo_12.wav`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from headstart.contracts.labels import several
+from headstart.data.names import split_of, without_count
+from headstart.data.sources import SPLITS, Contents, FileSource, Row
+from headstart.data.tables import READ, SUFFIXES
+from headstart.data.trees import Folder
+from headstart.errors import DataError
+
+_NAMED = re.compile(r"name:(\d\d?)")
+_SIGNS = re.compile(r"[\W_]+")
+_MOST = 0.5  # of the items have a name of their own, from which on names are no classes
+_MOST_LISTS = 3  # files of a folder, of which one may list its items
+_PAPERS = re.compile(r"readme|licen[cs]e|requirements|package|dataset_infos?", re.IGNORECASE)
+
+
+def label_part(label: str | None) -> int | None:
+    """Which part of a file's name is its label, as `name:2` says; 0 for all but its number."""
+    match = _NAMED.fullmatch(label or "")
+    return int(match[1]) if match else None
+
+
+def from_names(path: Path, tree: Folder, part: int) -> Contents:
+    """Every item in a folder, of the class that a part of its file's name says.
+
+    Folders called after splits name them. Raises DataError where no name has such a part.
+    """
+    rows = []
+    names = {split_of(folder.name): folder.name for folder in tree.full}
+    named = "train" in names and len(names) > 1 and set(names) <= set(SPLITS)
+    for way in tree.every():
+        file = tree.path.joinpath(*way)
+        split = split_of(way[0]) if named and len(way) > 1 else None
+        rows.append(Row("/".join(way), str(file), _said(way[-1], part), split, FileSource(file)))
+    if not any(row.value for row in rows):
+        raise DataError(
+            f"{path} has no file with {f'a part {part}' if part else 'a word'} in its name. Give "
+            "--label name:1, or another part that the names have."
+        )
+    remark = f"part {part} of" if part else "all but the number at the end of"
+    return Contents(
+        path,
+        tuple(rows),
+        kind="classes",
+        column="value",
+        split_names={s: n for s, n in names.items() if s} if named else {},
+        remarks=(f"{remark} a file's name is its class",),
+    )
+
+
+def advice(top: Folder) -> str:
+    """What to do where no folder names a class, by what lies there."""
+    words = Counter(filter(None, (_said(way[-1], 0) for way in top.every())))
+    hints = ["list the files with their labels in a labels.csv there"]
+    if any(map(str.isdigit, "".join(words))):
+        hints.append("name the part of the files' names that says the class, as --label name:1")
+    elif 1 < len(words) <= _MOST * words.total():
+        shown = several([*map(repr, sorted(words))])
+        hints.append(f"take the files' names by --label name:0, which say {shown}")
+    named = list(_may_list(top))
+    if 0 < len(named) <= _MOST_LISTS:
+        hints.append(f"give {named[0]} itself, if that lists them")
+    return (
+        f"Make one folder per class, {''.join(f'{hint}, ' for hint in hints[:-1])}or {hints[-1]}."
+    )
+
+
+def _may_list(top: Folder) -> Iterator[Path]:
+    """Files beside the items that are read as tables only where they are named."""
+    for name in top.others:
+        if Path(name).suffix.lower() in READ - SUFFIXES and not _PAPERS.match(name):
+            yield top.path / name
+
+
+def _said(name: str, part: int) -> str | None:
+    stem = Path(name).stem
+    if not part:
+        word = without_count(stem)
+        return word if re.search(r"[^\W\d_]", word) else None
+    parts = [each for each in _SIGNS.split(stem) if each]
+    return parts[part - 1] if 1 < len(parts) >= part else None

@@ -1,0 +1,95 @@
+"""Lists of items by split, beside folders that name classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import layouts
+import pytest
+
+from headstart.data import Schema, load
+from headstart.data.dataset import Dataset
+from headstart.modalities.image import Image
+
+KINDS = ("cat", "dog")
+
+
+def listed(path: Path, numbers: range, form: str = "{kind}/{n}.bmp") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [form.format(kind=kind, n=n) for kind in KINDS for n in numbers]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def loaded(path: Path) -> Dataset:
+    layouts.classes("images")(path)
+    return load(path, Image(), Schema())
+
+
+@pytest.mark.parametrize(
+    "form", ["{kind}/{n}.bmp", "{kind}/{n}", "./images/{kind}/{n}.bmp", "images/{kind}/{n}.bmp 1 2"]
+)
+def test_all_splits_are_as_listed(tmp_path: Path, form: str) -> None:
+    for name, numbers in (("train", range(12)), ("val", range(12, 16)), ("test", range(16, 20))):
+        listed(tmp_path / "splits" / f"{name}1.txt", numbers, form)
+    data = loaded(tmp_path)
+    splits = {int(Path(i.id).stem): i.split for i in data.items}
+    assert splits == {
+        n: "train" if n < 12 else "validation" if n < 16 else "test" for n in range(20)
+    }
+    assert data.report.split_rule.startswith("`train1.txt`, `val1.txt` and `test1.txt` are")
+
+
+def test_what_no_list_names_is_learned_from_or_not_used(tmp_path: Path) -> None:
+    listed(tmp_path / "testing_list.txt", range(5))
+    data = loaded(tmp_path)
+    assert Counter(item.split for item in data.items)["test"] == 10
+    assert data.report.split_rule.startswith("`testing_list.txt` is the held-out test; validation")
+    listed(tmp_path / "trainval.txt", range(5, 18))
+    data = load(tmp_path, Image(), Schema())
+    assert len(data.items) == 36
+    assert "4 files that no list of a split names are not used." in data.report.warnings
+
+
+def test_lists_called_after_a_split_alone_go_before_those_of_classes(tmp_path: Path) -> None:
+    """Pascal VOC's `ImageSets/Main`."""
+    main = tmp_path / "ImageSets" / "Main"
+    for name, numbers in (("train", range(12)), ("val", range(12, 20)), ("trainval", range(20))):
+        listed(main / f"{name}.txt", numbers, "{kind}/{n}")
+        listed(main / f"cat_{name}.txt", numbers, "{kind}/{n}  1")
+    data = loaded(tmp_path)
+    assert Counter(item.split for item in data.items)["test"] == 16
+    assert data.report.split_rule.startswith("`val.txt` is the held-out test; ")
+
+
+def test_boxes_are_parted_by_lists_too(tmp_path: Path) -> None:
+    root = tmp_path / "VOC2012"
+    for n in range(20):
+        layouts.picture(root / "JPEGImages" / f"{n:06}.bmp")
+        marks = "".join(f"<{side}>{n}</{side}>" for n, side in ((0, "xmin"), (0, "ymin")))
+        marks += "".join(f"<{side}>{n}</{side}>" for n, side in ((3, "xmax"), (3, "ymax")))
+        text = f"<annotation><filename>{n:06}.bmp</filename><object><name>{'ab'[n % 2]}</name>"
+        (root / "Annotations").mkdir(exist_ok=True)
+        (root / "Annotations" / f"{n:06}.xml").write_text(
+            f"{text}<bndbox>{marks}</bndbox></object></annotation>"
+        )
+    (root / "ImageSets/Main").mkdir(parents=True)
+    for name, numbers in (("train", range(14)), ("val", range(14, 20))):
+        lines = "".join(f"{n:06}\n" for n in numbers)
+        (root / "ImageSets/Main" / f"{name}.txt").write_text(lines)
+    data = load(tmp_path, Image(), Schema(kind="boxes"))
+    assert {int(Path(i.id).stem) for i in data.items if i.split == "test"} == {*range(14, 20)}
+
+
+@pytest.mark.parametrize("text", ["cat/0.bmp\nnowhere/1.bmp\n", "see https://example.org\n", ""])
+def test_a_text_that_lists_other_things_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "test.txt").write_text(text)
+    listed(tmp_path / "train.txt", range(5))
+    data = loaded(tmp_path)
+    assert (len(data.items), data.report.split_rule[:8]) == (40, "train, v")
+
+
+def test_several_lists_of_a_split_are_left_alone(tmp_path: Path) -> None:
+    for name in ("train1", "train2", "test1", "test2"):
+        listed(tmp_path / "splits" / f"{name}.txt", range(3))
+    assert loaded(tmp_path).report.split_rule.startswith("train, validation and test (70/15/15)")
