@@ -143,7 +143,7 @@ def test_a_wish_is_kept(expected: str, precision: str) -> None:
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        ({"wanted": "onnx"}, "Engine 'onnx' is not known. Give auto or torch or openvino."),
+        ({"engine": "onnx"}, "Engine 'onnx' is not known. Give auto or torch or openvino."),
         ({"precision": "fp8"}, "Precision 'fp8' is not known."),
     ],
 )
@@ -258,7 +258,7 @@ def test_what_agreed_is_not_compared_again(precision: str, monkeypatch: pytest.M
 def test_an_agreement_ends_with_what_it_was_on(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wish: dict[str, Any] = {"wanted": "openvino", "precision": "fp32"}
+    wish: dict[str, Any] = {"engine": "openvino", "precision": "fp32"}
     plain = TorchEngine(prefix("convnet"), CPU).run(pixels(8))
 
     def compared(**more: Any) -> bool:

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Fitted
+from conftest import SCRATCH_RATES, Fitted
 from tiny import untimed
 
 import headstart as hs
-from headstart import plan
+from headstart import defaults, plan
 from headstart.data import load
 from headstart.modalities.image import Image
 
@@ -19,7 +19,10 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-def test_a_plan_repeats_the_run(fitted: Fitted, tmp_path: Path) -> None:
+def test_a_plan_repeats_the_run(
+    fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defaults, "SCRATCH_RATES", SCRATCH_RATES)
     again = hs.reproduce(fitted.folder / "plan.json", tmp_path / "again")
     assert weights(again.folder) == weights(fitted.folder)
     assert untimed(again.to_json()) == untimed(fitted.result.to_json())

@@ -29,6 +29,7 @@ def labelled(path: Path, labels: list[str], **named: Any) -> Dataset:
         ("{:.1f} %", [2.5 * n for n in range(40)]),
         ("{:.1f}%", [-2.5 * n for n in range(1, 41)]),
         ("€{:.2f}", [n + 0.25 for n in range(40)]),
+        ("${:,}", [1200 + 37 * n for n in range(40)]),
     ],
 )
 def test_amounts_with_one_unit_are_numbers(tmp_path: Path, form: str, amounts: list[float]) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Fitted, write_pictures
+from conftest import SCRATCH_RATES, Fitted, write_pictures
 from tiny import Recording, feed, model, untimed
 
 import headstart as hs
+from headstart import defaults
 from headstart.contracts import Batch
 from headstart.loading.weights import read
 from headstart.pipeline.prepare import RunContext
@@ -73,7 +74,10 @@ def test_scratch_gets_twice_the_steps_and_rates_of_its_own(fitted: Fitted) -> No
     assert "rates 0.0003, 0.001, 0.003 tried" in ratio["protocol"]
 
 
-def test_one_seed_gives_one_result(fitted: Fitted, tmp_path: Path) -> None:
+def test_one_seed_gives_one_result(
+    fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defaults, "SCRATCH_RATES", SCRATCH_RATES)
     again = fit(fitted.pictures, tmp_path / "again", scratch=True)
     weights = [(folder / "model.safetensors") for folder in (fitted.folder, again.folder)]
     assert weights[0].read_bytes() == weights[1].read_bytes()

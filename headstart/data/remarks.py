@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from headstart.contracts import Targets
+from headstart.contracts.cells import number
 from headstart.contracts.labels import several
 from headstart.contracts.targets import Encoding
 from headstart.data.names import alike
@@ -25,11 +26,14 @@ def of_rare(rare: Sequence[str]) -> tuple[str, ...]:
 
 
 def demand_classes(items: Sequence[Item], contents: Contents) -> None:
-    """Raise DataError for a column most of whose labels come once, as captions and boxes do."""
+    """Raise DataError for a column most of whose labels come once, as captions and boxes do.
+
+    Numbers don't count, which the kind of target judges.
+    """
     if contents.kind:
         return
     counts = Counter(item.label for item in items)
-    once = sum(count == 1 for count in counts.values())
+    once = sum(count == 1 and number(label) is None for label, count in counts.items())
     if once >= _ENOUGH and 2 * once > len(items):
         raise DataError(
             f"{contents.root} has {len(counts)} different labels for {len(items)} items in column "

@@ -75,5 +75,6 @@ def _key(name: str) -> str:
 
 
 def _all_name_splits(values: Any) -> bool:
-    filled = [value for value in values if not is_blank(value)]
-    return bool(filled) and all(split_named("", value) for value in filled)
+    plain = (str, float, type(None))  # others, such as arrays, are content
+    filled = [value for value in values if not (isinstance(value, plain) and is_blank(value))]
+    return bool(filled) and all(isinstance(v, str) and split_named("", v) for v in filled)

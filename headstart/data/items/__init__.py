@@ -28,6 +28,7 @@ from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError, UndirectedError
 
 _HEAD = 1024  # bytes by which an item is known
+_WHOLE = frozenset({".parquet", ".arrow"})  # tables that may hold their items themselves
 
 
 def find(data: Data, modality: Modality, schema: Schema) -> Contents:
@@ -76,7 +77,7 @@ def _root(manifest: Path, modality: Modality) -> Path:
     `meta/esc50.csv` lists the files of `audio/` beside `meta/`.
     """
     folder = Path(os.path.abspath(manifest)).parent
-    contained = modality.inline or modality.whole_rows
+    contained = modality.inline or modality.whole_rows or manifest.suffix.lower() in _WHOLE
     if contained or not lists_items(folder.name) or walk(folder, modality).items:
         return manifest.parent
     return manifest.parent.parent if manifest.parent.name else folder.parent

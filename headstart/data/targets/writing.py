@@ -116,11 +116,12 @@ def _as_written(rows: Sequence[Row], kind: Targets | None, labels: Collection[st
             f"{labelled[0].place} has the date {str(values[0])!r} as its label, as all others have "
             "one. Name another column by --label, or take each as a class by --targets classes."
         )
-    if not (kind is not None and kind.verbatim) and _have_one_unit(values):
+    unit = "" if kind is not None and kind.verbatim else _common_unit(values)
+    if unit:
         rows = [_changed(row, lambda value: _amount(value)[0], labels) for row in rows]
         labelled = [row for row in rows if row.value is not None]
         values = [row.value for row in labelled]
-    plain = None if kind is not None and kind.verbatim else _without_commas(labelled)
+    plain = None if kind is not None and kind.verbatim else _without_commas(labelled, unit)
     if plain:
         return [_changed(row, lambda v: plain(v) if isinstance(v, str) else v, ()) for row in rows]
     if all(isinstance(v, bool) or str(v).strip().lower() in _BOOLEANS for v in values):
@@ -131,10 +132,10 @@ def _as_written(rows: Sequence[Row], kind: Targets | None, labels: Collection[st
     return list(rows)
 
 
-def _have_one_unit(values: Sequence[Any]) -> bool:
-    """Whether all are numbers with the same sign of a currency, or of percent, beside them."""
+def _common_unit(values: Sequence[Any]) -> str:
+    """The sign of a currency, or of percent, that stands beside every number; none if not all."""
     units = {_amount(value)[1] if isinstance(value, str) else "" for value in values}
-    return len(units) == 1 and "" not in units
+    return units.pop() if len(units) == 1 else ""
 
 
 def _amount(value: str) -> tuple[str, str]:
@@ -160,10 +161,11 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
-def _without_commas(rows: Sequence[Row]) -> Callable[[str], str] | None:
+def _without_commas(rows: Sequence[Row], unit: str) -> Callable[[str], str] | None:
     """How numbers with commas are written without, where all are numbers and some have commas.
 
-    Raises DataError where a comma may stand before a fraction or between thousands.
+    Raises DataError where a comma may stand before a fraction or between thousands; no currency has
+    fractions of three digits.
     """
     words = [row.value for row in rows]
     texts = [word.strip() for word in words if isinstance(word, str)]
@@ -178,6 +180,8 @@ def _without_commas(rows: Sequence[Row]) -> Callable[[str], str] | None:
         fit = all(map(_COMMA_AFTER_THOUSANDS.fullmatch, dots))
         return (lambda word: word.replace(".", "").replace(",", ".")) if fit else None
     if all(map(_THOUSANDS.fullmatch, commas)):
+        if unit not in ("", "%"):
+            return lambda word: word.replace(",", "")
         place, word = next((r.place, r.value) for r in rows if str(r.value).strip() == commas[0])
         raise DataError(
             f"{place} has {word!r} as its label, whose comma may stand before a fraction or "
