@@ -38,7 +38,7 @@ HELP = {
     "views": "Store so many random views of each training item, to augment a frozen front.",
     "class_weights": "auto or none: make rare classes count as much as frequent ones.",
     "head": "On frozen features: logistic, ridge, knn, svm, gradient-boosting or xgboost.",
-    "label": "The manifest's column that holds the label; several hold 0 and 1 each, or numbers.",
+    "label": "The column of labels, several of 0 and 1 or numbers each, or name:1 of files' names.",
     "text": "The manifest's column that holds the text; give it twice for pairs of texts.",
     "image": "The manifest's column that holds the paths of pictures.",
     "source": "The manifest's column of texts to translate, such as en.",
