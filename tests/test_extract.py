@@ -134,11 +134,11 @@ def test_another_suffix_is_one_sentence(name: str, tmp_path: Path) -> None:
         hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / name)
 
 
-@pytest.mark.parametrize(("there", "request"), [("a.csv", "a.csv"), ("a.json", "a.npy")])
-def test_nothing_is_written_over(there: str, request: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("there", "name"), [("a.csv", "a.csv"), ("a.json", "a.npy")])
+def test_nothing_is_written_over(there: str, name: str, tmp_path: Path) -> None:
     (tmp_path / there).write_text("mine")
     with pytest.raises(HeadstartError, match=f"{there} already exists. Name a new file"):
-        hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / request)
+        hs.export_features(tmp_path / "missing", "nowhere:x", tmp_path / name)
     assert (tmp_path / there).read_text() == "mine"
 
 
