@@ -8,7 +8,9 @@ BIN := .venv/bin
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q
 # Whoever has done takes half of what another has left, so that neighbours in a file stay together and
 # what they share is made once.
-PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
+# They are half as many again as cores, since tests wait for processes, servers and a browser.
+WORKERS = $(shell $(BIN)/python -c "import os; print(min(8, (os.cpu_count() or 1) * 3 // 2))")
+PARALLEL = --numprocesses $(WORKERS) --dist worksteal
 INPUTS := pyproject.toml constraints.txt
 
 define CHECK_PYTHON
@@ -41,7 +43,7 @@ help: ## list what make can do
 demo: .venv/runtime.stamp ## install, then transfer a pretrained model to real data, offline
 	@$(BIN)/headstart demo
 
-test: .venv/dev.stamp ## install, then run the tests, in as many processes as there are cores
+test: .venv/dev.stamp ## install, then run the tests, in half as many again processes as cores
 	@$(PYTEST) $(PARALLEL) $(TESTS)
 
 test-avx2: .venv/dev.stamp ## run the contract tests as on a processor that has no more than AVX2
