@@ -118,10 +118,10 @@ def _timed(run: Run, who: str, work: Work, command: Sequence[str | Path]) -> Non
     log = run.out.with_suffix("") / f"{work.name}-{who}.log"
     load = machine.load()
     measured = measure(command, log, ROOT, environment)
-    run.row(work=work.name, who=who, load=load, **_found(run, measured, log))
+    run.row(work=work.name, who=who, load=load, **_outcome(run, measured, log))
 
 
-def _found(run: Run, usage: Measured, log: Path) -> dict[str, Any]:
+def _outcome(run: Run, usage: Measured, log: Path) -> dict[str, Any]:
     measured = {"seconds": usage.seconds, "peak_mib": usage.peak}
     if usage.code or not _record().exists():
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -149,7 +149,7 @@ def _alone(run: Run, name: str) -> None:
     log = run.out.with_suffix("") / f"{name}.log"
     measured = measure(command, log, ROOT, environment)
     if measured.code or not _record().exists():
-        return run.row(work=name, who=OURS, **_found(run, measured, log))
+        return run.row(work=name, who=OURS, **_outcome(run, measured, log))
     run.results["ours_alone"][name] = json.loads(_record().read_text(encoding="utf-8"))
     print(f"{name}: {run.results['ours_alone'][name]}", flush=True)
     run.write()

@@ -46,18 +46,18 @@ class Sounds:
             graph = reference.removeprefix("graph:").partition("?")[0]
             ours = extraction(reference, "audio")
             ours(contents)  # chooses the engine and converts the network for it
-            taken: dict[str, list[float]] = {"librosa": [], "headstart": []}
+            seconds_of: dict[str, list[float]] = {"librosa": [], "headstart": []}
             for _ in range(rounds):
                 theirs, seconds = self._peer(graph, window, front)
-                taken["librosa"].append(seconds)
+                seconds_of["librosa"].append(seconds)
                 own, seconds = _timed(ours, contents)
-                taken["headstart"].append(seconds)
-            spent = {who: statistics.median(several) for who, several in taken.items()}
+                seconds_of["headstart"].append(seconds)
+            medians = {who: statistics.median(several) for who, several in seconds_of.items()}
             yield {
                 "network": name,
                 "sounds": len(files),
-                **{who: round(len(files) / value, 1) for who, value in spent.items()},
-                "ratio": round(spent["librosa"] / spent["headstart"], 2),
+                **{who: round(len(files) / value, 1) for who, value in medians.items()},
+                "ratio": round(medians["librosa"] / medians["headstart"], 2),
                 "cosine": round(float(_cosines(theirs, own).min()), 4),
             }
 

@@ -131,14 +131,12 @@ _attribute = exports(__name__, _FILES)
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import headstart` loads no torch."""
-    if name in _RENAMED:
-        import warnings
+    import warnings
 
+    if name in _RENAMED:
         text = f"headstart.{name} is called {_RENAMED[name]} now"
         warnings.warn(text, DeprecationWarning, stacklevel=2)
         name = _RENAMED[name]
-    import warnings
-
     # of libraries that look for bars in notebooks when they are imported; ours draw none there
     warnings.filterwarnings("ignore", message="IProgress not found")
     return _attribute(name)

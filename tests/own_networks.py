@@ -105,11 +105,14 @@ def load(name: str = "networks.py:small", options: str = "size=8&trust=true") ->
 
 def network(kind: str = "Net") -> nn.Module:
     """One of the networks in the file, in eval mode."""
-    names: dict[str, Any] = {"__file__": str(Path("networks.py").resolve()), "__name__": "networks"}
+    namespace: dict[str, Any] = {
+        "__file__": str(Path("networks.py").resolve()),
+        "__name__": "networks",
+    }
     sys.modules["networks"] = sys  # dataclasses look for a module of this name
-    exec(compile(SOURCE, names["__file__"], "exec"), names)  # TorchScript reads the source
+    exec(compile(SOURCE, namespace["__file__"], "exec"), namespace)  # TorchScript reads the source
     del sys.modules["networks"]
-    result: nn.Module = names[kind]()
+    result: nn.Module = namespace[kind]()
     for module in result.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean)  # type: ignore[arg-type]
@@ -138,9 +141,9 @@ def script(path: Path, how: str = "script", kind: str = "Net") -> nn.Module:
     return model
 
 
-def _traced(value: nn.Module) -> Any:
+def _traced(network: nn.Module) -> Any:
     trace: Any = torch.jit.trace  # which has no types
-    return trace(value, batch())
+    return trace(network, batch())
 
 
 def export(path: Path, dynamic: bool = True) -> nn.Module:

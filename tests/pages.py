@@ -62,12 +62,12 @@ class Seen:
 def look(browser: Any, path: Path, width: int = 1280, **options: Any) -> Seen:
     """Open a page in a tab of its own."""
     context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    visited = Seen(context.new_page(), path)
-    visited.tab.set_default_timeout(90_000)  # milliseconds: others may need the machine too
-    complain = visited.complaints.append
-    visited.tab.on("console", lambda message: complain(message.text))
-    visited.tab.on("pageerror", lambda error: complain(str(error)))
-    visited.tab.on("request", lambda request: visited.requests.append(request.url))
-    visited.tab.goto(path.as_uri())
-    visited.tab.locator("html.drawn").wait_for(state="attached")
-    return visited
+    page = Seen(context.new_page(), path)
+    page.tab.set_default_timeout(90_000)  # milliseconds: others may need the machine too
+    complain = page.complaints.append
+    page.tab.on("console", lambda message: complain(message.text))
+    page.tab.on("pageerror", lambda error: complain(str(error)))
+    page.tab.on("request", lambda request: page.requests.append(request.url))
+    page.tab.goto(path.as_uri())
+    page.tab.locator("html.drawn").wait_for(state="attached")
+    return page

@@ -87,14 +87,14 @@ def network(kind: str, classifier: bool = False, labels: int = 3) -> Any:
     return model.eval()
 
 
-def save_pictures(folder: Path, value: Any, processor: dict[str, Any] | None = None) -> Path:
+def save_pictures(folder: Path, network: Any, processor: dict[str, Any] | None = None) -> Path:
     """Write a network as its library does, and a processor for its pictures beside it."""
     import json
 
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call] # the library has no types
-    value.save_pretrained(folder)
+    network.save_pretrained(folder)
     settings = {**PROCESSOR, **(processor or {})}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return folder

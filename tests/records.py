@@ -59,9 +59,9 @@ def near(value: float, room: float = 0.03) -> dict[str, float]:
     return {"value": value, "low": round(value - room, 5), "high": round(value + room, 5)}
 
 
-def shown(actual: Mapping[str, Any], size: tuple[int, int] = (96, 72)) -> dict[str, bytes]:
+def shown(record: Mapping[str, Any], size: tuple[int, int] = (96, 72)) -> dict[str, bytes]:
     """For each item on the map a picture file in its label's colour."""
-    places = actual["items"]["map"]
+    places = record["items"]["map"]
     names = sorted(set(places["label"]))
     files = {}
     for number, (item, label) in enumerate(zip(places["id"], places["label"], strict=True)):
@@ -163,11 +163,11 @@ def _convergence(rng: np.random.Generator) -> dict[str, Any]:
             for s, v in zip(steps, scores, strict=True)
         ]
 
-    message = "The transfer reaches the best score of scratch in 5 % of its steps."
+    sentence = "The transfer reaches the best score of scratch in 5 % of its steps."
     return {
         "chosen": curve(0.93, 150, 0.09),
         "scratch": curve(0.62, 900, 0.1),
-        "said": message,
+        "said": sentence,
     }
 
 
@@ -233,5 +233,5 @@ def _items(labels: Sequence[str], items: int, rng: np.random.Generator) -> dict[
     }
 
 
-def _card(actual: tuple[str, str, str, float]) -> dict[str, Any]:
-    return dict(zip(("id", "label", "predicted", "probability"), actual, strict=True))
+def _card(row: tuple[str, str, str, float]) -> dict[str, Any]:
+    return dict(zip(("id", "label", "predicted", "probability"), row, strict=True))

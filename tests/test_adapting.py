@@ -160,13 +160,13 @@ def test_asked_labels_lie_anywhere(
     results: dict[str, hs.Result], places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(places / "cache"))
-    files, request = sorted((places / "flat").iterdir()), tmp_path / "asked.csv"
+    files, target_labels = sorted((places / "flat").iterdir()), tmp_path / "asked.csv"
     rows = [f"{path},{path.name.partition('-')[0]}" for path in files]
-    request.write_text("\n".join(["path,label", *rows]))
-    fit: dict[str, Any] = {"adapt_to": places / "flat", "target_labels": str(request)}
+    target_labels.write_text("\n".join(["path,label", *rows]))
+    fit: dict[str, Any] = {"adapt_to": places / "flat", "target_labels": str(target_labels)}
     result = hs.fit(places / "source", TINY, tmp_path / "model", **fit)
     assert record(result)["by"] == "labels"
-    request.write_text(f"path,label\n{files[0]},cat\n")
+    target_labels.write_text(f"path,label\n{files[0]},cat\n")
     with pytest.raises(DataError, match=r"has the label 'cat', which is not one of 'ants'"):
         hs.fit(places / "source", TINY, tmp_path / "other", **fit)
 

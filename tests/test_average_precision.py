@@ -59,7 +59,7 @@ def by_coco(objects: list[np.ndarray], boxes: list[np.ndarray]) -> np.ndarray:
             for n, (p, (a, b, c, d, kind)) in enumerate(rows)
         ],
     }
-    messages = [
+    detections = [
         {"image_id": p, "category_id": int(k), "bbox": [a, b, c - a, d - b], "score": s}
         for p, own in enumerate(boxes)
         for a, b, c, d, s, k in own.tolist()
@@ -68,7 +68,7 @@ def by_coco(objects: list[np.ndarray], boxes: list[np.ndarray]) -> np.ndarray:
         truth = coco.COCO()
         truth.dataset = content
         truth.createIndex()
-        judge = evaluation.COCOeval(truth, truth.loadRes(messages), "bbox")
+        judge = evaluation.COCOeval(truth, truth.loadRes(detections), "bbox")
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
@@ -91,10 +91,10 @@ def as_arrays(objects: list[np.ndarray], boxes: list[np.ndarray]) -> tuple[np.nd
 def test_it_is_that_of_coco(seed: int) -> None:
     rng = np.random.default_rng(seed)
     objects = truths(rng, 40)
-    messages = [answers(rng, own) for own in objects]
-    predictions, targets = as_arrays(objects, messages)
+    detections = [answers(rng, own) for own in objects]
+    predictions, targets = as_arrays(objects, detections)
     results = [catalog.metric_named(name).of(predictions, targets) for name in NAMES]
-    np.testing.assert_allclose(results, by_coco(objects, messages), atol=1e-9)
+    np.testing.assert_allclose(results, by_coco(objects, detections), atol=1e-9)
 
 
 @pytest.mark.parametrize("container", [1, 10**6])

@@ -166,18 +166,18 @@ def test_test_items_are_answered_by_a_fit_to_validation_as_well(tmp_path: Path) 
     for split in ("validation", "test"):  # a word that no training text has
         rows += [(f"{split} quux {n}", "other", split) for n in range(12)]
         rows += [(f"{split} alpha {n}", "usual", split) for n in range(4)]
-    inputs = target(table(tmp_path / "data.csv", rows, "text,label,split"), Text())
-    result = baseline_arm(inputs)
+    experiment = target(table(tmp_path / "data.csv", rows, "text,label,split"), Text())
+    result = baseline_arm(experiment)
     assert result is not None
     assert result.scores.mean() == 1.0
-    labels = inputs.dataset.labels
+    labels = experiment.dataset.labels
     unknown = result.outputs["validation"][:12]  # what training can't tell goes by the commoner one
     assert {labels[row.argmax()] for row in unknown} == {"usual"}
 
 
 def test_folds_hold_no_test_items_and_have_the_arm_all_the_same(tmp_path: Path) -> None:
-    inputs = target(table(tmp_path / "data.csv", reviews(80)), Text())
-    result = baseline_arm(replace(inputs, dataset=refolded(inputs.dataset, 0, 3)))
+    experiment = target(table(tmp_path / "data.csv", reviews(80)), Text())
+    result = baseline_arm(replace(experiment, dataset=refolded(experiment.dataset, 0, 3)))
     assert result is not None
     assert len(result.scores) == 0 < len(result.checked)
     assert result.outputs["test"].shape == (0, 2)
@@ -186,10 +186,10 @@ def test_folds_hold_no_test_items_and_have_the_arm_all_the_same(tmp_path: Path) 
 def test_turned_rows_are_fitted_as_the_rows_themselves_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inputs = target(table(tmp_path / "data.csv", reviews(150)), Text())
-    turned = baseline_arm(inputs)
+    experiment = target(table(tmp_path / "data.csv", reviews(150)), Text())
+    turned = baseline_arm(experiment)
     monkeypatch.setattr(baseline, "_FEW", 0)
-    plain = baseline_arm(inputs)
+    plain = baseline_arm(experiment)
     assert turned is not None and plain is not None
     for split in ("validation", "test"):
         shares = np.exp(turned.outputs[split]), np.exp(plain.outputs[split])
@@ -199,20 +199,22 @@ def test_turned_rows_are_fitted_as_the_rows_themselves_are(
 def test_more_items_than_it_learns_from_are_left_out_and_no_test_item(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inputs = target(table(tmp_path / "data.csv", reviews(200)), Text())
+    experiment = target(table(tmp_path / "data.csv", reviews(200)), Text())
     monkeypatch.setattr(baseline, "_MOST", 40)
-    result = baseline_arm(inputs)
+    result = baseline_arm(experiment)
     assert result is not None
-    assert len(result.scores) == len(inputs.dataset.split("test"))
-    naive = np.bincount(inputs.dataset.targets("test")).max() / len(result.scores)
+    assert len(result.scores) == len(experiment.dataset.split("test"))
+    naive = np.bincount(experiment.dataset.targets("test")).max() / len(result.scores)
     assert result.scores.mean() > naive
 
 
 def test_without_time_it_is_left_out_with_a_word(tmp_path: Path) -> None:
-    inputs = target(table(tmp_path / "data.csv", reviews(60)), Text(), budget=1e-6)
-    assert baseline_arm(inputs) is None
-    assert isinstance(inputs.progress, tiny.Recording)
-    assert any("baseline is left out, as the budget" in message for message in inputs.progress.said)
+    experiment = target(table(tmp_path / "data.csv", reviews(60)), Text(), budget=1e-6)
+    assert baseline_arm(experiment) is None
+    assert isinstance(experiment.progress, tiny.Recording)
+    assert any(
+        "baseline is left out, as the budget" in message for message in experiment.progress.said
+    )
 
 
 def arm(name: str, scores: list[float], selection_key: float) -> Arm:

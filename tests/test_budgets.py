@@ -204,8 +204,8 @@ def test_what_was_not_looked_at_stands_in_the_order_of_the_prior(
 
     monkeypatch.setattr(BackboneRanking, "_measure", late)
     orders = []
-    for inputs in (ALIKE, ALIKE[::-1]):
-        look = BackboneRanking.at(many, inputs, RunContext(SETTINGS, Budget(None), Silent()))
+    for references in (ALIKE, ALIKE[::-1]):
+        look = BackboneRanking.at(many, references, RunContext(SETTINGS, Budget(None), Silent()))
         assert [each.dropped for each in look.candidates] == ["", LATE, LATE]
         priors = [each.reference for each in look.priors if each.reference != ALIKE[0]]
         assert [each.reference for each in look.candidates[1:]] == priors

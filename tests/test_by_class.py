@@ -109,14 +109,14 @@ def test_a_gap_has_the_sign_of_the_harm() -> None:
 
 def test_chance_hurts_no_class() -> None:
     rng = np.random.default_rng(0)
-    names = 0
+    hurt_count = 0
     for _ in range(20):
         targets = np.repeat(np.arange(10), 15)
         arms = [np.where(rng.random(150) < 0.7, targets, (targets + 1) % 10) for _ in range(2)]
         labels = [str(number) for number in range(10)]
         after, before = (answering(arm, 10) for arm in arms)
-        names += bool(table(Classification(), labels, after, targets, before)["hurt"])
-    assert names <= 3
+        hurt_count += bool(table(Classification(), labels, after, targets, before)["hurt"])
+    assert hurt_count <= 3
 
 
 def test_a_class_without_items_has_no_value() -> None:
@@ -166,13 +166,13 @@ def test_each_label_of_a_set_has_its_f1() -> None:
 
 def test_each_number_has_its_r2_in_any_unit() -> None:
     rng = np.random.default_rng(0)
-    target = rng.normal(0, 1, (300, 3))
-    outputs = target + rng.normal(0, [0.1, 1.0, 0.1], (300, 3))
-    targets = target * np.array([5e3, 1e-9, 0.0]) + [100, -2e-9, 7]
+    truth = rng.normal(0, 1, (300, 3))
+    outputs = truth + rng.normal(0, [0.1, 1.0, 0.1], (300, 3))
+    targets = truth * np.array([5e3, 1e-9, 0.0]) + [100, -2e-9, 7]
     task = Regression(mean=(100.0, -2e-9, 7.0), scale=(5e3, 1e-9, 0.0))
-    before = target + rng.normal(0, 0.3, (300, 3))
+    before = truth + rng.normal(0, 0.3, (300, 3))
     rows = table(task, LABELS, outputs, targets, before)
-    expected = r2_score(target, outputs, multioutput="raw_values")
+    expected = r2_score(truth, outputs, multioutput="raw_values")
     values = [row["value"] for row in rows["rows"]]
     assert values[:2] == pytest.approx(expected[:2], abs=1e-4)
     assert values[2] is None

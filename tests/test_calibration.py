@@ -62,11 +62,11 @@ def test_where_labels_count_alike_the_temperature_is_that_of_evenly_many_items()
     rare = np.concatenate([np.flatnonzero(targets == 0), np.flatnonzero(targets == 1)[:150]])
     even = np.concatenate([np.flatnonzero(targets == each)[:1200] for each in (0, 1)])
     of_even = temperature(outputs[even], targets[even])
-    inputs = outputs[rare], targets[rare]
-    weighed = temperature(*inputs, label_shares(targets[rare]))
+    rare_pair = outputs[rare], targets[rare]
+    weighed = temperature(*rare_pair, label_shares(targets[rare]))
     assert weighed == pytest.approx(of_even, rel=0.15)
-    assert temperature(*inputs) > 1.3 * weighed
-    pair = {"test": inputs[0]}, {"test": inputs[1]}
+    assert temperature(*rare_pair) > 1.3 * weighed
+    pair = {"test": rare_pair[0]}, {"test": rare_pair[1]}
     even_pair = {"test": outputs[even]}, {"test": targets[even]}
     record, expected = calibration(*pair, balanced=True), calibration(*even_pair)
     plain = calibration(*pair)

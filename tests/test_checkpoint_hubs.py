@@ -80,9 +80,9 @@ def network(hub: str, seed: int) -> nn.Module:
     if hub == "torchvision":
         model: nn.Module = models.get_model("shufflenet_v2_x0_5", weights=None, num_classes=5)
     else:
-        names: dict[str, type[nn.Module]] = {}
-        exec(SOURCE, names)
-        model = names["Net"]()
+        namespace: dict[str, type[nn.Module]] = {}
+        exec(SOURCE, namespace)
+        model = namespace["Net"]()
         model.fc = nn.Linear(6, 5)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

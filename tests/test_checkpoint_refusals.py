@@ -251,8 +251,10 @@ def test_settings_beside_the_tensors_are_never_called(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=rf"{name}\.pth (wants to run code|holds no tens)"):
             read(path)
         assert not ran.exists()
-    remaining = [item for item in torch.serialization.get_safe_globals() if isinstance(item, tuple)]
-    assert not any(name == "argparse.Namespace" for _, name in remaining)
+    allowed_pairs = [
+        item for item in torch.serialization.get_safe_globals() if isinstance(item, tuple)
+    ]
+    assert not any(name == "argparse.Namespace" for _, name in allowed_pairs)
 
 
 def test_mappings_that_hold_themselves_are_refused(tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def as_parquet(path: Path, columns: dict[str, list[Any]], group: int = 7, **feat
 def expect(data: Dataset) -> None:
     assert data.labels == ("ants", "bees")
     assert data.report.items == COUNT
-    values = {item.digest: item.label for item in data.items}
-    assert len(values) == COUNT
+    labels = {item.digest: item.label for item in data.items}
+    assert len(labels) == COUNT
     for item in data.items:
         assert pil.open(io.BytesIO(item.read())).size == (4, 4)
 
@@ -227,8 +227,8 @@ def test_a_folder_with_one_manifest(files: Path) -> None:
 
 
 def test_the_label_column_is_the_one_named_or_the_only_other(files: Path) -> None:
-    names = [{"label": "x", "kind": row["label"], "file": row["image"]} for row in rows()]
-    expect(load(as_csv(files / "a.csv", names), Image(), Schema(label="kind")))
+    wide_rows = [{"label": "x", "kind": row["label"], "file": row["image"]} for row in rows()]
+    expect(load(as_csv(files / "a.csv", wide_rows), Image(), Schema(label="kind")))
     only = [{"kind": row["label"], "Image": row["image"]} for row in rows()]
     expect(load(as_csv(files / "b.csv", only), Image()))
 
@@ -287,11 +287,9 @@ def test_a_column_of_groups_is_kept_and_is_no_label(files: Path, kind: str) -> N
         as_parquet(path, {name: [row[name] for row in records] for name in records[0]})
     else:
         (as_csv if kind == "csv" else as_jsonl)(path, records)
-    loaded_backbone = load(
-        path, Image(), Schema(group="garden")
-    )  # the one column left is the label
-    assert loaded_backbone.labels == ("ants", "bees")
+    dataset = load(path, Image(), Schema(group="garden"))  # the one column left is the label
+    assert dataset.labels == ("ants", "bees")
     names = {row["image"]: row["garden"] for row in records}
     if kind != "parquet":
-        assert {item.id: item.group for item in loaded_backbone.items} == names
-    assert {item.group for item in loaded_backbone.items} == {"g0", "g1", "g2"}
+        assert {item.id: item.group for item in dataset.items} == names
+    assert {item.group for item in dataset.items} == {"g0", "g1", "g2"}

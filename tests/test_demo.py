@@ -89,17 +89,17 @@ def test_digits_trained_at_one_rate_show_as_much(
     demand_worth(demo.digits(out=tmp_path).to_json())
 
 
-def demand_worth(actual: dict[str, Any]) -> None:
+def demand_worth(record: dict[str, Any]) -> None:
     """A source that learned, and a transfer whose verdict its gain says."""
-    source, transfer = actual["source"], actual["transfer"]
+    source, transfer = record["source"], record["transfer"]
     assert source["over_naive"]["low"] > 0.5
     arms = transfer["arms"]
     assert arms.keys() == {"naive", "features", "scratch", "chosen", "colour-and-edges"}
     assert arms["naive"]["value"] < 0.25 < arms["features"]["value"]
     assert arms["chosen"]["validation"] >= arms["features"]["validation"]
     gain = transfer["gain"]
-    message = "helps" if gain["low"] > 0 else "hurts" if gain["high"] < 0 else "no evidence"
-    assert transfer["verdict"] == message  # which of them depends on the machine and its threads
+    verdict = "helps" if gain["low"] > 0 else "hurts" if gain["high"] < 0 else "no evidence"
+    assert transfer["verdict"] == verdict  # which of them depends on the machine and its threads
     assert transfer["backbone"].startswith("checkpoint:")
     assert (Path(transfer["out"]) / "headstart.json").exists()
 

@@ -38,17 +38,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def needed(names: list[str]) -> dict[str, Distribution]:
     """Distributions by name, and all that they need on this machine."""
-    values: dict[str, Distribution] = {}
+    distributions: dict[str, Distribution] = {}
     while names:
         name = re.split(r"[ ;<>=!~\[]", names.pop())[0].lower()
-        if name not in values:
-            values[name] = distribution(name)
+        if name not in distributions:
+            distributions[name] = distribution(name)
             names += [
                 each
-                for each in values[name].requires or ()
+                for each in distributions[name].requires or ()
                 if ";" not in each  # an extra's, or another system's
             ]
-    return values
+    return distributions
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ def test_the_files_name_flags_that_there_are() -> None:
     text = (DOCKER / "Dockerfile").read_text()
     entry = json.loads(re.findall(r"^ENTRYPOINT (.*)$", text, re.M)[0])
     compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
-    names = [*entry[2:], *compose["services"]["headstart"]["command"]]
-    inputs = {word for word in names if word.startswith("--")}
-    assert entry[:2] == ["headstart", "serve"] and inputs and inputs <= flags()
+    words = [*entry[2:], *compose["services"]["headstart"]["command"]]
+    flag_words = {word for word in words if word.startswith("--")}
+    assert entry[:2] == ["headstart", "serve"] and flag_words and flag_words <= flags()
     for place in re.findall(r"^COPY (.*) \S+$", text, re.M):
         assert all((ROOT / name).exists() for name in place.split())
     ignored = (ROOT / ".dockerignore").read_text().split()
@@ -60,9 +60,9 @@ def test_prometheus_asks_where_the_server_listens() -> None:
 def test_the_image_is_built_and_answers(models: Models, tmp_path: Path) -> None:
     if shutil.which("docker") is None:
         pytest.skip("needs the program docker")
-    outputs = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
-    if outputs.returncode:
-        pytest.skip(f"needs a docker daemon: {outputs.stderr.strip()[:200]}")
+    process = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
+    if process.returncode:
+        pytest.skip(f"needs a docker daemon: {process.stderr.strip()[:200]}")
     tag, name = "headstart-serve-test", f"headstart-serve-test-{os.getpid()}"
     build = ["docker", "build", "-q", "-f", str(DOCKER / "Dockerfile"), "-t", tag, str(ROOT)]
     subprocess.run(build, check=True)

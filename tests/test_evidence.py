@@ -172,11 +172,11 @@ def test_where_there_is_no_difference_few_verdicts_claim_one(count: int, accurac
 
 def test_a_large_difference_is_nearly_always_seen() -> None:
     rng = np.random.default_rng(1)
-    visited = 0
+    helps = 0
     for repeat in range(50):
         better, other = rng.random(150) < 0.95, rng.random(150) < 0.7
-        visited += verdict(paired(better.astype(float), other.astype(float), repeat)) == "helps"
-    assert visited == 50
+        helps += verdict(paired(better.astype(float), other.astype(float), repeat)) == "helps"
+    assert helps == 50
 
 
 def arm(strategy: str, selection_key: tuple[float, float] = (0.5, -1.0), right: float = 0.5) -> Arm:

@@ -311,12 +311,12 @@ def test_predict_writes_heat_maps_beside_the_pictures_or_in_a_folder(
         shutil.copy(source, path)
     done = run("predict", fitted.folder, one, "--explain", "--json")
     assert done.exit_code == 0, done.stderr
-    (message,) = json.loads(done.stdout)["predictions"]
-    assert message["overlay"] == str(tmp_path / "one" / "a.png.explained.png")
-    with Image.open(message["overlay"]) as overlay:
+    (row,) = json.loads(done.stdout)["predictions"]
+    assert row["overlay"] == str(tmp_path / "one" / "a.png.explained.png")
+    with Image.open(row["overlay"]) as overlay:
         assert overlay.size == (224, 224)
-    why = message["explanation"]
-    assert np.array(why["heat"]).shape == (16, 16) and why["label"] == message["label"]
+    why = row["explanation"]
+    assert np.array(why["heat"]).shape == (16, 16) and why["label"] == row["label"]
     assert why["method"].startswith("Grad-CAM on")
 
     done = run("predict", fitted.folder, one, other, "--explain", "--out", tmp_path / "maps")

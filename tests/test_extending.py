@@ -50,8 +50,8 @@ class Installed:
 
     def headstart(self, *commands: Sequence[str | Path]) -> list[str]:
         """What each of some commands prints, one after the other in one fresh process."""
-        record = self._run("-c", COMMANDS, json.dumps([list(map(str, each)) for each in commands]))
-        texts: list[str] = json.loads(record)
+        output = self._run("-c", COMMANDS, json.dumps([list(map(str, each)) for each in commands]))
+        texts: list[str] = json.loads(output)
         return texts
 
     def _run(self, *arguments: str) -> str:

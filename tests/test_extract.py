@@ -31,13 +31,13 @@ def written(data: Path, out: Path, **chosen: Any) -> dict[str, np.ndarray]:
         data, REFERENCE, out, settings=hs.Settings(device="cpu", engine="torch", **chosen)
     )
     if out.suffix == ".npz":
-        with np.load(out) as loaded_backbone:
-            return dict(loaded_backbone)
+        with np.load(out) as file:
+            return dict(file)
     if out.suffix == ".npy":
         beside = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
         return {"features": np.load(out)} | {name: np.array(v) for name, v in beside.items()}
-    content = pyarrow.csv.read_csv if out.suffix == ".csv" else pyarrow.parquet.read_table
-    table = content(out)
+    read = pyarrow.csv.read_csv if out.suffix == ".csv" else pyarrow.parquet.read_table
+    table = read(out)
     assert table.column_names[:4] == ["id", "split", "label", "f0"]
     features = [table[f"f{n}"].to_numpy() for n in range(len(table.column_names) - 3)]
     names = {"ids": "id", "splits": "split", "labels": "label"}

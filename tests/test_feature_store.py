@@ -121,12 +121,12 @@ def test_bf16_is_rounded_as_torch_rounds(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(len(values))
     tensor = stored_rows.tensor(order)
     assert tensor.dtype == torch.bfloat16
-    target = expected[torch.from_numpy(order)]
-    nan = target.isnan()
+    expected_rows = expected[torch.from_numpy(order)]
+    nan = expected_rows.isnan()
     assert torch.equal(tensor.isnan(), nan) and nan.any()
-    assert torch.equal(tensor.view(torch.int16)[~nan], target.view(torch.int16)[~nan])
+    assert torch.equal(tensor.view(torch.int16)[~nan], expected_rows.view(torch.int16)[~nan])
     assert stored_rows[order].dtype == np.float32
-    np.testing.assert_array_equal(stored_rows[order], target.float().numpy())
+    np.testing.assert_array_equal(stored_rows[order], expected_rows.float().numpy())
     assert (store.folder / "rows.bin").stat().st_size == 2 * values.size
 
 
@@ -253,12 +253,12 @@ def test_two_processes_may_append_at_once(tmp_path: Path) -> None:
         subprocess.Popen([*command, span], stderr=subprocess.PIPE) for span in ("0 60", "100 30 -1")
     ]
     here = FeatureStore({"a": 1}, SHAPE, tmp_path)
-    visited = 0
+    least = 0
     while any(process.poll() is None for process in running):
         missing = here.missing(digests(range(101)))
         served = sorted(set(range(101)) - set(missing))
-        assert len(served) >= visited
-        visited = len(served)
+        assert len(served) >= least
+        least = len(served)
         if served:
             np.testing.assert_array_equal(here.rows(digests(served)).all(), rows(served))
         time.sleep(0.01)

@@ -263,7 +263,7 @@ with store:
 
 
 def test_a_process_killed_while_it_appends_loses_only_its_last_rows(tmp_path: Path) -> None:
-    remaining = 0
+    most_served = 0
     for trial in range(4):
         command = [sys.executable, "-c", KILLED, str(tmp_path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -271,13 +271,13 @@ def test_a_process_killed_while_it_appends_loses_only_its_last_rows(tmp_path: Pa
         time.sleep(0.05 + 0.037 * trial)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        numbers = range(remaining + 3000)
+        numbers = range(most_served + 3000)
         missing = serves_only_the_truth(tmp_path, numbers)
         served = len(numbers) - len(missing)
         assert missing == set(range(served, len(numbers)))  # in order, without a gap
-        assert served >= remaining
-        remaining = served
-    assert remaining > 20
+        assert served >= most_served
+        most_served = served
+    assert most_served > 20
 
 
 def test_appending_to_a_changed_file_does_not_vouch_for_it(tmp_path: Path) -> None:

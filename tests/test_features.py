@@ -97,19 +97,19 @@ def test_only_what_is_not_stored_yet_is_computed(pictures: Path) -> None:
     backbone, counter = counting_backbone()
     reader, prefix = Reader(modality, backbone.preprocess), Prefix(backbone, 3, CPU)
     assert not is_stored(prefix, items[:1], reader)
-    for request, computed in ((items[:50], 50), (items[:50], 0), (items, 30), (items[::-1], 0)):
+    for part, computed in ((items[:50], 50), (items[:50], 0), (items, 30), (items[::-1], 0)):
         before, progress = counter.items, tiny.Recording()
-        extraction = extract(prefix, request, reader, progress)
+        extraction = extract(prefix, part, reader, progress)
         assert (extraction.computed, bool(extraction.engine)) == (computed, computed > 0)
-        assert is_stored(prefix, request, reader)
+        assert is_stored(prefix, part, reader)
         timed = 8 if computed else 0  # the first few show how long plain torch takes
         assert counter.items - before == computed + timed
         assert progress.steps == computed
-        inputs = next(reader.batches(request, [np.arange(len(request))]))
+        inputs = next(reader.batches(part, [np.arange(len(part))]))
         with torch.inference_mode():
             expected = prefix.network().eval()(inputs).numpy()
         np.testing.assert_allclose(extraction.features(), expected, rtol=1e-4, atol=1e-5)
-        counter.items -= len(request)
+        counter.items -= len(part)
 
 
 def test_an_engine_that_is_kept_serves_the_next_extraction(pictures: Path) -> None:

@@ -74,9 +74,9 @@ def featurizer(reference: str = REFERENCE, **chosen: Any) -> hs.Featurizer:
 def test_features_are_those_that_extract_writes(pictures: Path, tmp_path: Path) -> None:
     settings = hs.Settings(device="cpu", engine="torch")
     hs.export_features(pictures, REFERENCE, tmp_path / "a.npz", settings=settings)
-    with np.load(tmp_path / "a.npz") as loaded_backbone:
-        result = featurizer().transform([pictures / name for name in loaded_backbone["ids"]])
-        np.testing.assert_array_equal(result, loaded_backbone["features"])
+    with np.load(tmp_path / "a.npz") as file:
+        result = featurizer().transform([pictures / name for name in file["ids"]])
+        np.testing.assert_array_equal(result, file["features"])
 
 
 def test_every_kind_of_picture_gives_the_same(files: list[Path]) -> None:

@@ -168,9 +168,9 @@ def test_one_bad_reference_does_not_stop_the_others(weights: Path) -> None:
     assert "are not on this machine" in record["failed"]["timm:test_resnet"]
     assert record["failed"]["timn:x"] == "Hub 'timn' is not known. Did you mean 'timm'?"
     assert record["failed"]["glove:*"].startswith("No backbone matches 'glove:*'.")
-    outputs = run("fetch", TINY, "timn:x", "--offline")
-    assert outputs.exit_code == 2
-    assert "timn:x failed: Hub 'timn' is not known." in outputs.stdout
+    ended = run("fetch", TINY, "timn:x", "--offline")
+    assert ended.exit_code == 2
+    assert "timn:x failed: Hub 'timn' is not known." in ended.stdout
 
 
 def test_what_is_here_needs_no_connection() -> None:

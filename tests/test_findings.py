@@ -31,34 +31,34 @@ TINY = "seeded:convnet"
 
 
 def fitted(data: Path, out: Path, **chosen: Any) -> tuple[Result, dict[str, Any]]:
-    inputs: dict[str, Any] = {"epochs": 3, "device": "cpu"} | chosen
-    result = hs.fit(data, TINY, out, strategy="lp-ft", settings=hs.Settings(**inputs))
+    options: dict[str, Any] = {"epochs": 3, "device": "cpu"} | chosen
+    result = hs.fit(data, TINY, out, strategy="lp-ft", settings=hs.Settings(**options))
     return result, json.loads((result.folder / "evidence.json").read_text())
 
 
 def test_one_fit_fills_every_part(pictures: Path, tmp_path: Path) -> None:
-    result, actual = fitted(pictures, tmp_path / "model")
-    assert actual.keys() >= PARTS
-    labels = actual["labels"]
+    result, record = fitted(pictures, tmp_path / "model")
+    assert record.keys() >= PARTS
+    labels = record["labels"]
     assert labels["counts"] == [row["items"] for row in labels["transfer"]]
     assert [row["items"] for row in labels["scratch"]] == sorted(
         {count for count in (labels["counts"][-1] // n for n in (4, 2, 1))}
     )
-    assert labels["transfer"][-1]["value"] == actual["arms"]["features"]["value"]
-    assert labels["scratch"][-1]["value"] == actual["arms"]["scratch"]["value"]
-    assert labels["said"] and actual["convergence"]["said"] and actual["classes"]["said"]
-    assert {row["corruption"] for row in actual["robustness"]} > {"none", "blur"}
-    assert all(row["scratch"] is not None for row in actual["robustness"])
+    assert labels["transfer"][-1]["value"] == record["arms"]["features"]["value"]
+    assert labels["scratch"][-1]["value"] == record["arms"]["scratch"]["value"]
+    assert labels["said"] and record["convergence"]["said"] and record["classes"]["said"]
+    assert {row["corruption"] for row in record["robustness"]} > {"none", "blur"}
+    assert all(row["scratch"] is not None for row in record["robustness"])
     lists = ("mistakes", "ambiguous", "suspects")  # which may be empty where all is clear
-    ids = {row["id"] for key in lists for row in actual["items"][key]}
-    assert ids <= set(actual["items"]["map"]["id"])
-    assert len(actual["items"]["map"]["id"]) == 80
+    ids = {row["id"] for key in lists for row in record["items"][key]}
+    assert ids <= set(record["items"]["map"]["id"])
+    assert len(record["items"]["map"]["id"]) == 80
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "data:image/jpeg;base64" in page
     assert json.loads(json.dumps(result.to_json())) == result.to_json()
     shown = hs.reported(result.folder)
-    assert shown.to_json()["labels"] == actual["labels"]
-    assert headline(actual) in str(shown) and "report.html" in str(shown)
+    assert shown.to_json()["labels"] == record["labels"]
+    assert headline(record) in str(shown) and "report.html" in str(shown)
 
 
 def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) -> None:
@@ -69,10 +69,10 @@ def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) 
         )
     (pictures / "all.csv").write_text("\n".join(rows))
     chosen: dict[str, Any] = {"evidence": "quick", "scratch": False}
-    result, actual = fitted(pictures / "all.csv", tmp_path / "model", group="hospital", **chosen)
-    groups = actual["groups"]
+    result, record = fitted(pictures / "all.csv", tmp_path / "model", group="hospital", **chosen)
+    groups = record["groups"]
     assert {row["group"] for row in groups} == {"north", "south"}
-    assert sum(row["items"] for row in groups) == actual["held_out"]
+    assert sum(row["items"] for row in groups) == record["held_out"]
     assert groups[0]["value"] <= groups[1]["value"]
     assert "The worst group comes first" in (result.folder / "report.html").read_text()
     with pytest.raises(hs.HeadstartError, match=r"no column 'ward'; its columns: .*'hospital'"):
@@ -88,8 +88,8 @@ def test_the_worst_of_the_named_groups_is_found(pictures: Path, tmp_path: Path) 
 def test_less_is_measured_where_less_is_asked_for(
     level: str, parts: set[str], pictures: Path, tmp_path: Path
 ) -> None:
-    result, actual = fitted(pictures, tmp_path / "model", evidence=level, scratch=False)
-    assert actual.keys() & PARTS == parts
+    result, record = fitted(pictures, tmp_path / "model", evidence=level, scratch=False)
+    assert record.keys() & PARTS == parts
     assert (result.folder / "report.html").exists() == (level != "none")
 
 
@@ -136,9 +136,9 @@ def test_a_scratch_arm_that_learned_nothing_is_no_yardstick(
 
 
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:
-    result, actual = fitted(pictures, tmp_path / "model", scratch=False, evidence="quick")
-    scale = actual["calibration"]["temperature"]
-    assert actual["calibration"]["kept"]
+    result, record = fitted(pictures, tmp_path / "model", scratch=False, evidence="quick")
+    scale = record["calibration"]["temperature"]
+    assert record["calibration"]["kept"]
     dataset = prepare(
         pictures, TINY, None, RunContext.of(hs.Settings(), Silent())
     ).experiment.dataset
@@ -171,13 +171,13 @@ def test_without_time_the_dear_parts_are_left_out(pictures: Path, tmp_path: Path
 
 
 def test_the_gain_is_taken_over_seeds(pictures: Path, tmp_path: Path) -> None:
-    result, actual = fitted(pictures, tmp_path / "model", seeds=3, evidence="none")
-    rows = actual["by_seed"]
+    result, record = fitted(pictures, tmp_path / "model", seeds=3, evidence="none")
+    rows = record["by_seed"]
     assert len(rows["chosen"]) == len(rows["scratch"]) == 3
-    assert rows["chosen"][0] == pytest.approx(actual["arms"]["chosen"]["value"], abs=1e-4)
+    assert rows["chosen"][0] == pytest.approx(record["arms"]["chosen"]["value"], abs=1e-4)
     gain = np.mean(rows["chosen"]) - np.mean(rows["scratch"])
-    assert actual["gain"]["value"] == pytest.approx(gain, abs=1e-4)
-    assert actual["gain"]["low"] <= gain <= actual["gain"]["high"]
+    assert record["gain"]["value"] == pytest.approx(gain, abs=1e-4)
+    assert record["gain"]["low"] <= gain <= record["gain"]["high"]
     assert "The gain is that of 3 trainings each" in str(result)
 
 

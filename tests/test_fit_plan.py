@@ -88,10 +88,10 @@ def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_what_was_trained_on(fitted: Fitted, tmp_path: Path) -> None:
-    visited = plan.trained_on(fitted.folder)
+    training_items = plan.trained_on(fitted.folder)
     dataset = load(fitted.pictures, Image())
     used = dataset.split("train") + dataset.split("validation")
-    assert visited == frozenset(item.identity for item in used)
+    assert training_items == frozenset(item.identity for item in used)
     assert plan.trained_on(tmp_path) is None
 
 

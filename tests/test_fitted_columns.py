@@ -90,8 +90,8 @@ def test_the_commands_know_them_too(model: Path, tmp_path: Path) -> None:
         "review",
         "--json",
     ]
-    names = CliRunner().invoke(app, arguments)
-    assert json.loads(ended.stdout)["by_label"] == json.loads(names.stdout)["by_label"]
+    evaluated = CliRunner().invoke(app, arguments)
+    assert json.loads(ended.stdout)["by_label"] == json.loads(evaluated.stdout)["by_label"]
 
 
 def test_several_labels_are_named_one_by_one(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_model_of_numbers_is_evaluated(tmp_path: Path) -> None:
     rows = [f"text {n},{n / 4},{n}" for n in range(60)]
     (tmp_path / "a.csv").write_text("\n".join(["text,low,high", *rows]))
     settings = hs.Settings(label="low,high", scratch=False, evidence="none")
-    inputs = (tmp_path / "a.csv", ENCODER, tmp_path / "model")
-    hs.fit(*inputs, strategy="feature-extraction", settings=settings)
+    arguments = (tmp_path / "a.csv", ENCODER, tmp_path / "model")
+    hs.fit(*arguments, strategy="feature-extraction", settings=settings)
     values = hs.evaluate(tmp_path / "model", tmp_path / "a.csv")
     assert (values.metric, values.by_label, values.data["items"]) == ("r2", {}, 60)

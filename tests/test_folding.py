@@ -74,9 +74,9 @@ def test_features_are_judged_on_every_item_and_fitted_to_all(
 ) -> None:
     pictures, result = features_alone
     record = result.evidence
-    ratio, count = saved(result.folder), len(list(pictures.rglob("*.png")))
-    assert ratio["judge"] == {"by": "folds", "items": count, "folds": 5, "repeats": 4}
-    assert ratio["held_out"] == count
+    saved_record, count = saved(result.folder), len(list(pictures.rglob("*.png")))
+    assert saved_record["judge"] == {"by": "folds", "items": count, "folds": 5, "repeats": 4}
+    assert saved_record["held_out"] == count
     assert record.arms["features"].rows.shape == (4, count)
     assert "Judged by 4 × 5 folds of all" in str(result)
     plan = json.loads((result.folder / "plan.json").read_text())
@@ -93,11 +93,11 @@ def test_scratch_is_trained_in_each_fold_and_the_gain_shows_their_luck(
     count = len(list(pictures.rglob("*.png")))
     for name in ("scratch", "chosen", "naive"):
         assert record.arms[name].rows.shape[1] == count
-    ratio = saved(tmp_path / "model")
-    assert (ratio["gain"]["trainings"], ratio["gain"]["assumed"]) == (5, 0.0)
-    assert "In the first fold: Scratch: rates" in ratio["protocol"]
-    assert ratio["calibration"] is not None
-    assert sum(row["items"] for row in ratio["classes"]["rows"]) == count
+    saved_record = saved(tmp_path / "model")
+    assert (saved_record["gain"]["trainings"], saved_record["gain"]["assumed"]) == (5, 0.0)
+    assert "In the first fold: Scratch: rates" in saved_record["protocol"]
+    assert saved_record["calibration"] is not None
+    assert sum(row["items"] for row in saved_record["classes"]["rows"]) == count
 
 
 def test_folds_give_the_same_model_and_evidence_again(pictures: Path, tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ def test_it_follows_new_constants(stage: Graph, files: Path, tmp_path: Path) -> 
 def test_threads_may_share_it(stage: Graph) -> None:
     batches = [pictures(items) for items in (1, 2, 3, 4)] * 4
     with ThreadPoolExecutor(4) as pool:
-        entries = list(pool.map(stage, batches))
-    for batch, values in zip(batches, entries, strict=True):
+        outputs = list(pool.map(stage, batches))
+    for batch, values in zip(batches, outputs, strict=True):
         assert torch.allclose(values, expected(batch), atol=1e-5)
 
 

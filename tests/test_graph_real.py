@@ -132,27 +132,27 @@ def tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = [python, "-m", "pip", "install", "-q", "tensorflow-cpu"]
     if subprocess.run(install, capture_output=True, timeout=1800).returncode:
         pytest.skip(f"needs pip to install tensorflow-cpu for Python {sys.version_info[:2]}")
-    outputs = subprocess.run(
+    process = subprocess.run(
         [python, "-c", TENSORFLOW], cwd=folder, capture_output=True, text=True, timeout=600
     )
-    assert outputs.returncode == 0, outputs.stderr
+    assert process.returncode == 0, process.stderr
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.network
 def test_a_saved_model_answers_as_tensorflow_says(tensorflow: Path) -> None:
-    loaded_backbone = np.load(tensorflow / "answers.npz")
-    inputs = torch.from_numpy(loaded_backbone["pictures"]).permute(0, 3, 1, 2).contiguous()
+    arrays = np.load(tensorflow / "answers.npz")
+    inputs = torch.from_numpy(arrays["pictures"]).permute(0, 3, 1, 2).contiguous()
     backbone = load(tensorflow / "saved")
     assert backbone.preprocess["height"] == 32
     assert backbone.preprocess["mean"] == [0.5, 0.5, 0.5]
     assert "/pool" in backbone.origin.reference
     rows = features(backbone, inputs)
-    assert np.allclose(rows.numpy(), loaded_backbone["features"], atol=1e-5)
+    assert np.allclose(rows.numpy(), arrays["features"], atol=1e-5)
     assert isinstance(backbone.head, torch.nn.Linear)
     answers = backbone.head(rows).softmax(1).detach().numpy()
-    assert np.allclose(answers, loaded_backbone["answers"], atol=1e-5)
-    assert (answers.argmax(1) == loaded_backbone["answers"].argmax(1)).all()
+    assert np.allclose(answers, arrays["answers"], atol=1e-5)
+    assert (answers.argmax(1) == arrays["answers"].argmax(1)).all()
     with pytest.raises(HeadstartError, match="OpenVINO can't run: FractionalMaxPool"):
         load(tensorflow / "odd")

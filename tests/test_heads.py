@@ -76,8 +76,8 @@ def test_trees_of_xgboost_answer_as_it_does() -> None:
     features, targets = rows(300)
     features = features.round(1)
     many = targets + (features[:, 2] > 0.5)
-    for expected, labels in ((targets, 2), (many, 3)):
-        head = list(ours.XGBoost().candidates(training(features, expected, "classes", labels)))[-1]
+    for truth, labels in ((targets, 2), (many, 3)):
+        head = list(ours.XGBoost().candidates(training(features, truth, "classes", labels)))[-1]
         settings = {
             "objective": "binary:logistic" if labels == 2 else "multi:softprob",
             "base_score": 0.5 if labels == 2 else 0.0,
@@ -87,7 +87,7 @@ def test_trees_of_xgboost_answer_as_it_does() -> None:
             "subsample": 0.8,
             "seed": 0,
         } | ({"num_class": 3} if labels == 3 else {})
-        booster = xgboost.train(settings, xgboost.DMatrix(features, expected), 100)
+        booster = xgboost.train(settings, xgboost.DMatrix(features, truth), 100)
         others = rows(500, seed=1)[0].round(1)
         theirs = booster.predict(xgboost.DMatrix(others), output_margin=True)
         outputs = answers(head, others)
@@ -157,9 +157,9 @@ def test_every_head_goes_the_whole_way(
     settings = replace(QUICK, head=name, delimiter=";" if kind == "label-sets" else None)
     out = tmp_path / "model"
     result = hs.fit(pictures / "list.csv", "seeded:convnet", out, settings=settings)
-    request = result.evidence.dropped or result.evidence.arms["chosen"]
-    assert request.strategy == f"feature-extraction?head={name}"
-    assert request.scores.mean() > result.evidence.arms["naive"].scores.mean()
+    arm = result.evidence.dropped or result.evidence.arms["chosen"]
+    assert arm.strategy == f"feature-extraction?head={name}"
+    assert arm.scores.mean() > result.evidence.arms["naive"].scores.mean()
     assert hs.reproduce(out, tmp_path / "again").evidence.strategy == result.evidence.strategy
     one, other = (
         weights.read(path / "model.safetensors").state for path in (out, tmp_path / "again")

@@ -70,9 +70,9 @@ def adapter(**changes: Any) -> Callable[[Path], Path]:
         small_encoder(folder / "base")
         place = "base_model.model.encoder.layer.0.attention.self.query.lora_{}.weight"
         state = {place.format("A"): torch.ones(2, 32), place.format("B"): torch.ones(32, 2)}
-        messages = {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "layers_to_transform": [0]}
-        messages |= {"target_modules": ["query"], "base_model_name_or_path": str(folder / "base")}
-        write_json(folder / "lora" / "adapter_config.json", messages | changes)
+        settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "layers_to_transform": [0]}
+        settings |= {"target_modules": ["query"], "base_model_name_or_path": str(folder / "base")}
+        write_json(folder / "lora" / "adapter_config.json", settings | changes)
         save_file(state, folder / "lora" / "adapter_model.safetensors")
         return folder / "lora"
 

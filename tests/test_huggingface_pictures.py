@@ -45,9 +45,11 @@ def features(backbone: Backbone, batch: Tensor) -> Tensor:
     return rows
 
 
-def library_features(value: Any, batch: Tensor, pooling: str) -> Tensor:
+def library_features(network: Any, batch: Tensor, pooling: str) -> Tensor:
     """The library's own features of a tower."""
-    tower = value.vision_model if type(value).__name__ in ("CLIPModel", "SiglipModel") else value
+    tower = (
+        network.vision_model if type(network).__name__ in ("CLIPModel", "SiglipModel") else network
+    )
     with torch.no_grad():
         answer = tower(batch)
     last: Tensor = answer.last_hidden_state

@@ -104,9 +104,9 @@ def test_other_files_in_a_class_are_counted_as_such(tmp_path: Path) -> None:
     for name, raw in NO_PICTURES.items():
         (tmp_path / "a" / name).write_bytes(raw)
     os.mkfifo(tmp_path / "a" / "pipe")
-    loaded_backbone = load(tmp_path, Image(), Schema())
-    assert len(loaded_backbone.items) == 20
-    assert loaded_backbone.report.notes["other file"] >= len(NO_PICTURES)
+    dataset = load(tmp_path, Image(), Schema())
+    assert len(dataset.items) == 20
+    assert dataset.report.notes["other file"] >= len(NO_PICTURES)
 
 
 def test_a_wrong_suffix_costs_nothing_and_a_text_called_a_picture_is_told(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_a_wrong_suffix_costs_nothing_and_a_text_called_a_picture_is_told(tmp_pa
             path = tmp_path / label / f"{n}.jpg"
             path.write_bytes(saved(noise(seed=n + 100 * (label == "b")), "PNG"))
     (tmp_path / "a" / "x.jpg").write_text("a text")
-    loaded_backbone = load(tmp_path, Image(), Schema())
-    assert len(loaded_backbone.items) == 20
-    assert loaded_backbone.report.skipped == (("a/x.jpg", "it is not a picture"),)
+    dataset = load(tmp_path, Image(), Schema())
+    assert len(dataset.items) == 20
+    assert dataset.report.skipped == (("a/x.jpg", "it is not a picture"),)
 
 
 def test_pictures_among_texts_do_not_count_as_texts(tmp_path: Path) -> None:
@@ -131,18 +131,18 @@ def test_pictures_among_texts_do_not_count_as_texts(tmp_path: Path) -> None:
 def test_only_the_first_bytes_of_unknown_files_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests: list[int] = []
+    sizes: list[int] = []
     recognises = Image.recognises
 
     def counted(self: Image, head: bytes) -> bool:
-        requests.append(len(head))
+        sizes.append(len(head))
         return recognises(self, head)
 
     monkeypatch.setattr(Image, "recognises", counted)
     (tmp_path / "large").write_bytes(saved(photo(400, 300)))
     (tmp_path / "known.png").write_bytes(saved(noise()))
     assert len(find_inputs([tmp_path], Image())) == 2
-    assert requests == [HEAD]
+    assert sizes == [HEAD]
 
 
 @pytest.mark.slow

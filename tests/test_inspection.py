@@ -114,8 +114,8 @@ def test_a_model_that_decides_on_all_items_is_undecided_on_none() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_planted_label_errors_are_found(seed: int) -> None:
     features, targets = clusters(600, seed=seed)
-    inputs, wrong = spoiled(targets, 0.05, seed)
-    suspects_found = suspects(features, inputs, named(600), LABELS)[: len(wrong)]
+    spoiled_targets, wrong = spoiled(targets, 0.05, seed)
+    suspects_found = suspects(features, spoiled_targets, named(600), LABELS)[: len(wrong)]
     places = [int(row["id"]) for row in suspects_found]
     assert len(set(places) & set(wrong.tolist())) >= 0.6 * len(wrong)
     scores = [row["score"] for row in suspects_found]
@@ -123,7 +123,7 @@ def test_planted_label_errors_are_found(seed: int) -> None:
     assert 0 < scores[-1] <= scores[0] <= 1
     right = [row["likely"] == LABELS[targets[int(row["id"])]] for row in suspects_found]
     assert np.mean(right) > 0.8
-    assert all(row["label"] == LABELS[inputs[int(row["id"])]] for row in suspects_found)
+    assert all(row["label"] == LABELS[spoiled_targets[int(row["id"])]] for row in suspects_found)
     assert len(suspects(features, spoiled(targets, 0.3)[0], named(600), LABELS)) == LISTED
 
 
@@ -246,8 +246,8 @@ def test_errors_planted_among_photos_are_found(shared_data: Path) -> None:
     targets = np.array([dataset.labels.index(item.label) for item in learned])
     names = [item.id for item in learned]
     for seed in range(4):
-        inputs, wrong = spoiled(targets, 0.05, seed)
-        suspects_found = suspects(features, inputs, names, dataset.labels)[: len(wrong)]
+        spoiled_targets, wrong = spoiled(targets, 0.05, seed)
+        suspects_found = suspects(features, spoiled_targets, names, dataset.labels)[: len(wrong)]
         planted = {names[place] for place in wrong}
         assert sum(row["id"] in planted for row in suspects_found) >= 0.6 * len(suspects_found) > 0
         assert sum(row["id"] in planted for row in suspects_found) >= 0.5 * len(wrong)

@@ -207,11 +207,11 @@ def test_keras_on_another_backend_is_refused() -> None:
         "try: catalog.load_backbone('keras:MobileNetV2?pretrained=false&size=32')\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
-    outputs = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "KERAS_BACKEND": "openvino"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert outputs.stdout.startswith("HeadstartError Keras is in use here on openvino")
+    assert process.stdout.startswith("HeadstartError Keras is in use here on openvino")

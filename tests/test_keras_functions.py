@@ -43,14 +43,14 @@ def network(make: Make, shape: Sequence[int] = SHAPE) -> Any:
     return own(whole, shape)
 
 
-def check(value: Any, file: Path, shape: Sequence[int] = SHAPE, share: float = 1e-4) -> None:
+def check(network: Any, file: Path, shape: Sequence[int] = SHAPE, share: float = 1e-4) -> None:
     """Assert that a network reopened gives Keras' own logits, within a share of them."""
-    write(value, file)
-    entries = values(shape)
+    write(network, file)
+    pictures = values(shape)
     with applications.library():
-        expected = np.asarray(value(torch.from_numpy(entries), training=False).detach().float())
+        expected = np.asarray(network(torch.from_numpy(pictures), training=False).detach().float())
     backbone = catalog.load_backbone(f"keras:{file}")
-    outputs = answers(backbone, entries if entries.ndim == 4 else entries[..., None])
+    outputs = answers(backbone, pictures if pictures.ndim == 4 else pictures[..., None])
     assert np.linalg.norm(outputs - expected) <= share * np.linalg.norm(expected)
 
 
@@ -137,9 +137,9 @@ def kinds() -> list[str]:
 
 def settings(keras: Any, kind: str) -> Any:
     """A layer of this kind, with the first arguments it takes."""
-    for inputs in ((), (0.1,), (12, 12), (0.1, 0.1), ((0.0, 1.0),)):
+    for arguments in ((), (0.1,), (12, 12), (0.1, 0.1), ((0.0, 1.0),)):
         try:
-            return getattr(keras.layers, kind)(*inputs)
+            return getattr(keras.layers, kind)(*arguments)
         except (TypeError, ValueError):
             continue
     raise AssertionError(f"{kind} takes none of these")
@@ -290,11 +290,11 @@ def test_functions_of_tensorflows_keras(name: str, tmp_path: Path) -> None:
     operations, expected = OLD[name]
     (tmp_path / "own.json").write_text(json.dumps(old(*operations)))
     backbone = catalog.load_backbone(f"keras:{tmp_path}/own.json?head=false&mean=0&std=1")
-    entries = values()
-    rows: Any = torch.from_numpy(entries.transpose(0, 3, 1, 2).copy())
+    pictures = values()
+    rows: Any = torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy())
     for stage in backbone.prefix():
         rows = stage(rows)
-    assert np.allclose(rows.numpy(), expected(entries).mean((1, 2)), rtol=1e-4)
+    assert np.allclose(rows.numpy(), expected(pictures).mean((1, 2)), rtol=1e-4)
 
 
 def pick(key: list[Any]) -> dict[str, Any]:
@@ -318,7 +318,7 @@ WRONG: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_functions_that_can_not_be_followed(name: str, tmp_path: Path) -> None:
     make, message = WRONG[name]
-    text = json.dumps(make(), default=lambda value: {"class_name": "__ellipsis__"})
+    text = json.dumps(make(), default=lambda _: {"class_name": "__ellipsis__"})
     (tmp_path / "own.json").write_text(text)
     with pytest.raises(HeadstartError, match=message) as caught:
         catalog.load_backbone(f"keras:{tmp_path}/own.json?head=false")

@@ -299,20 +299,20 @@ def test_a_stamp_changes_with_any_file(tmp_path: Path) -> None:
     file = tmp_path / "snapshots" / "one" / "model.bin"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"weights")
-    calls = [sources.stamp([file])]
+    stamps = [sources.stamp([file])]
     (tmp_path / "refs").mkdir()
     (tmp_path / "refs" / "main").write_text("one")
-    calls.append(sources.stamp([file]))
+    stamps.append(sources.stamp([file]))
     (file.parent / "config.json").write_text("{}")
-    calls.append(sources.stamp([file]))
+    stamps.append(sources.stamp([file]))
     file.write_bytes(b"other")
-    calls.append(sources.stamp([file]))
-    calls.append(sources.stamp([file.parent, file]))
+    stamps.append(sources.stamp([file]))
+    stamps.append(sources.stamp([file.parent, file]))
     os.utime(file, ns=(1, 1))
-    calls.append(sources.stamp([file]))
-    for place, one in enumerate(calls):
+    stamps.append(sources.stamp([file]))
+    for place, one in enumerate(stamps):
         assert one is not None
-        assert (one in calls[:place]) is (place == 4)  # a folder of the same files
+        assert (one in stamps[:place]) is (place == 4)  # a folder of the same files
     assert sources.stamp([tmp_path / "missing"]) is None
 
 

@@ -38,10 +38,10 @@ NASTY = "<img src=x onerror=hit=1>"
 
 
 def page(
-    model: Path | None, data: Path, request: LabellingOptions
+    model: Path | None, data: Path, options: LabellingOptions
 ) -> AbstractContextManager[Visitor]:
     """A page that is served while the block lasts, and then finished."""
-    return served(lambda progress: label(model, data, request, progress=progress))
+    return served(lambda progress: label(model, data, options, progress=progress))
 
 
 def answer(visitor: Visitor, name: str) -> dict[str, Any]:
@@ -62,8 +62,8 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def test_answers_lie_in_a_manifest_at_once_and_a_restart_goes_on(pool: Path) -> None:
-    request = LabellingOptions(("ants", "bees"))
-    with page(None, pool, request) as visitor:
+    options = LabellingOptions(("ants", "bees"))
+    with page(None, pool, options) as visitor:
         first = visitor.state()
         assert [each["name"] for each in first["classes"]] == ["ants", "bees"]
         assert (first["done"], first["total"]) == (0, 6)
@@ -72,7 +72,7 @@ def test_answers_lie_in_a_manifest_at_once_and_a_restart_goes_on(pool: Path) -> 
         assert rows(pool / "labels.csv") == [["path", "label"], ["x/000.png", "ants"]]
         reply = answer(visitor, "bees")
         assert (reply["done"], reply["item"]["name"]) == (2, "x/002.png")
-    with page(None, pool, request) as visitor:
+    with page(None, pool, options) as visitor:
         again = visitor.state()
         assert (again["done"], again["total"], again["labels"]) == (0, 4, 2)
         assert again["item"]["name"] == "x/002.png"
@@ -88,8 +88,8 @@ def test_skipped_items_come_last_and_undo_brings_them_back(pool: Path) -> None:
         assert skipped["item"]["name"] != name and skipped["total"] == 6
         assert visitor.state("undo")["item"]["name"] == name
         visitor.state("skip", key=visitor.state()["item"]["key"])
-        calls = [answer(visitor, "ants")["item"] for _ in range(6)]
-        assert calls[4]["name"] == name and calls[5] is None
+        items = [answer(visitor, "ants")["item"] for _ in range(6)]
+        assert items[4]["name"] == name and items[5] is None
         assert visitor.state()["done"] == 6
 
 
@@ -176,8 +176,8 @@ def test_texts_are_shown_as_they_are_and_fitted_on(tmp_path: Path) -> None:
         assert visitor.state()["item"]["texts"] == [NASTY]
         for number in range(len(words)):
             answer(visitor, "ab"[number % 2])
-    loaded_backbone = load(tmp_path / "labels.csv", catalog.modality("text"), Schema())
-    assert {item.read().decode(): item.label for item in loaded_backbone.items} == {
+    dataset = load(tmp_path / "labels.csv", catalog.modality("text"), Schema())
+    assert {item.read().decode(): item.label for item in dataset.items} == {
         word: "ab"[number % 2] for number, word in enumerate(words)
     }
 
@@ -273,8 +273,8 @@ def test_a_backbone_orders_items_without_a_model(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_one_sentence(arguments: list[str], words: str, pool: Path) -> None:
     (pool / "taken.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    inputs = [each.format(pool=pool) for each in arguments]
-    done = CliRunner().invoke(app, ["label", *inputs, "--json"])
+    command = [each.format(pool=pool) for each in arguments]
+    done = CliRunner().invoke(app, ["label", *command, "--json"])
     assert done.exit_code == 2
     assert words in json.loads(done.stdout)["error"]
 

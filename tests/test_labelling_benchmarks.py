@@ -36,7 +36,7 @@ def test_a_forecast_is_made_and_judged_by_what_came_true() -> None:
 
 def test_forecasts_that_were_refused_do_not_count() -> None:
     draws = [Draw(0.5, 0.6, 0.7, 0.65), Draw(0.5, 0.6, 0.7, 0.75), Draw(0, 0, 0, 0.5, True)]
-    message = forecasting._told(draws)
+    message = forecasting._summary(draws)
     assert (message["made"], message["refused"], message["held"]) == (2, 1, 0.5)
     assert message["bias"] == pytest.approx(-0.1) and message["width"] == pytest.approx(0.2)
 

@@ -158,55 +158,57 @@ def test_a_training_that_was_cut_off_is_no_point() -> None:
 def test_labels_saved_are_read_off_between_counts() -> None:
     transfer = steady((0.6, 0.7, 0.8, 0.9))
     scratch = steady((0.5, 0.6, 0.75), (40, 80, 160))
-    ratio = saved(transfer, scratch)
-    assert ratio.value == pytest.approx(160 / (40 * 2**0.5), rel=1e-6)
-    assert ratio.low is not None and ratio.high is not None
-    assert 1 < ratio.low <= (ratio.value or 0.0) <= ratio.high
-    assert "Scratch with 160 labels does as well as the transfer with 57" in ratio.sentence
-    assert "no evidence" not in ratio.sentence and "cross" not in ratio.sentence
-    assert ratio == saved(transfer, scratch)
+    saving = saved(transfer, scratch)
+    assert saving.value == pytest.approx(160 / (40 * 2**0.5), rel=1e-6)
+    assert saving.low is not None and saving.high is not None
+    assert 1 < saving.low <= (saving.value or 0.0) <= saving.high
+    assert "Scratch with 160 labels does as well as the transfer with 57" in saving.sentence
+    assert "no evidence" not in saving.sentence and "cross" not in saving.sentence
+    assert saving == saved(transfer, scratch)
 
 
 def test_what_scratch_never_reaches_is_only_bounded() -> None:
-    ratio = saved(steady((0.8, 0.85, 0.9, 0.9)), steady((0.5, 0.5, 0.5), (40, 80, 160)))
-    assert (ratio.value, ratio.high) == (None, None)
-    assert ratio.low == pytest.approx(8)
-    assert "not reached within your data" in ratio.sentence and "more than 8.0 x" in ratio.sentence
+    saving = saved(steady((0.8, 0.85, 0.9, 0.9)), steady((0.5, 0.5, 0.5), (40, 80, 160)))
+    assert (saving.value, saving.high) == (None, None)
+    assert saving.low == pytest.approx(8)
+    assert (
+        "not reached within your data" in saving.sentence and "more than 8.0 x" in saving.sentence
+    )
 
 
 def test_one_count_of_scratch_is_enough_to_compare_with() -> None:
-    ratio = saved(steady((0.6, 0.7, 0.8, 0.9)), steady((0.7,), (160,)))
-    assert ratio.value == pytest.approx(4)
+    saving = saved(steady((0.6, 0.7, 0.8, 0.9)), steady((0.7,), (160,)))
+    assert saving.value == pytest.approx(4)
 
 
 def test_a_worse_transfer_saves_less_than_nothing() -> None:
-    ratio = saved(steady((0.4, 0.5, 0.6, 0.7)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
-    assert ratio.value == pytest.approx(0.5)
-    assert ratio.high is not None and ratio.high < 1
+    saving = saved(steady((0.4, 0.5, 0.6, 0.7)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
+    assert saving.value == pytest.approx(0.5)
+    assert saving.high is not None and saving.high < 1
 
 
 def test_a_hopeless_transfer_is_only_bounded() -> None:
-    ratio = saved(steady((0.4, 0.4, 0.4, 0.5)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
-    assert (ratio.value, ratio.low) == (None, None)
-    assert ratio.high == pytest.approx(0.25)
-    assert "less than 0.25 x" in ratio.sentence
+    saving = saved(steady((0.4, 0.4, 0.4, 0.5)), steady((0.6, 0.7, 0.8), (40, 80, 160)))
+    assert (saving.value, saving.low) == (None, None)
+    assert saving.high == pytest.approx(0.25)
+    assert "less than 0.25 x" in saving.sentence
 
 
 def test_curves_that_cross_say_so() -> None:
-    ratio = saved(steady((0.5, 0.6, 0.7, 0.7)), steady((0.4, 0.7, 0.9), (40, 80, 160)))
-    assert ratio.value is not None and ratio.value < 1.5
-    assert "The curves cross near 80 labels: below the transfer leads" in ratio.sentence
+    saving = saved(steady((0.5, 0.6, 0.7, 0.7)), steady((0.4, 0.7, 0.9), (40, 80, 160)))
+    assert saving.value is not None and saving.value < 1.5
+    assert "The curves cross near 80 labels: below the transfer leads" in saving.sentence
 
 
 def test_curves_that_are_one_are_no_evidence() -> None:
     rng = np.random.default_rng(0)
     both = [Curve(COUNTS, (rng.random((3, 4, 60)) < 0.7).astype(float)) for _ in range(2)]
-    ratio = saved(*both)
-    assert (ratio.low or 0.0) <= 1 <= (ratio.high or np.inf)
+    saving = saved(*both)
+    assert (saving.low or 0.0) <= 1 <= (saving.high or np.inf)
     assert (
-        "no evidence" in ratio.sentence
-        or "can't tell" in ratio.sentence
-        or "interval" in ratio.sentence
+        "no evidence" in saving.sentence
+        or "can't tell" in saving.sentence
+        or "interval" in saving.sentence
     )
 
 
@@ -217,11 +219,11 @@ def test_the_value_lies_in_its_interval_whatever_the_curves(data: st.DataObject)
     shares = rng.random(7)
     ours = (rng.random((2, 4, 12)) < shares[:4, None]).astype(float)
     theirs = (rng.random((1, 3, 12)) < shares[4:, None]).astype(float)
-    ratio = saved(Curve(COUNTS, ours), Curve((40, 80, 160), theirs))
-    json.loads(json.dumps(ratio.to_json(), allow_nan=False))
-    low, high = ratio.low or 0.0, ratio.high or np.inf
+    saving = saved(Curve(COUNTS, ours), Curve((40, 80, 160), theirs))
+    json.loads(json.dumps(saving.to_json(), allow_nan=False))
+    low, high = saving.low or 0.0, saving.high or np.inf
     assert low <= high
-    assert ratio.value is None or low * 0.999 <= ratio.value <= high * 1.001
+    assert saving.value is None or low * 0.999 <= saving.value <= high * 1.001
 
 
 def test_the_record_is_rounded() -> None:

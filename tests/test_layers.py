@@ -120,8 +120,8 @@ def test_a_group_is_predicted_as_if_it_had_never_been_there() -> None:
             rest = np.hstack([sample.centred[~own], np.ones((int((~own).sum()), 1))])
             penalty = np.diag([strength * len(sample)] * 7 + [0.0])
             weights = np.linalg.solve(rest.T @ rest + penalty, rest.T @ codes[~own])
-            visited = np.hstack([sample.centred[own], np.ones((int(own.sum()), 1))])
-            np.testing.assert_allclose(result[own], codes[own] - visited @ weights, atol=1e-8)
+            learned = np.hstack([sample.centred[own], np.ones((int(own.sum()), 1))])
+            np.testing.assert_allclose(result[own], codes[own] - learned @ weights, atol=1e-8)
 
 
 def test_neighbours_are_of_other_groups() -> None:

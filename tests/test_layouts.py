@@ -105,8 +105,8 @@ def test_two_columns_of_paths_and_the_one_that_is_named(tmp_path: Path) -> None:
     layouts.table(tmp_path / "all.csv", "image,where,label", rows)
     first = load(tmp_path, Image()).items[0]
     assert first.id == "masks/0.bmp"
-    entries = load(tmp_path, Image(), Schema(files="where")).items[0]
-    assert entries.id == "scans/0.bmp"
+    item = load(tmp_path, Image(), Schema(files="where")).items[0]
+    assert item.id == "scans/0.bmp"
     images = {"text": Text(), "image": Image()}
     assert recognise(tmp_path / "all.csv", images, Schema(files="where")) == "image"
     with pytest.raises(DataError, match="read as texts, and 'where' was named"):
@@ -265,8 +265,8 @@ def test_many_files_are_found_in_bounded_memory(tmp_path: Path, count: int) -> N
         tmp_path / "labels.csv", "id,label", ((number, number % 7) for number in range(count))
     )
     tracemalloc.start()
-    match = find(tmp_path, Image(), Schema())
+    contents = find(tmp_path, Image(), Schema())
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(match.rows) == count and {row.value for row in match.rows} == set("0123456")
+    assert len(contents.rows) == count and {row.value for row in contents.rows} == set("0123456")
     assert most < 4_000 * count

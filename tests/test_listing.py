@@ -318,9 +318,9 @@ def test_the_command_filters_sorts_and_counts(shelf: type[Shelf]) -> None:
     assert (card["reference"], "path" in card) == ("shelf:Small.a", False)
     assert len(told("shelf:*", "--modality", "text", "--at-hand")) == 1
     assert [c["reference"] for c in told("shelf:*", "--sort", "accuracy")] == names()
-    outputs = run("backbones", "shelf:*", "--min-accuracy", "60")
-    assert "Some are left out; of 1 it is not known." in outputs.stderr
-    assert len(outputs.stdout.splitlines()) == 2
+    ended = run("backbones", "shelf:*", "--min-accuracy", "60")
+    assert "Some are left out; of 1 it is not known." in ended.stderr
+    assert len(ended.stdout.splitlines()) == 2
     for wrong, message in (
         (["--sort", "size"], "Order 'size' is not known"),
         (["--max-parameters", "big"], "'big' is not a number of parameters"),

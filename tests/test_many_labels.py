@@ -41,16 +41,16 @@ def test_in_blocks_the_solutions_are_those_of_the_library(
     for strength, outputs in zip(
         probe.PROBE_STRENGTHS, result.held_out(held_out[None]), strict=True
     ):
-        inputs = weights and {label: weights[label] for label in (0, 1, 3)}
-        theirs = LogisticRegression(C=strength, max_iter=5000, tol=1e-7, class_weight=inputs)
+        class_weights = weights and {label: weights[label] for label in (0, 1, 3)}
+        theirs = LogisticRegression(C=strength, max_iter=5000, tol=1e-7, class_weight=class_weights)
         weight, bias = result.solution(strength)
-        for part, expected, answers in (
+        for part, rows, answers in (
             (~held_out, features[held_out], outputs),
             (held_out | ~held_out, checked, checked @ weight.T + bias),
         ):
             theirs.fit(features[part], targets[part])
             shares = np.exp(answers) / np.exp(answers).sum(axis=1, keepdims=True)
-            probabilities = theirs.predict_proba(expected)
+            probabilities = theirs.predict_proba(rows)
             np.testing.assert_allclose(shares[:, [0, 1, 3]], probabilities, atol=5e-3)
             assert shares[:, 2].max() < 1e-6
 

@@ -254,9 +254,9 @@ def test_splits_by_name(held: Held) -> None:
 def test_a_column_of_splits_and_one_of_groups(held: Held) -> None:
     splits = ["test" if n % 4 == 0 else "train" for n in range(40)]
     table = {"image": held.images, "label": held.labels, "split": splits, "farm": splits}
-    loaded_backbone = load(data_of(table), PICTURES, Schema(group="farm"))
-    assert len(loaded_backbone.split("test")) == 10
-    assert {item.group for item in loaded_backbone.split("test")} == {"test"}
+    dataset = load(data_of(table), PICTURES, Schema(group="farm"))
+    assert len(dataset.split("test")) == 10
+    assert {item.group for item in dataset.split("test")} == {"test"}
 
 
 def test_a_broken_picture_is_left_out_as_a_broken_file_is(held: Held, tmp_path: Path) -> None:
@@ -346,13 +346,13 @@ def test_frames_of_pandas(held: Held) -> None:
     content = read(frame)
     assert contents(content) == expected
     assert content.items[0].id == "row 0"
-    names = frame.set_index(pd.Index([f"animal {n}" for n in range(40)]))
-    assert read(names).items[0].id == "animal 0"
+    named_frame = frame.set_index(pd.Index([f"animal {n}" for n in range(40)]))
+    assert read(named_frame).items[0].id == "animal 0"
     twice = frame.set_index(pd.Index(["same"] * 40))
     assert read(twice).items[0].id == "row 0"
-    inputs, targets = names[["scan"]], names["label"]
+    inputs, targets = named_frame[["scan"]], named_frame["label"]
     assert read((inputs, targets)).items[0].id == "animal 0"
-    assert contents(read((names["scan"], targets))) == expected
+    assert contents(read((named_frame["scan"], targets))) == expected
     assert read((WORDS, pd.DataFrame({"x": NUMBERS, "y": NUMBERS})), TEXTS).labels == ("x", "y")
     with pytest.raises(DataError, match=r"DataFrame has no column 'lbl'; its columns: 'scan'"):
         load(data_of(frame), PICTURES, Schema(label="lbl"))

@@ -179,8 +179,8 @@ def test_which_metric_counts_classes_alike_says_how_they_are_fitted() -> None:
 
 
 def test_a_task_says_what_it_is_judged_by() -> None:
-    names = catalog.task("image-classification", metric="log-loss", balanced=True)
-    assert (names.metric, names.sign) == ("log loss", -1)
+    task = catalog.task("image-classification", metric="log-loss", balanced=True)
+    assert (task.metric, task.sign) == ("log loss", -1)
     assert catalog.task("image-regression").metric == "r2"
     assert catalog.task_settings("image-regression", {"metric": "mae", "smoothing": 0.1}) == {
         "metric": "mae"

@@ -70,11 +70,11 @@ def test_every_head_is_fitted_for_what_it_is_judged_by(head: str, table: Path) -
     train, validation, test = (overlapping(n, s) for n, s in ((600, 1), (200, 2), (4000, 3)))
     values = {}
     for weights in ("auto", "none"):
-        inputs = target(table, weights)
+        experiment = target(table, weights)
         if head == "probe":
-            result = full_probe(inputs.task, train, validation, inputs.labels)
+            result = full_probe(experiment.task, train, validation, experiment.labels)
         else:
-            result = fitted(inputs, catalog.head(head), train, validation)
+            result = fitted(experiment, catalog.head(head), train, validation)
         outputs = answers(result, test[0])
         values[weights] = outputs, recalls(outputs, test[1])
     even, plain = values["auto"][1], values["none"][1]
@@ -91,17 +91,17 @@ def test_every_head_is_fitted_for_what_it_is_judged_by(head: str, table: Path) -
 def test_the_cheap_baseline_too(table: Path) -> None:
     values = {}
     for weights in ("auto", "none"):
-        inputs = target(table, weights)
-        arm = baseline_arm(inputs)
+        experiment = target(table, weights)
+        arm = baseline_arm(experiment)
         assert arm is not None
-        truth = np.concatenate([inputs.dataset.targets(name) for name in arm.outputs])
+        truth = np.concatenate([experiment.dataset.targets(name) for name in arm.outputs])
         values[weights] = recalls(np.concatenate(list(arm.outputs.values())), truth)
         assert arm.selection_key[0] == pytest.approx(
-            inputs.task.scores(
-                arm.outputs["validation"], inputs.dataset.targets("validation")
+            experiment.task.scores(
+                arm.outputs["validation"], experiment.dataset.targets("validation")
             ).mean()
         )
-    rare = inputs.labels.index("rare")
+    rare = experiment.labels.index("rare")
     assert values["auto"][rare] > values["none"][rare] + 0.2
     assert values["auto"][1 - rare] < values["none"][1 - rare]
 
@@ -110,10 +110,12 @@ def test_the_curve_over_labels_too(table: Path) -> None:
     parts = dict(zip(("train", "validation", "test"), (400, 100, 2000), strict=True))
     examples = {name: overlapping(count, count) for name, count in parts.items()}
     for weights in ("auto", "none"):
-        inputs = target(table, weights)
-        head = full_probe(inputs.task, examples["train"], examples["validation"], inputs.labels)
-        scores = inputs.task.scores(answers(head, examples["test"][0]), examples["test"][1])
-        curve = transfer_curve(inputs.task, inputs.labels, examples, scores, draws=2)
+        experiment = target(table, weights)
+        head = full_probe(
+            experiment.task, examples["train"], examples["validation"], experiment.labels
+        )
+        scores = experiment.task.scores(answers(head, examples["test"][0]), examples["test"][1])
+        curve = transfer_curve(experiment.task, experiment.labels, examples, scores, draws=2)
         least, most = (0.7, 0.9) if weights == "auto" else (0.88, 0.97)
         assert least < curve.means()[-2] < most
         assert curve.means()[-1] == scores.mean()

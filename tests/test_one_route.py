@@ -54,21 +54,21 @@ def test_a_list_of_one_is_refused_as_the_one(
 ) -> None:
     reference = graph if backbone == "graph" else backbone
     message = {
-        refusal(pictures, inputs, tmp_path / "model", strategy, **chosen)
-        for inputs in (reference, [reference], (reference, reference))
+        refusal(pictures, references, tmp_path / "model", strategy, **chosen)
+        for references in (reference, [reference], (reference, reference))
     }
     assert len(message) == 1
     assert not (tmp_path / "model").exists()
 
 
 def test_a_list_of_one_makes_the_same_model(pictures: Path, tmp_path: Path) -> None:
-    instances = [
-        fit(pictures, inputs, tmp_path / str(number), "last-stages")
-        for number, inputs in enumerate((TINY, [TINY]))
+    results = [
+        fit(pictures, references, tmp_path / str(number), "last-stages")
+        for number, references in enumerate((TINY, [TINY]))
     ]
-    weights = [(each.folder / "model.safetensors").read_bytes() for each in instances]
+    weights = [(each.folder / "model.safetensors").read_bytes() for each in results]
     assert weights[0] == weights[1]
-    assert "ranking" not in instances[1].to_json()
+    assert "ranking" not in results[1].to_json()
 
 
 @pytest.mark.parametrize("pattern", [False, True])
@@ -80,8 +80,8 @@ def test_where_none_can_be_trained_the_reason_is_the_same(
     monkeypatch.chdir(folder)
     other = folder / "other.onnx"
     other.write_bytes((folder / "tiny.onnx").read_bytes())
-    inputs = ["graph:*.onnx"] if pattern else [graph, f"graph:{other}"]
-    message = refusal(pictures, inputs, tmp_path / "model", "lp-ft")
+    references = ["graph:*.onnx"] if pattern else [graph, f"graph:{other}"]
+    message = refusal(pictures, references, tmp_path / "model", "lp-ft")
     reason = alone.partition(" ")[2]
     assert reason.startswith("can't be trained by lp-ft. Use -s feature-extraction")
     assert message.startswith("None of 2 backbones can be used here; the first, ")

@@ -128,8 +128,8 @@ def test_its_parts_go_the_whole_way(package: Installed, table: Path, tmp_path: P
     model = tmp_path / "model"
     fit = ("fit", table, "-b", "seeded:convnet", "-s", "critic", "--targets", "grades")
     rates = ("--epochs", "12", "--learning-rate", "0.01", "--no-scratch", "--metric", "grades-off")
-    message, scored = package.headstart([*fit, *rates, "-o", model], ["evaluate", model, table])
-    assert "grades off" in message
+    fitted, scored = package.headstart([*fit, *rates, "-o", model], ["evaluate", model, table])
+    assert "grades off" in fitted
     assert scored.startswith("grades off ")
     evidence = json.loads((model / "evidence.json").read_text())
     assert evidence["data"]["kind"] == "grades"

@@ -28,8 +28,8 @@ TINY = "seeded:convnet"
 
 def fit(data: Path, out: Path, strategy: str = "full-fine-tuning", **settings: Any) -> Result:
     """A short run without the scratch arm, unless it is asked for."""
-    inputs = {"epochs": 2, "scratch": False} | settings
-    return hs.fit(data, TINY, out, strategy=strategy, settings=hs.Settings(**inputs))
+    options = {"epochs": 2, "scratch": False} | settings
+    return hs.fit(data, TINY, out, strategy=strategy, settings=hs.Settings(**options))
 
 
 def saved(folder: Path) -> dict[str, Any]:
@@ -39,25 +39,25 @@ def saved(folder: Path) -> dict[str, Any]:
 
 
 def test_the_evidence_holds_what_was_promised(fitted: Fitted) -> None:
-    ratio = saved(fitted.folder)
+    record = saved(fitted.folder)
     promised = {"metric", "arms", "gain", "verdict", "strategy", "backbone", "data"}
-    assert promised <= ratio.keys()
-    assert ratio["metric"] == "accuracy"
-    assert ratio["arms"].keys() == {"naive", "scratch", "features", "chosen", "colour-and-edges"}
-    for arm in ratio["arms"].values():
+    assert promised <= record.keys()
+    assert record["metric"] == "accuracy"
+    assert record["arms"].keys() == {"naive", "scratch", "features", "chosen", "colour-and-edges"}
+    for arm in record["arms"].values():
         assert arm.keys() >= {"value", "low", "high", "seconds"}
         assert 0 <= arm["low"] <= arm["value"] <= arm["high"] <= 1
-    assert ratio["gain"].keys() == {"value", "low", "high", "trainings", "assumed"}
-    assert ratio["gain"]["value"] == pytest.approx(
-        ratio["arms"]["chosen"]["value"] - ratio["arms"]["scratch"]["value"]
+    assert record["gain"].keys() == {"value", "low", "high", "trainings", "assumed"}
+    assert record["gain"]["value"] == pytest.approx(
+        record["arms"]["chosen"]["value"] - record["arms"]["scratch"]["value"]
     )
-    assert ratio["verdict"] in {"helps", "no evidence", "hurts", "unknown"}
-    assert (ratio["doubt"] == "") == (ratio["verdict"] != "unknown")
-    assert ratio["backbone"] == TINY
-    assert ratio["data"]["items"] == 80
-    assert {"skipped", "duplicates", "fingerprint"} <= ratio["data"].keys()
-    assert all(ratio["checks"].values())
-    assert "equal in a fresh process" in ratio["checks"]
+    assert record["verdict"] in {"helps", "no evidence", "hurts", "unknown"}
+    assert (record["doubt"] == "") == (record["verdict"] != "unknown")
+    assert record["backbone"] == TINY
+    assert record["data"]["items"] == 80
+    assert {"skipped", "duplicates", "fingerprint"} <= record["data"].keys()
+    assert all(record["checks"].values())
+    assert "equal in a fresh process" in record["checks"]
 
 
 def test_the_result_and_the_file_say_the_same(fitted: Fitted) -> None:
@@ -68,10 +68,10 @@ def test_the_result_and_the_file_say_the_same(fitted: Fitted) -> None:
 
 
 def test_scratch_gets_twice_the_steps_and_rates_of_its_own(fitted: Fitted) -> None:
-    ratio = saved(fitted.folder)
-    chosen = ratio.get("dropped", ratio["arms"]["chosen"])
-    assert ratio["arms"]["scratch"]["steps"] == 2 * chosen["steps"] > 0
-    assert "rates 0.0003, 0.001, 0.003 tried" in ratio["protocol"]
+    record = saved(fitted.folder)
+    chosen = record.get("dropped", record["arms"]["chosen"])
+    assert record["arms"]["scratch"]["steps"] == 2 * chosen["steps"] > 0
+    assert "rates 0.0003, 0.001, 0.003 tried" in record["protocol"]
 
 
 def test_one_seed_gives_one_result(
@@ -116,12 +116,12 @@ def test_a_budget_is_kept(pictures: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     result = fit(pictures, tmp_path / "cut", scratch=True, epochs=100_000, budget=budget)
     assert time.monotonic() - started < budget + unit
-    ratio = saved(result.folder)
-    assert "ended by the budget, so the gain is an upper bound" in ratio["protocol"]
-    value = ratio.get("dropped", ratio["arms"]["chosen"])
+    record = saved(result.folder)
+    assert "ended by the budget, so the gain is an upper bound" in record["protocol"]
+    value = record.get("dropped", record["arms"]["chosen"])
     assert "ended by the budget" in value["note"]
     assert 0 < value["steps"] < 100_000
-    assert ratio["arms"]["scratch"]["steps"] > 0
+    assert record["arms"]["scratch"]["steps"] > 0
 
 
 def test_a_source_of_ones_own_is_transferred_from(pictures: Path, tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ def test_a_source_of_ones_own_is_transferred_from(pictures: Path, tmp_path: Path
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert result.evidence.backbone == f"checkpoint:{source.folder}"
-    loaded_backbone = hs.load(source.folder)
-    assert loaded_backbone.labels == ("bees", "cats", "dogs")
+    predictor = hs.load(source.folder)
+    assert predictor.labels == ("bees", "cats", "dogs")
 
 
 def test_a_source_that_learned_nothing_is_refused(tmp_path: Path) -> None:

@@ -174,8 +174,8 @@ def test_a_manifest_of_pictures_and_a_pattern(fitted: Fitted, photos: Path) -> N
     first, second = hs.load(fitted.folder).predict(str(table))
     assert (first.id, first.path) == ("p0", str(photos / "000.png")) and first.label
     assert (second.id, second.error) == ("p1", "it can't be read: no such file or directory")
-    outputs = run("predict", fitted.folder, f"{photos}/00[04].png", "--json")
-    assert len(json.loads(outputs.stdout)["predictions"]) == 2
+    ended = run("predict", fitted.folder, f"{photos}/00[04].png", "--json")
+    assert len(json.loads(ended.stdout)["predictions"]) == 2
     done = run("predict", fitted.folder, f"{photos}/*.bmp")
     assert done.exit_code == 2 and "matches no file" in done.stderr
     assert "names no file" in run("predict", fitted.folder, "").stderr
@@ -198,8 +198,8 @@ def test_the_column_of_pictures_is_the_one_that_names_files(fitted: Fitted, phot
     done = run("predict", fitted.folder, photos.parent / "two.csv")
     assert done.exit_code == 2 and "(--image, or image= from Python)" in done.stderr
     photos.joinpath("x.png").write_bytes(photos.joinpath("000.png").read_bytes())
-    outputs = run("predict", fitted.folder, photos.parent / "two.csv", "--image", "a", "--json")
-    rows = json.loads(outputs.stdout)["predictions"]
+    ended = run("predict", fitted.folder, photos.parent / "two.csv", "--image", "a", "--json")
+    rows = json.loads(ended.stdout)["predictions"]
     assert [row["path"] for row in rows] == [str(photos / "x.png"), str(photos / "y.png")]
     assert "label" in rows[0] and "no such file" in rows[1]["error"]
 

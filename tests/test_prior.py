@@ -153,10 +153,10 @@ def test_the_order_of_what_is_given_does_not_matter(
 
 @given(facts=st.lists(KNOWN, max_size=6), past=PASTS)
 def test_random_weights_come_below_all_trained_ones(facts: list[Facts], past: list[Past]) -> None:
-    names = [replace(each, reference=str(number)) for number, each in enumerate(facts)]
-    estimate = prior(names, past)
+    facts_of = [replace(each, reference=str(number)) for number, each in enumerate(facts)]
+    estimate = prior(facts_of, past)
     assert all(math.isfinite(each.value) and all(each.reasons) for each in estimate)
-    trained = [names[int(each.reference)].pretrained for each in estimate]
+    trained = [facts_of[int(each.reference)].pretrained for each in estimate]
     assert trained == sorted(trained, reverse=True)
     assert all(
         (each.value > 0) == is_trained for each, is_trained in zip(estimate, trained, strict=True)

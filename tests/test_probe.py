@@ -112,11 +112,11 @@ def test_a_solution_is_that_of_the_library(width: int, monkeypatch: pytest.Monke
 def test_errors_are_the_slopes_of_a_loss(loss: logistic.Loss, seed: int) -> None:
     rng = np.random.default_rng(seed)
     outputs = rng.normal(0, 3, (4, 2, 3))
-    expected = np.eye(3)[rng.integers(0, 3, 4)][:, None]
+    targets = np.eye(3)[rng.integers(0, 3, 4)][:, None]
     moved, step = rng.normal(size=outputs.shape), 1e-6
     errors = outputs.copy()
-    loss(errors, expected)
-    ahead, behind = (loss(outputs + way * step * moved, expected) for way in (1, -1))
+    loss(errors, targets)
+    ahead, behind = (loss(outputs + way * step * moved, targets) for way in (1, -1))
     slope = (ahead - behind) / (2 * step)
     np.testing.assert_allclose((errors * moved).sum(axis=2), slope, atol=1e-5)
 

@@ -79,8 +79,8 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     out, settings = tmp_path / "model", hs.Settings(epochs=4, batch_size=16, evidence="quick")
     progress = Stopping("full-fine-tuning", 3)
-    inputs = (pictures, TINY, out)
-    result = hs.fit(*inputs, strategy="full-fine-tuning", settings=settings, progress=progress)
+    arguments = (pictures, TINY, out)
+    result = hs.fit(*arguments, strategy="full-fine-tuning", settings=settings, progress=progress)
     assert result.stopped and result.folder == out
     assert any(f"{out} holds a model that can be used" in text for text in progress.said)
     before = evidence(out)
@@ -92,7 +92,7 @@ def test_an_interrupt_leaves_a_model_and_the_proof_goes_on_later(
     answers, files = hs.load(out).predict([pictures / "ants" / "000.png"]), model_files(out)
 
     with pytest.raises(HeadstartError, match=r"left unfinished.*headstart prove"):
-        hs.fit(*inputs, strategy="last-stages", settings=settings)
+        hs.fit(*arguments, strategy="last-stages", settings=settings)
     with pytest.raises(KeyboardInterrupt):
         hs.prove(out, progress=Stopping("scratch", 9))
     assert evidence(out) == before
@@ -165,8 +165,8 @@ def test_a_model_that_is_replaced_meanwhile_is_opened_whole(fitted: Fitted, tmp_
     entries = records.read(other) | {"weights_sha256": weights.digest(state)}
     records.write(other, entries)
     photo = fitted.pictures / "bees" / "000.png"
-    reference = [hs.load(folder).predict([photo])[0] for folder in (out, other)]
-    assert reference[0] != reference[1]
+    predictions = [hs.load(folder).predict([photo])[0] for folder in (out, other)]
+    assert predictions[0] != predictions[1]
 
     def replaces() -> None:
         for _ in range(40):
@@ -178,8 +178,8 @@ def test_a_model_that_is_replaced_meanwhile_is_opened_whole(fitted: Fitted, tmp_
     answers = [hs.load(out).predict([photo])[0]]
     while thread.is_alive():
         answers.append(hs.load(out).predict([photo])[0])
-    assert all(answer in reference for answer in answers)
-    assert hs.load(out).predict([photo])[0] == reference[0]  # 40 times is even
+    assert all(answer in predictions for answer in answers)
+    assert hs.load(out).predict([photo])[0] == predictions[0]  # 40 times is even
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ def test_a_run_that_is_ended_leaves_a_model(
             time.sleep(0.02)
         assert len(hs.load(out).predict([pictures / "bees"])) == 40
         process.send_signal(ending)
-        answer, message = process.communicate(timeout=PATIENCE)
+        answer, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert len(hs.load(out).predict([pictures / "bees"])) == 40
@@ -210,5 +210,5 @@ def test_a_run_that_is_ended_leaves_a_model(
     if ending == signal.SIGKILL:
         assert process.returncode == -ending
     else:
-        assert process.returncode == 130, message
-        assert json.loads(answer)["stopped"] and b"Traceback" not in message
+        assert process.returncode == 130, errors
+        assert json.loads(answer)["stopped"] and b"Traceback" not in errors

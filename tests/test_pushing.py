@@ -163,10 +163,8 @@ def test_strangers_words_stay_values(
 
     from headstart import artifact
 
-    content = artifact.read(fitted.folder)
-    changed = replace(
-        content, origin={**content.origin, "reference": reference, "licence": licence}
-    )
+    record = artifact.read(fitted.folder)
+    changed = replace(record, origin={**record.origin, "reference": reference, "licence": licence})
     text = front_matter(changed, {"metric": "accuracy"}, "timm")
     assert lines <= set(text.splitlines())
     names = {line.partition(":")[0] for line in text.splitlines()}

@@ -198,8 +198,8 @@ def test_mistakes_are_answered_in_a_sentence(tmp_path: Path) -> None:
     gone = run("refit", model, tmp_path / "gone.csv")
     assert gone.exit_code == 2 and "gone.csv does not exist" in gone.stderr
     new = write(tmp_path / "new.csv", LATER, 200, seed=1)
-    outputs = run("refit", model, new, "-o", tmp_path)
-    assert outputs.exit_code == 2 and "is not empty" in outputs.stderr
+    done = run("refit", model, new, "-o", tmp_path)
+    assert done.exit_code == 2 and "is not empty" in done.stderr
     shutil.move(tmp_path / "old.csv", tmp_path / "moved.csv")
     lost = run("refit", model, new)
     assert lost.exit_code == 2 and "which is not there now" in lost.stderr

@@ -65,9 +65,9 @@ def test_a_table_of_many_classes_is_searched(busy: Seen) -> None:
     field = busy.tab.locator("#classes input[type=search]").first
     assert len([row for row in rows(busy, "#classes") if not row.startswith("Accuracy")]) == 77
     field.fill("SILK 2")
-    stored_rows = rows(busy, "#classes")
-    groups = [row for row in stored_rows if row.startswith("Accuracy")]
-    assert sorted(set(stored_rows) - set(groups)) == sorted(n for n in NAMES if "silk 2" in n)
+    class_names = rows(busy, "#classes")
+    groups = [row for row in class_names if row.startswith("Accuracy")]
+    assert sorted(set(class_names) - set(groups)) == sorted(n for n in NAMES if "silk 2" in n)
     assert 1 <= len(groups) <= 4
     assert busy.tab.locator("#classes .count").first.inner_text() == "6 of 77"
     field.fill("")

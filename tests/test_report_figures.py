@@ -77,9 +77,9 @@ def test_a_single_dot_is_no_figure(tmp_path: Path) -> None:
     for name in ("chosen", "scratch"):
         entry["convergence"][name] = entry["convergence"][name][:1]
     text = page(tmp_path, entry)
-    stored_rows = stored(text, "drawings")
+    drawings = stored(text, "drawings")
     alone = {"arms", "groups", "labels", "convergence-steps", "convergence-seconds"}
-    assert alone.isdisjoint(stored_rows) and "robustness" in stored_rows
+    assert alone.isdisjoint(drawings) and "robustness" in drawings
     assert {"arms", "groups", "labels"} <= sections(text)  # their numbers stand in tables
     convergence = text[
         text.index('<section id="convergence"') : text.index('<section id="confusion"')
@@ -137,8 +137,8 @@ def test_large_pictures_take_what_they_may_and_those_of_cards_come_first(tmp_pat
     ids = entry["items"]["map"]["id"]
     pictures = dict.fromkeys(ids, small) | {large(item): wide for item in ids}
     written = write_page(tmp_path, entry, pictures)
-    stored_rows = stored(written.read_text(encoding="utf-8"), "pictures")
-    opened = [item for item in stored_rows if item.endswith(" large")]
+    thumbnails = stored(written.read_text(encoding="utf-8"), "pictures")
+    opened = [item for item in thumbnails if item.endswith(" large")]
     assert len(opened) * 100_000 <= LARGE_PICTURES < (len(opened) + 1) * 101_000
     assert {large(row["id"]) for row in entry["items"]["mistakes"]} <= set(opened)
-    assert set(ids) <= stored_rows.keys()
+    assert set(ids) <= thumbnails.keys()

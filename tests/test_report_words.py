@@ -26,10 +26,10 @@ def told(**changes: Any) -> dict[str, Any]:
     return entry | {"gain": near(0.28, 0.05)} | changes
 
 
-def without(actual: dict[str, Any], *arms: str) -> dict[str, Any]:
+def without(record: dict[str, Any], *arms: str) -> dict[str, Any]:
     """The record without some arms."""
-    return actual | {
-        "arms": {name: arm for name, arm in actual["arms"].items() if name not in arms}
+    return record | {
+        "arms": {name: arm for name, arm in record["arms"].items() if name not in arms}
     }
 
 

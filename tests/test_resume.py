@@ -93,9 +93,9 @@ def kill_when(process: subprocess.Popen[bytes], come: Callable[[], bool]) -> byt
         assert time.monotonic() < end
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
-    _, message = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL
-    return message
+    return errors
 
 
 def moments(unfinished: Path, every: bool) -> Iterator[tuple[str, Callable[[], bool]]]:
@@ -142,10 +142,10 @@ def test_killed_and_resumed_equals_unbroken(
     records = set()
     for moment, come in moments(unfinished, every):
         process = begin("-c", OFTEN, out=killed, cache=cache)
-        item = kill_when(process, come).decode()
+        last_line = kill_when(process, come).decode()
         answers = hs.load(killed).predict(sorted((data / "ants").iterdir())[:2])
         assert len(answers) == 2, moment
-        assert "Traceback" not in item, (moment, item)
+        assert "Traceback" not in last_line, (moment, last_line)
         records.add((unfinished / "run.json").read_text())
     assert len(records) == 1
 

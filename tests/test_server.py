@@ -45,14 +45,14 @@ def photos(models: Models, count: int = 3) -> list[Path]:
 def test_pictures_are_answered_as_predict_does(three: Running, models: Models) -> None:
     paths, place = photos(models), "/models/pictures/predict"
     expected = hs.load(models.place("pictures")).predict(paths)
-    target = [each.content() for each in expected]
+    contents = [each.content() for each in expected]
     encoded = [base64_of(path) for path in paths]
     by_json = three.tell([encoded[0], f"data:image/png;base64,{encoded[1]}", encoded[2]], place)
     content, kind = form({path.name: path.read_bytes() for path in paths})
     by_form = three.send(content, kind, place)
     for reply in (by_json, by_form):
         assert reply.status == 200, reply.content
-        for answer, own in zip(reply.json["predictions"], target, strict=True):
+        for answer, own in zip(reply.json["predictions"], contents, strict=True):
             assert answer["label"] == own["label"] and answer["set"] == own["set"]
             assert answer["probabilities"] == pytest.approx(own["probabilities"], abs=1e-4)
             assert answer["familiarity"] == pytest.approx(own["familiarity"], abs=0.05)

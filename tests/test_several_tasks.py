@@ -304,8 +304,8 @@ def test_columns_of_several_kinds_are_several_tasks(tmp_path: Path) -> None:
     assert [member.kind for member in each] == kinds
     assert [member.settings.delimiter for member in each] == [None, None, ";", None]
     assert {member.settings.text for member in each} == {("text",)}
-    names = labelled(tmp_path, columns, delimiter="tags=;", targets="stars=numbers")
-    assert [member.kind for member in names] == ["numbers", *kinds[1:]]
+    members = labelled(tmp_path, columns, delimiter="tags=;", targets="stars=numbers")
+    assert [member.kind for member in members] == ["numbers", *kinds[1:]]
 
 
 def test_columns_named_with_commas_are_one_of_several_tasks(tmp_path: Path) -> None:

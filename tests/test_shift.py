@@ -69,8 +69,8 @@ def test_the_discrepancy_is_that_of_the_definition() -> None:
     def mean(a: np.ndarray, b: np.ndarray) -> float:
         return float(alike[np.ix_(a, b)].mean())
 
-    target = mean(~second, ~second) + mean(second, second) - 2 * mean(~second, second)
-    assert two_sample.discrepancy(alike, second[None])[0] == pytest.approx(target, abs=1e-6)
+    exact = mean(~second, ~second) + mean(second, second) - 2 * mean(~second, second)
+    assert two_sample.discrepancy(alike, second[None])[0] == pytest.approx(exact, abs=1e-6)
 
 
 def test_scores_of_the_classifier_are_those_of_a_ridge_without_the_item() -> None:
@@ -92,8 +92,8 @@ def test_the_auc_is_that_of_scikit_learn() -> None:
 
     rng = np.random.default_rng(0)
     scores, second = rng.integers(0, 5, (3, 30)).astype(float), rng.random((3, 30)) < 0.4
-    target = [roc_auc_score(s, v) for s, v in zip(second, scores, strict=True)]
-    assert two_sample.auc(scores, second) == pytest.approx(target)
+    exact = [roc_auc_score(s, v) for s, v in zip(second, scores, strict=True)]
+    assert two_sample.auc(scores, second) == pytest.approx(exact)
 
 
 def test_no_shift_is_an_alarm_in_one_of_twenty_and_no_more() -> None:

@@ -32,8 +32,8 @@ def trained(
         tiny.model(network),
         tiny.session(options=tiny.SessionOptions(progress=progress)),
     )
-    inputs = (model, tiny.TASK, strategy, tiny.splits(train=items), tiny.recipe(2, batch, 1e-3))
-    return model, train(*inputs, session), progress
+    arguments = (model, tiny.TASK, strategy, tiny.splits(train=items), tiny.recipe(2, batch, 1e-3))
+    return model, train(*arguments, session), progress
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_numbers_that_explode_end_the_training_at_the_best_before(after: int) ->
 def test_a_network_that_answers_nothing_finite_is_refused() -> None:
     model = tiny.model(NORMED)
     torch.nn.init.constant_(model.get_parameter("head.bias"), float("inf"))
-    inputs = (tiny.splits(), tiny.recipe(1), tiny.session())
+    arguments = (tiny.splits(), tiny.recipe(1), tiny.session())
     with pytest.raises(HeadstartError, match="not finite"):
-        train(model, tiny.TASK, catalog.strategy("full-fine-tuning"), *inputs)
+        train(model, tiny.TASK, catalog.strategy("full-fine-tuning"), *arguments)
 
 
 @final
@@ -128,7 +128,7 @@ class Scaled(Strategy):
         self.merged = self.doubts[0].tolist()
 
 
-def scaled(progress: tiny.SessionOptions | None = None) -> tuple[Model, Scaled, Training]:
+def scaled(options: tiny.SessionOptions | None = None) -> tuple[Model, Scaled, Training]:
     strategy, model = Scaled(), tiny.model(dropout=0.3)
     training = train(
         model,
@@ -136,7 +136,7 @@ def scaled(progress: tiny.SessionOptions | None = None) -> tuple[Model, Scaled, 
         strategy,
         tiny.splits(),
         tiny.recipe(4, rate=0.05),
-        tiny.session(3, progress),
+        tiny.session(3, options),
     )
     return model, strategy, training
 
@@ -181,7 +181,7 @@ def test_a_strategy_s_own_parameters_are_those_of_the_best_epoch(
 def test_other_own_parameters_than_the_checkpoint_s_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     session = tiny.session(3, tiny.SessionOptions(checkpoint=path))
-    inputs = (tiny.splits(), tiny.recipe(4, rate=0.05), session)
-    train(tiny.model(dropout=0.3), tiny.TASK, catalog.strategy("full-fine-tuning"), *inputs)
+    arguments = (tiny.splits(), tiny.recipe(4, rate=0.05), session)
+    train(tiny.model(dropout=0.3), tiny.TASK, catalog.strategy("full-fine-tuning"), *arguments)
     with pytest.raises(HeadstartError, match="own parameters are not those"):
         scaled(tiny.SessionOptions(checkpoint=path))

@@ -76,11 +76,11 @@ def unlabelled(items: int = 14) -> tiny.TensorFeed:
 
 def run(
     strategy: Strategy,
-    progress: tiny.SessionOptions | None = None,
+    options: tiny.SessionOptions | None = None,
     epochs: int = 2,
     network: str = CONVNET,
 ) -> tuple[Model, Training]:
-    session, model = tiny.session(4, progress), tiny.model(network, dropout=0.3)
+    session, model = tiny.session(4, options), tiny.model(network, dropout=0.3)
     splits = tiny.splits()
     both = Splits(splits.train, splits.validation, unlabelled())
     return model, train(model, TASK, strategy, both, tiny.recipe(epochs), session)

@@ -43,8 +43,8 @@ def pool(tmp_path: Path) -> Path:
 def test_known_copied_and_broken_items_are_left_out_and_counted(
     fitted: Fitted, model: Path, pool: Path
 ) -> None:
-    names = sorted(fitted.pictures.rglob("*.png"))
-    for number, file in enumerate(names[:7]):
+    photos = sorted(fitted.pictures.rglob("*.png"))
+    for number, file in enumerate(photos[:7]):
         shutil.copy(file, pool / f"seen-{number}.png")
     for number in range(3):
         shutil.copy(pool / "x" / "000.png", pool / f"copy-{number}.png")
@@ -210,8 +210,8 @@ def test_texts_are_named_by_their_words(tmp_path: Path) -> None:
         with (tmp_path / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("text", "label"), *chosen])
     model = tmp_path / "model"
-    inputs = (tmp_path / "train.csv", "seeded:text-encoder", model)
-    hs.fit(*inputs, strategy="feature-extraction", settings=QUICK)
+    arguments = (tmp_path / "train.csv", "seeded:text-encoder", model)
+    hs.fit(*arguments, strategy="feature-extraction", settings=QUICK)
     suggestions = hs.suggest(model, tmp_path / "pool.csv", 4, out=tmp_path / "next.csv")
     assert len(suggestions.rows) == 4 and all(
         row.name.startswith("new ") for row in suggestions.rows

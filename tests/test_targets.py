@@ -77,8 +77,8 @@ def test_the_kind_is_told_from_the_values(values: list[Any], kind: str) -> None:
     rows = [Row("", "", value, None, InlineSource(b"")) for value in values]
     assert kind_of(Contents(Path(), tuple(rows)), Schema()).name == kind
     assert kind_of(Contents(Path(), tuple(rows)), Schema(delimiter="|")).name == "label sets"
-    for request in catalog.TARGETS:
-        assert kind_of(Contents(Path(), tuple(rows)), Schema(kind=request)).name == request
+    for name in catalog.TARGETS:
+        assert kind_of(Contents(Path(), tuple(rows)), Schema(kind=name)).name == name
 
 
 def test_a_kind_that_is_not_known_or_contradicted() -> None:

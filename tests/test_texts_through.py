@@ -30,15 +30,15 @@ FILLER = ("the", "film", "was", "and", "plot", "it")
 def sentences(count: int) -> list[tuple[str, int]]:
     """Texts of several lengths, each with how many of its words praise."""
     rng = random.Random(3)
-    instances = []
+    rows = []
     for _ in range(count):
         praise = rng.randint(0, 3)
         words = [rng.choice(GOOD) for _ in range(praise)]
         words += [rng.choice(BAD) for _ in range(3 - praise)]
         words += [rng.choice(FILLER) for _ in range(rng.randint(1, 4))]
         rng.shuffle(words)
-        instances.append((" ".join(words), praise))
-    return instances
+        rows.append((" ".join(words), praise))
+    return rows
 
 
 def write(path: Path, rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> Path:

@@ -135,8 +135,8 @@ class Tight(Task):
         return TASK.decode(outputs, labels)
 
 
-def tight_run(task: Task, progress: tiny.SessionOptions | None = None) -> Model:
-    session = tiny.session(options=progress)
+def tight_run(task: Task, options: tiny.SessionOptions | None = None) -> Model:
+    session = tiny.session(options=options)
     model = tiny.model("seeded:vit?width=2")  # no BatchNorm, so that parts add up to the whole
     strategy = catalog.strategy("full-fine-tuning")
     train(model, task, strategy, tiny.splits(), tiny.recipe(2, rate=1e-3), session)
@@ -188,7 +188,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 
 
 def test_class_weights_move_the_loss() -> None:
-    instances = []
+    runs = []
     for task in (TASK, catalog.task("image-classification", weights=(9.0, 1.0, 1.0))):
         model, session = tiny.model(), tiny.session()
         feed = tiny.feed(24, seed=1, noise=3.0)
@@ -201,9 +201,9 @@ def test_class_weights_move_the_loss() -> None:
             session,
         )
         outputs = predict(model, feed, session.accelerator)
-        instances.append((trained.history[1]["loss"], (outputs.argmax(1) == 0).mean()))
-    assert instances[0][0] != instances[1][0]
-    assert instances[1][1] > instances[0][1]
+        runs.append((trained.history[1]["loss"], (outputs.argmax(1) == 0).mean()))
+    assert runs[0][0] != runs[1][0]
+    assert runs[1][1] > runs[0][1]
 
 
 def test_a_last_batch_of_one_item_is_left_out() -> None:
@@ -266,14 +266,14 @@ def test_items_of_unlike_length_are_answered_in_their_order() -> None:
 
 @pytest.mark.parametrize("room", [8, 3, 1])
 def test_items_of_unlike_length_are_split_where_memory_is_short(room: int) -> None:
-    instances = []
+    runs = []
     for task in (TASK, Tight(room)):
         model, feed, session = reader(), Sentences(range(1, 17)), tiny.session()
         strategy = catalog.strategy("full-fine-tuning")
         train(model, task, strategy, Splits(feed, feed), tiny.recipe(2, rate=1e-3), session)
-        instances.append(model.state_dict())
-    for name, tensor in instances[0].items():
-        torch.testing.assert_close(tensor, instances[1][name], rtol=1e-4, atol=1e-5)
+        runs.append(model.state_dict())
+    for name, tensor in runs[0].items():
+        torch.testing.assert_close(tensor, runs[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> None:
@@ -293,13 +293,13 @@ def test_stored_activations_train_as_the_whole_network_does(pictures: Path) -> N
     def raw(split: str) -> RawLoader:
         return RawLoader(dataset.split(split), dataset.targets(split), reader, augmented=False)
 
-    instances = []
+    runs = []
     for feeds in (raw, stored):
         model = Model.of(tiny.backbone(), TASK.head(backbone.feature_dim, dataset.labels))
         splits = Splits(feeds("train"), feeds("validation"))
         recipe = tiny.recipe(EPOCHS, rate=1e-3)
-        instances.append((model, train(model, TASK, strategy, splits, recipe, tiny.session())))
-    (whole, one), (suffix, two) = instances
+        runs.append((model, train(model, TASK, strategy, splits, recipe, tiny.session())))
+    (whole, one), (suffix, two) = runs
     assert [row["score"] for row in one.history] == [row["score"] for row in two.history]
     assert one.best == two.best
     losses = [[row["loss"] for row in each.history] for each in (one, two)]

@@ -21,9 +21,9 @@ def refitted(sample: Sample, strength: float) -> np.ndarray:
     for left_out in range(len(sample)):
         others = np.arange(len(sample)) != left_out
         middle, level = items[others].mean(axis=0), codes[others].mean(axis=0)
-        visited = items[others] - middle
+        centred = items[others] - middle
         weights = np.linalg.solve(
-            visited.T @ visited + penalty, visited.T @ (codes[others] - level)
+            centred.T @ centred + penalty, centred.T @ (codes[others] - level)
         )
         answers.append((items[left_out] - middle) @ weights + level)
     return np.array(answers)

@@ -15,13 +15,13 @@ def drawn(count: int, width: int, signal: float = 0.7, seed: int = 0) -> Sample:
     return Sample(rng.normal(size=(count, width)) + means[classes], classes, "classes")
 
 
-def whole_evidence(logs: np.ndarray, features: np.ndarray, expected: np.ndarray) -> float:
+def whole_evidence(logs: np.ndarray, features: np.ndarray, targets: np.ndarray) -> float:
     """Log evidence through the D x D posterior precision; one degree went into the mean."""
     alpha, beta = np.exp(logs)
     free, width = len(features) - 1, features.shape[1]
     precision = alpha * np.eye(width) + beta * features.T @ features
-    weights = beta * np.linalg.solve(precision, features.T @ expected)
-    rest = expected - features @ weights
+    weights = beta * np.linalg.solve(precision, features.T @ targets)
+    rest = targets - features @ weights
     return float(
         width / 2 * np.log(alpha)
         + free / 2 * np.log(beta)
@@ -32,15 +32,15 @@ def whole_evidence(logs: np.ndarray, features: np.ndarray, expected: np.ndarray)
     )
 
 
-def greatest_evidence(features: np.ndarray, expected: np.ndarray) -> float:
+def greatest_evidence(features: np.ndarray, targets: np.ndarray) -> float:
     """The maximum over alpha / beta by ever finer grids; the best beta for each is known."""
     best, reach, values = -2.0, 17.0, []
     for _ in range(5):
         ratios = np.linspace(best - reach, best + reach, 101)
         for ratio in ratios:
             spread = np.eye(len(features)) + features @ features.T / np.exp(ratio)
-            beta = np.log((len(features) - 1) / (expected @ np.linalg.solve(spread, expected)))
-            values.append(whole_evidence(np.array([ratio + beta, beta]), features, expected))
+            beta = np.log((len(features) - 1) / (targets @ np.linalg.solve(spread, targets)))
+            values.append(whole_evidence(np.array([ratio + beta, beta]), features, targets))
         best, reach = ratios[np.argmax(values[-101:])], reach / 25
     return max(values)
 
@@ -64,24 +64,25 @@ def test_logme_is_the_greatest_evidence_of_the_whole_form(
 def test_the_whole_form_is_the_density_of_the_targets() -> None:
     sample = drawn(9, 20)
     basis = np.linalg.qr(np.column_stack([np.ones(9), np.eye(9)[:, 1:]]))[0][:, 1:]  # without 1
-    expected = sample.codes[:, 0] - sample.codes[:, 0].mean()
+    targets = sample.codes[:, 0] - sample.codes[:, 0].mean()
     alpha, beta = 3.0, 7.0
     spread = np.eye(8) / beta + basis.T @ sample.centred @ sample.centred.T @ basis / alpha
-    visited = basis.T @ expected
+    projected = basis.T @ targets
     density = (
-        -(visited @ np.linalg.solve(spread, visited) + np.linalg.slogdet(2 * np.pi * spread)[1]) / 2
+        -(projected @ np.linalg.solve(spread, projected) + np.linalg.slogdet(2 * np.pi * spread)[1])
+        / 2
     )
-    result = whole_evidence(np.log([alpha, beta]), sample.centred, expected)
+    result = whole_evidence(np.log([alpha, beta]), sample.centred, targets)
     assert result == pytest.approx(density)
 
 
 def test_no_other_precisions_have_more_evidence() -> None:
     sample = drawn(30, 5)
-    expected = sample.codes[:, 0] - sample.codes[:, 0].mean()
-    greatest = greatest_evidence(sample.centred, expected)
+    targets = sample.codes[:, 0] - sample.codes[:, 0].mean()
+    greatest = greatest_evidence(sample.centred, targets)
     logs = np.linspace(-8, 8, 33)
     attempts = [
-        whole_evidence(np.array([a, b]), sample.centred, expected) for a in logs for b in logs
+        whole_evidence(np.array([a, b]), sample.centred, targets) for a in logs for b in logs
     ]
     assert greatest - 0.2 < max(attempts) <= greatest
 

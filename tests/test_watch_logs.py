@@ -56,8 +56,8 @@ def test_a_log_of_features_is_watched_as_inputs_are(fitted: Fitted, grey: Path) 
     items = predictor.find(list(stream(fitted.pictures, grey)))[1]
     rows = ({"id": item.id, "features": own.tolist()} for item, own in _seen(predictor, items))
     logged = hs.watch(fitted.folder, rows)
-    request = hs.watch(fitted.folder, stream(fitted.pictures, grey))
-    assert [event.after for event in logged.events] == [event.after for event in request.events]
+    watched = hs.watch(fitted.folder, stream(fitted.pictures, grey))
+    assert [event.after for event in logged.events] == [event.after for event in watched.events]
 
 
 def _seen(predictor: Any, items: Any) -> Any:
@@ -92,14 +92,17 @@ def test_answers_alone_bring_few_false_alarms_and_show_other_inputs() -> None:
     alarms = result = 0
     for seed in range(6):
         reference = Reference.of(*blobs(300, seed))
-        visited = as_answers(reference, shares(reference.outputs), familiarity=True)
-        assert np.isfinite(visited.features).all() and visited.features.shape == (300, 4)
+        own_reference = as_answers(reference, shares(reference.outputs), familiarity=True)
+        assert np.isfinite(own_reference.features).all() and own_reference.features.shape == (
+            300,
+            4,
+        )
         for strange in (False, True):
             features, outputs, _ = blobs(300, seed + 50)
             features = features[:, ::-1] if strange else features
             usual = Familiarity(reference)(features, outputs)
             chances = np.maximum(shares(outputs), 1e-6)
-            watch = Watch(visited, shares(visited.outputs), ("a", "b", "c"), seed=seed)
+            watch = Watch(own_reference, shares(own_reference.outputs), ("a", "b", "c"), seed=seed)
             names = [str(number) for number in range(300)]
             rows = answers_of(chances, usual), np.log(chances), chances
             alarmed = any(event.is_alarm for event in watch.add(names, rows))

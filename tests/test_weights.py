@@ -26,10 +26,10 @@ def state() -> dict[str, Tensor]:
     }
 
 
-def same(first: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     """Equal names, types and values."""
-    return first.keys() == right.keys() and all(
-        first[name].dtype == right[name].dtype and torch.equal(first[name], right[name])
+    return first.keys() == second.keys() and all(
+        first[name].dtype == second[name].dtype and torch.equal(first[name], second[name])
         for name in first
     )
 

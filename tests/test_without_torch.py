@@ -64,7 +64,7 @@ def heads(width: int) -> dict[str, nn.Module]:
     """A head of every kind for every encoding of targets, fitted to a few rows."""
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (40, width)).astype(np.float32)
-    values: dict[str, nn.Module] = {}
+    networks: dict[str, nn.Module] = {}
     for kind, targets in (
         ("classes", rng.integers(0, 3, 40)),
         ("label sets", rng.integers(0, 2, (40, 3)).astype(np.float32)),
@@ -77,8 +77,8 @@ def heads(width: int) -> dict[str, nn.Module]:
             if (
                 fitter.stands_alone() and name != "xgboost"
             ):  # whose trees are kept as scikit-learn's
-                values[f"{name}, {kind}"] = next(iter(fitter.candidates(training)))
-    return values
+                networks[f"{name}, {kind}"] = next(iter(fitter.candidates(training)))
+    return networks
 
 
 def test_every_head_answers_as_in_torch(tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def modules(*arguments: str | Path, of: str = "headstart") -> set[str]:
 def test_commands_import_what_they_need(fitted: Fitted) -> None:
     picture = sorted((fitted.pictures / "ants").iterdir())[0]
     assert not modules("--help") & (HEAVY | {"numpy", "openvino._pyopenvino"})
-    request = modules("predict", fitted.folder, picture, "--json")
-    assert "openvino._pyopenvino" in request
-    assert not request & HEAVY
+    imported = modules("predict", fitted.folder, picture, "--json")
+    assert "openvino._pyopenvino" in imported
+    assert not imported & HEAVY
     checked = modules(fitted.folder, picture, of="headstart.pipeline.reopening")
     assert "openvino._pyopenvino" in checked
     assert not checked & (HEAVY | {"headstart.cli", "jinja2", "rich", "typer"})

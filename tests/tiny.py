@@ -62,9 +62,9 @@ def run(options: SessionOptions | None = None, seed: int = 0) -> tuple[Model, Tr
     return result, train(result, TASK, strategy, splits(), recipe(EPOCHS), place)
 
 
-def without_seconds(value: Training) -> list[dict[str, float]]:
+def without_seconds(training: Training) -> list[dict[str, float]]:
     """A training's history without what differs from run to run."""
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in value.history]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in training.history]
 
 
 def untimed(value: Any) -> Any:

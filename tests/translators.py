@@ -38,7 +38,7 @@ def pairs(count: int, words: dict[str, str] = WORDS, seed: int = 0) -> list[tupl
 
 
 def table(
-    path: Path, rows: Sequence[tuple[str, str]], target: str = "ru", container: int = 8
+    path: Path, rows: Sequence[tuple[str, str]], target: str = "ru", held_out: int = 8
 ) -> Path:
     """A CSV of such pairs; the last ones are for test, those before for validation."""
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -48,9 +48,9 @@ def table(
             remaining = len(rows) - place
             split = (
                 "test"
-                if remaining <= container
+                if remaining <= held_out
                 else "validation"
-                if remaining <= 2 * container
+                if remaining <= 2 * held_out
                 else "train"
             )
             writer.writerow((*row, split))

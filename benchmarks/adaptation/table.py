@@ -53,7 +53,9 @@ def _table(rows: Rows, names: Sequence[str], column: str) -> str:
         for kind in kinds:
             lines += _line(f"{kind}, {title}", _of(of_part, kind), names, column)
         for is_known, which in ((True, "set on these"), (False, "not seen before")):
-            own = [row for kind in kinds if _known(kind) == is_known for row in _of(of_part, kind)]
+            own = [
+                row for kind in kinds if _is_known(kind) == is_known for row in _of(of_part, kind)
+            ]
             lines += _line(f"**{title}, {which}**", own, names, column)
     return "\n".join(lines)
 
@@ -92,5 +94,5 @@ def _of(rows: Rows, kind: str) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["pair"] in pairs]
 
 
-def _known(kind: str) -> bool:
+def _is_known(kind: str) -> bool:
     return any(pair.is_known for pair in PAIRS if pair.kind == kind)

@@ -55,14 +55,14 @@ def as_markdown(rows: Sequence[Row]) -> str:
         own = [row for row in rows if row["by"] == name]
         still = [row for row in own if row["kind"] == "nothing"]
         cells = [name, f"{sum(row['early'] for row in still)} of {len(still)}"]
-        cells += [_found([row for row in own if row["kind"] == kind]) for kind in KINDS]
+        cells += [_delays([row for row in own if row["kind"] == kind]) for kind in KINDS]
         shares = [row["inside"] for row in own if row.get("inside") is not None]
         cells.append(f"{sum(shares)} of {len(shares)}" if shares else "–")
         table.append(f"| {' | '.join(cells)} |")
     return "\n".join(table)
 
 
-def _found(rows: Sequence[Row]) -> str:
+def _delays(rows: Sequence[Row]) -> str:
     delays = [row["delay"] for row in rows if row["delay"] is not None]
     early = sum(row["early"] for row in rows)
     before = f", {early} before" if early else ""

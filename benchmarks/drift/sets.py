@@ -54,7 +54,7 @@ def stored(name: str, work: Path) -> Path:
 def _computed(name: str, shared: Path) -> Features:
     import headstart as hs
 
-    drawn, labels = items(name, shared)
+    contents, labels = items(name, shared)
     if name in TEXTS:
         from headstart.demo.docstrings import encoder
 
@@ -62,7 +62,7 @@ def _computed(name: str, shared: Path) -> Features:
     else:
         weights = shared / "weights" / "mobilenetv2_100.imagenet.safetensors"
         backbone = f"timm:mobilenetv2_100@{weights}"
-    return hs.Featurizer(backbone).transform(drawn), np.array(labels)
+    return hs.Featurizer(backbone).transform(contents), np.array(labels)
 
 
 def items(name: str, shared: Path) -> tuple[list[object], list[str]]:

@@ -49,7 +49,7 @@ def planted(shared: Path, work: Path, pairs: Sequence[str], seeds: int) -> Itera
     for name in pairs:
         pair = MOVED[name]
         own, moved = (
-            _named(domains.features(side, pair.features, shared, work / "adaptation"))
+            _with_text_labels(domains.features(side, pair.features, shared, work / "adaptation"))
             for side in (pair.source, pair.target)
         )
         for seed in range(seeds):
@@ -88,7 +88,7 @@ def watched(stream: Stream, by_log: bool = False) -> dict[str, Any]:
     return row | {"delay": first.after - stream.begins, "inside": _inside(stream, first)}
 
 
-def _named(rows_and_labels: tuple[np.ndarray, np.ndarray]) -> Features:
+def _with_text_labels(rows_and_labels: tuple[np.ndarray, np.ndarray]) -> Features:
     return rows_and_labels[0], rows_and_labels[1].astype(str)
 
 

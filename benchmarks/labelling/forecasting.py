@@ -50,9 +50,9 @@ def run(shared: Path, sets: Sequence[str] = tuple(SETS), draws: int = 40) -> dic
         for count in SETS[name]:
             samples = [draw(labelled, count, seed) for seed in range(draws)]
             every += samples
-            rows.append({"set": name, "labels": count} | _told(samples))
+            rows.append({"set": name, "labels": count} | _summary(samples))
             print(_line(rows[-1]), flush=True)
-    summary = _told(every)
+    summary = _summary(every)
     print(_line({"set": "all", "labels": ""} | summary))
     return {"draws": draws, "rows": rows, "all": summary, "broken": summary["held"] < PROMISED}
 
@@ -103,7 +103,7 @@ def _scores(
     return scores
 
 
-def _told(draws: Sequence[Draw]) -> dict[str, Any]:
+def _summary(draws: Sequence[Draw]) -> dict[str, Any]:
     forecasts = [each for each in draws if not each.refused]
     off = np.array([each.value - each.truth for each in forecasts] or [np.nan])
     return {

@@ -49,9 +49,9 @@ def coefficients(samples: np.ndarray) -> np.ndarray:
     )
     shape = {"n_mels": BANDS, "fmin": 20, "fmax": 4000, "htk": True, "norm": None}
     bands = librosa.feature.melspectrogram(S=np.abs(spectrum), sr=RATE, n_fft=FFT, **shape)
-    found = librosa.feature.mfcc(S=np.log(bands + 1e-6), n_mfcc=COEFFICIENTS, norm="ortho").T
-    found[:, 0] *= 2**0.5
-    return np.asarray(found[None, :, :, None])
+    rows = librosa.feature.mfcc(S=np.log(bands + 1e-6), n_mfcc=COEFFICIENTS, norm="ortho").T
+    rows[:, 0] *= 2**0.5
+    return np.asarray(rows[None, :, :, None])
 
 
 def opened(path: str) -> Any:
@@ -65,11 +65,11 @@ def opened(path: str) -> Any:
 
 if __name__ == "__main__":
     folder, path, window, front, out = sys.argv[1:]
-    found = sorted(Path(folder).glob("*/*.*"))
+    sounds = sorted(Path(folder).glob("*/*.*"))
     network = opened(path)
-    features(found[:WARM_UP], network, int(window), front)
+    features(sounds[:WARM_UP], network, int(window), front)
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    rows = features(found, network, int(window), front)
+    rows = features(sounds, network, int(window), front)
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
     np.save(out, rows)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -271,16 +271,16 @@ def present(arguments: Sequence[str]) -> list[str]:
     """A command line in the names of today; the error stream says which ones were others."""
     words = list(arguments)
     if words and words[0] in COMMANDS:
-        words[0] = _noted(words[0], COMMANDS[words[0]])
+        words[0] = _notice(words[0], COMMANDS[words[0]])
     for place, word in enumerate(words):
         if word == "--":
             break
         flag, equals, value = word.partition("=")
         if flag in FLAGS:
-            words[place] = _noted(flag, FLAGS[flag]) + equals + value
+            words[place] = _notice(flag, FLAGS[flag]) + equals + value
     return words
 
 
-def _noted(old: str, new: str) -> str:
+def _notice(old: str, new: str) -> str:
     print(f"{old} is called {new} now.", file=sys.stderr)
     return new

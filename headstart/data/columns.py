@@ -81,13 +81,13 @@ class _Choice:
     @cached_property
     def split(self) -> str | None:
         """The column that says which split a row is in, of those that the user doesn't name."""
-        named = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
-        return split_column(self.table, [name for name in self.names if name not in named])
+        own = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
+        return split_column(self.table, [name for name in self.names if name not in own])
 
     @cached_property
     def _folds(self) -> tuple[str, ...]:
-        named = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
-        return tuple(n for n in self.names if n not in named and numbers_folds(self.table, n))
+        own = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
+        return tuple(n for n in self.names if n not in own and numbers_folds(self.table, n))
 
     @property
     def folds(self) -> tuple[str, ...]:

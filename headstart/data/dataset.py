@@ -274,8 +274,8 @@ def _report(
     """What can be said of any data set; the caller adds what it left out and why."""
     kind = labelled.kind
     read_from = f"`{contents.column}` is" if not contents.kind else "the folders' names are"
-    said = not kind.verbatim and contents.kind != kind.name
-    remarks = (f"{read_from} read as {kind.name}",) if said else ()
+    by_look = not kind.verbatim and contents.kind != kind.name
+    remarks = (f"{read_from} read as {kind.name}",) if by_look else ()
     return DataReport(
         items=sum(map(len, splits.values())),
         splits={name: kind.count(items, labels) for name, items in splits.items()},

@@ -22,7 +22,7 @@ def without_masks(tree: Folder) -> tuple[Folder, tuple[str, ...]]:
 
     def cleaned(folder: Folder) -> Folder:
         nonlocal count
-        kept, masks = _files(folder)
+        items_here, masks = _files(folder)
         count += len(masks)
         holders = [f for f in folder.full if only_part([f.name]) and not marks_items(f.name)]
         folders = []
@@ -34,9 +34,9 @@ def without_masks(tree: Folder) -> tuple[Folder, tuple[str, ...]]:
                 folders.append(cleaned(inner))
         if not masks and all(a is b for a, b in zip(folders, folder.folders, strict=True)):
             return folder
-        items = len(kept) + sum(inner.items for inner in folders)
+        items = len(items_here) + sum(inner.items for inner in folders)
         others = (*folder.others, *masks)
-        return replace(folder, files=kept, others=others, folders=tuple(folders), items=items)
+        return replace(folder, files=items_here, others=others, folders=tuple(folders), items=items)
 
     tree = cleaned(tree)
     names = sorted(set(emptied))
@@ -49,11 +49,11 @@ def without_masks(tree: Folder) -> tuple[Folder, tuple[str, ...]]:
 
 def _files(folder: Folder) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The files of a folder that are items, and those that are masks of others there."""
-    marked = {name: match[1] for name in folder.files if (match := _MASK.fullmatch(_stem(name)))}
-    if not marked:
+    stem_of = {name: match[1] for name in folder.files if (match := _MASK.fullmatch(_stem(name)))}
+    if not stem_of:
         return folder.files, ()
     stems = {_stem(name) for name in folder.files}
-    masks = tuple(name for name, of in marked.items() if of in stems)
+    masks = tuple(name for name, of in stem_of.items() if of in stems)
     return tuple(name for name in folder.files if name not in masks), masks
 
 

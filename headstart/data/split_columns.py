@@ -51,8 +51,8 @@ def split_named(column: str, value: Any) -> str | None:
     if splits is not None:
         return splits[0] if number == 1 else splits[1] if number == 0 else None
     word = str(value).strip().lower()
-    named = SPLIT_WORDS.get(word) or _LEADERBOARDS.get(word) or split_of(str(value))
-    return named if named in SPLITS else None
+    split = SPLIT_WORDS.get(word) or _LEADERBOARDS.get(word) or split_of(str(value))
+    return split if split in SPLITS else None
 
 
 def word_for(column: str, value: Any) -> str:

@@ -221,7 +221,7 @@ def shares_of(chances: np.ndarray, before: np.ndarray) -> np.ndarray:
 def with_interval(
     chances: np.ndarray, held_out: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares among new items, (labels,), with 95 % bounds: their probabilities and the known ones'.
+    """Shares among new items, (labels,), with 95 % bounds, by both probabilities.
 
     Both samples are drawn anew, as what is known of the model is from few items, too.
     """

@@ -41,13 +41,13 @@ class Counts:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Counts:
         """Those of these texts, or of more where such are `shared`."""
-        kept = _shared.get()
-        for each in kept or ():
+        earlier = _shared.get()
+        for each in earlier or ():
             if set(texts) <= set(each.texts):
                 return each
         counts = cls(texts)
-        if kept is not None:
-            kept[:] = [counts]
+        if earlier is not None:
+            earlier[:] = [counts]
         return counts
 
     def weights(self, texts: Sequence[str], parts: Sequence[str], most: int | None) -> Weights:
@@ -58,15 +58,15 @@ class Counts:
         """
         if not self.texts:
             raise ValueError("no texts")
-        counted = [self._part(name) for name in parts]
-        learned = [part.learned(texts, most) for part in counted]
+        counts_by_part = [self._part(name) for name in parts]
+        learned = [part.learned(texts, most) for part in counts_by_part]
 
         def weights(others: Sequence[str]) -> Any:
             from scipy.sparse import hstack
 
             rows = [
                 solver.transform(part.rows(others)[:, columns]) * len(parts) ** -0.5
-                for part, (columns, solver) in zip(counted, learned, strict=True)
+                for part, (columns, solver) in zip(counts_by_part, learned, strict=True)
             ]
             return hstack(rows).tocsr()
 

@@ -91,7 +91,7 @@ class Answering:
         limits = self.limits
         version.decoding(1)
         try:
-            inputs, first = await self.run(_begun, content, version, limits.items)
+            inputs, first = await self.run(_opened, content, version, limits.items)
             place.take_items(len(inputs) - 1)
             rest = await asyncio.gather(*(self.run(version.decode, each) for each in inputs[1:]))
         finally:
@@ -118,7 +118,7 @@ def late(limits: Limits, uploaded: bool) -> RefusedError:
     )
 
 
-def _begun(content: bodies.Body, version: Version, most: int) -> tuple[list[Input], Decoded]:
+def _opened(content: bodies.Body, version: Version, most: int) -> tuple[list[Input], Decoded]:
     """All inputs of a request, and the first one decoded: most have no other."""
     inputs = inputs_in(content, version.predictor, most)
     return inputs, version.decode(inputs[0])

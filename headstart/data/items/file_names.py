@@ -34,11 +34,13 @@ def from_names(path: Path, tree: Folder, part: int) -> Contents:
     """
     rows = []
     names = {split_of(folder.name): folder.name for folder in tree.full}
-    named = "train" in names and len(names) > 1 and set(names) <= set(SPLITS)
+    names_splits = "train" in names and len(names) > 1 and set(names) <= set(SPLITS)
     for way in tree.every():
         file = tree.path.joinpath(*way)
-        split = split_of(way[0]) if named and len(way) > 1 else None
-        rows.append(Row("/".join(way), str(file), _said(way[-1], part), split, FileSource(file)))
+        split = split_of(way[0]) if names_splits and len(way) > 1 else None
+        rows.append(
+            Row("/".join(way), str(file), _class_of(way[-1], part), split, FileSource(file))
+        )
     if not any(row.value for row in rows):
         raise DataError(
             f"{path} has no file with {f'a part {part}' if part else 'a word'} in its name. Give "
@@ -50,23 +52,23 @@ def from_names(path: Path, tree: Folder, part: int) -> Contents:
         tuple(rows),
         kind="classes",
         column="value",
-        split_names={s: n for s, n in names.items() if s} if named else {},
+        split_names={s: n for s, n in names.items() if s} if names_splits else {},
         remarks=(f"{remark} a file's name is its class",),
     )
 
 
 def advice(top: Folder) -> str:
     """What to do where no folder names a class, by what lies there."""
-    words = Counter(filter(None, (_said(way[-1], 0) for way in top.every())))
+    words = Counter(filter(None, (_class_of(way[-1], 0) for way in top.every())))
     hints = ["list the files with their labels in a labels.csv there"]
     if any(map(str.isdigit, "".join(words))):
         hints.append("name the part of the files' names that says the class, as --label name:1")
     elif 1 < len(words) <= _MOST * words.total():
         shown = several([*map(repr, sorted(words))])
         hints.append(f"take the files' names by --label name:0, which say {shown}")
-    named = list(_may_list(top))
-    if 0 < len(named) <= _MOST_LISTS:
-        hints.append(f"give {named[0]} itself, if that lists them")
+    tables = list(_may_list(top))
+    if 0 < len(tables) <= _MOST_LISTS:
+        hints.append(f"give {tables[0]} itself, if that lists them")
     return (
         f"Make one folder per class, {''.join(f'{hint}, ' for hint in hints[:-1])}or {hints[-1]}."
     )
@@ -79,7 +81,7 @@ def _may_list(top: Folder) -> Iterator[Path]:
             yield top.path / name
 
 
-def _said(name: str, part: int) -> str | None:
+def _class_of(name: str, part: int) -> str | None:
     stem = Path(name).stem
     if not part:
         word = without_count(stem)

@@ -31,11 +31,11 @@ def split_by_lists(contents: Contents, tree: Folder) -> Contents:
         return contents
     for lists in _lists(tree):
         index = _index(files)
-        named = {split: set(_named(path, index)) for split, path in lists.items()}
-        if all(named.values()) and sum(map(len, named.values())) == len(
-            set().union(*named.values())
+        items_of = {split: set(_listed_items(path, index)) for split, path in lists.items()}
+        if all(items_of.values()) and sum(map(len, items_of.values())) == len(
+            set().union(*items_of.values())
         ):
-            return _split(contents, lists, {i: s for s, own in named.items() for i in own})
+            return _split(contents, lists, {i: s for s, own in items_of.items() for i in own})
     return contents
 
 
@@ -43,15 +43,17 @@ def _split(contents: Contents, lists: Mapping[str, Path], split_of: Mapping[str,
     words = {split: path.name for split, path in lists.items()}
     rest = None if "train" in lists else "train"
     rows = tuple(replace(row, split=split_of.get(row.id, rest)) for row in contents.rows)
-    kept = tuple(row for row in rows if row.split)
+    used_rows = tuple(row for row in rows if row.split)
     shown = " and ".join(f"`{name}`" for name in words.values())
     verb = "says" if len(words) == 1 else "say"
     warnings = contents.warnings
-    if len(kept) < len(rows):
-        warnings += (f"{len(rows) - len(kept)} files that no list of a split names are not used.",)
+    if len(used_rows) < len(rows):
+        warnings += (
+            f"{len(rows) - len(used_rows)} files that no list of a split names are not used.",
+        )
     return replace(
         contents,
-        rows=kept,
+        rows=used_rows,
         split_names={"train": _REST, **words},
         remarks=(*contents.remarks, f"{shown} {verb} which split a file is in"),
         warnings=warnings,
@@ -72,10 +74,10 @@ def _lists(tree: Folder) -> Iterator[dict[str, Path]]:
             del plain["trainval"]
         for names in ([*plain.values()], texts):
             stems = {name: split_in(Path(name).stem) for name in names}
-            splits = Counter(found[0] for found in stems.values() if found)
-            lists = {found[0]: folder.path / name for name, found in stems.items() if found}
-            held = set(lists) - {"train"}
-            if held and set(lists) <= set(SPLITS) and max(splits.values()) == 1:
+            splits = Counter(match[0] for match in stems.values() if match)
+            lists = {match[0]: folder.path / name for name, match in stems.items() if match}
+            held_out = set(lists) - {"train"}
+            if held_out and set(lists) <= set(SPLITS) and max(splits.values()) == 1:
                 yield {split: lists[split] for split in SPLITS if split in lists}
                 break
 
@@ -95,7 +97,7 @@ def _index(files: list[str]) -> dict[str, str]:
     return {key: name for key, name in keys.items() if name}
 
 
-def _named(path: Path, index: Mapping[str, str]) -> Iterator[str]:
+def _listed_items(path: Path, index: Mapping[str, str]) -> Iterator[str]:
     """The items that a list names; none where too many of its lines name nothing here."""
     lines: list[str] = []
     with suppress(DataError, OSError):
@@ -103,6 +105,6 @@ def _named(path: Path, index: Mapping[str, str]) -> Iterator[str]:
             with opened(path) as file:
                 lines = [line.strip().removeprefix("./") for line in file if line.strip()]
     items = [index.get(line) or index.get(line.split()[0]) for line in lines]
-    known = [item for item in items if item]
-    if known and len(known) >= _MOSTLY * len(items):
-        yield from known
+    listed = [item for item in items if item]
+    if listed and len(listed) >= _MOSTLY * len(items):
+        yield from listed

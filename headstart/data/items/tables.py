@@ -49,10 +49,10 @@ class Tables:
         if self.modality.inline or not self.top.items:
             return []
         folders = (folder for folder in self.top.folders if not folder.items)
-        found = (
+        tables = (
             _table(each, name) for top in folders for each, _ in top.below() for name in each.tables
         )
-        return [table for table in found if table and table.path.suffix.lower() != ".json"]
+        return [table for table in tables if table and table.path.suffix.lower() != ".json"]
 
     def _in_splits(self) -> list[Table]:
         tables = []

@@ -52,8 +52,8 @@ def read(path: Path) -> list[TableInMemory]:
 
 
 def _alone(name: str, sheet: TableInMemory, count: int) -> TableInMemory:
-    said = f"of {count} sheets {name!r} alone is read" if count > 1 else ""
-    return replace(sheet, remark="; ".join(filter(None, (sheet.remark, said))))
+    remark = f"of {count} sheets {name!r} alone is read" if count > 1 else ""
+    return replace(sheet, remark="; ".join(filter(None, (sheet.remark, remark))))
 
 
 def _joined(sheets: Mapping[str, TableInMemory]) -> list[TableInMemory]:
@@ -76,8 +76,8 @@ def _joined(sheets: Mapping[str, TableInMemory]) -> list[TableInMemory]:
         rows += [
             (last + n, (*row[:width], *[None] * (width - len(row)), name)) for n, row in part.rows
         ]
-    said = f"the sheets {' and '.join(map(repr, parts))} are joined, whose rows are counted on"
-    return [replace(first, names=[*first.names, _SPLIT], rows=rows, remark=said)]
+    remark = f"the sheets {' and '.join(map(repr, parts))} are joined, whose rows are counted on"
+    return [replace(first, names=[*first.names, _SPLIT], rows=rows, remark=remark)]
 
 
 def _sheet(path: Path, rows: Iterable[Sequence[Any]]) -> TableInMemory:

@@ -105,7 +105,7 @@ def grown(backbone: Backbone, sources: Sequence[str], targets: Sequence[str]) ->
     """The backbone with a vocabulary that has learned from texts of both sides.
 
     Where it was never trained all rows are drawn, and begin with what the pairs say of them.
-    `wanted` does the same to another such network. What became of the pieces is among its notes.
+    `for_task` does the same to another such network. What became of the pieces is among its notes.
     """
     before = PieceFiles.read(backbone.files, backbone.origin.reference)
     growth = Growth(before, before.grown(sources, targets), sources, targets)

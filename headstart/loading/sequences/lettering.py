@@ -36,7 +36,7 @@ def files(letters: Letters) -> dict[str, bytes]:
 def lettered(backbone: Backbone, texts: Sequence[str], letters: Letters | None = None) -> Backbone:
     """The backbone with the letters of transcripts, by what its head says of its own.
 
-    `letters` are those to have, where they are known. `wanted` does the same to another such
+    `letters` are those to have, where they are known. `for_task` does the same to another such
     network, and what became of the letters is among the notes. A network without letters gets a
     head of its own.
     """

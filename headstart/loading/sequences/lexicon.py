@@ -47,12 +47,12 @@ class Lexicon:
         with torch.no_grad():
             for table, own in zip(tables, self.vectors(*tables[0].shape), strict=True):
                 length = table.norm(dim=1, keepdim=True)
-                drawn = table / length.clamp(min=1e-9)
-                mixed = _SHARE**0.5 * torch.from_numpy(own) + (1 - _SHARE) ** 0.5 * drawn
+                random_part = table / length.clamp(min=1e-9)
+                mixed = _SHARE**0.5 * torch.from_numpy(own) + (1 - _SHARE) ** 0.5 * random_part
                 table.copy_(length * mixed / mixed.norm(dim=1, keepdim=True).clamp(min=1e-9))
             for module in (*stages.values(), writer):
                 for name, inner in module.named_modules():
-                    _begun(name.rpartition(".")[2], inner, generator)
+                    _initialise(name.rpartition(".")[2], inner, generator)
 
     def vectors(self, count: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Of each of `count` pieces as it is read, and as it is written: (count, width) float32.
@@ -62,21 +62,21 @@ class Lexicon:
         from scipy.sparse import vstack
         from scipy.sparse.linalg import svds
 
-        sides = [_counted(own[:_PAIRS], count) for own in (self.sources, self.targets)]
+        sides = [_occurrences(own[:_PAIRS], count) for own in (self.sources, self.targets)]
         matrix = vstack(sides).tocsr()
-        drawn = np.random.default_rng(_SEED)
+        rng = np.random.default_rng(_SEED)
         most = min(width, min(matrix.shape) - 1)
         answer = np.zeros((2 * count, width), dtype=np.float32)
         if most > 0 and matrix.nnz:
-            left, strength, _ = svds(matrix, k=most, v0=drawn.standard_normal(min(matrix.shape)))
-            turned = np.linalg.qr(drawn.standard_normal((width, width)))[0][:most]
-            answer = np.asarray(left * np.sqrt(np.maximum(strength, 0.0)) @ turned, np.float32)
+            left, strength, _ = svds(matrix, k=most, v0=rng.standard_normal(min(matrix.shape)))
+            rotation = np.linalg.qr(rng.standard_normal((width, width)))[0][:most]
+            answer = np.asarray(left * np.sqrt(np.maximum(strength, 0.0)) @ rotation, np.float32)
         length = np.linalg.norm(answer, axis=1, keepdims=True)
         answer = np.where(length > 1e-6, answer / np.maximum(length, 1e-6), np.float32(0))
         return answer[:count], answer[count:]
 
 
-def _counted(rows: Ids, count: int) -> Any:
+def _occurrences(rows: Ids, count: int) -> Any:
     """Pieces by pairs (count, N): logarithms of counts, rare pieces weigh more, rows of length 1.
 
     A long text counts less for each of its pieces.
@@ -101,18 +101,18 @@ def _length(matrix: Any, axis: int) -> np.ndarray:
     return np.where(length > 0, length, 1.0)
 
 
-def _begun(name: str, module: Any, generator: torch.Generator) -> None:
+def _initialise(name: str, module: Any, generator: torch.Generator) -> None:
     """Give a part of a layer, by its name there, the weights that it begins with."""
     if name == "encoder_attn":
         width = module.out_proj.weight.shape[0]
-        taken, compared = (
+        value_weight, key_weight = (
             torch.linalg.qr(torch.randn(width, width, generator=generator))[0] for _ in range(2)
         )
-        module.v_proj.weight.copy_(_TAKEN * taken)
-        module.out_proj.weight.copy_(taken.T)
+        module.v_proj.weight.copy_(_TAKEN * value_weight)
+        module.out_proj.weight.copy_(value_weight.T)
         scale = (_ALIKE / module.head_dim**0.5) ** 0.5
-        module.q_proj.weight.copy_(scale * compared)
-        module.k_proj.weight.copy_(scale * compared)
+        module.q_proj.weight.copy_(scale * key_weight)
+        module.k_proj.weight.copy_(scale * key_weight)
     elif name == "fc2":
         module.weight.mul_(_BESIDE)
     elif name == "self_attn":

@@ -286,8 +286,8 @@ def _tensors(network: nn.Module, nodes: list[fx.Node]) -> Iterator[Tensor]:
                 yield from (tensor for tensor in tensors if tensor is value)
 
 
-def _same(one: Any, right: Any) -> bool:
-    if not isinstance(one, Tensor) or not isinstance(right, Tensor):
-        return one is right
-    same = (one == right) | (one.isnan() & right.isnan()) if one.shape == right.shape else None
+def _same(one: Any, other: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+        return one is other
+    same = (one == other) | (one.isnan() & other.isnan()) if one.shape == other.shape else None
     return same is not None and bool(same.all())

@@ -148,17 +148,17 @@ def _join_modes(train: fx.Graph, evaluation: fx.Graph) -> bool:
     if len(train.nodes) != len(evaluation.nodes):
         return False
     pairs: dict[fx.Node, fx.Node] = {}
-    for node, right in zip(train.nodes, evaluation.nodes, strict=True):
-        if (node.op, node.target) != (right.op, right.target):
+    for node, twin in zip(train.nodes, evaluation.nodes, strict=True):
+        if (node.op, node.target) != (twin.op, twin.target):
             return False
-        pairs[node] = right
-        mine, other = _leaves(node, pairs), _leaves(right, {})
+        pairs[node] = twin
+        mine, other = _leaves(node, pairs), _leaves(twin, {})
         if len(mine) != len(other):
             return False
         differing = [(a, b) for a, b in zip(mine, other, strict=True) if a is not b and a != b]
         if any(pair != (True, False) for pair in differing):
             return False
-        if differing and not _follow_mode(evaluation, right, node):
+        if differing and not _follow_mode(evaluation, twin, node):
             return False
     return True
 

@@ -102,8 +102,8 @@ def kind_of(column: str, values: Sequence[Any]) -> Kind:
     form = format_of(rest, 1.0) if 2 * len(rest) > len(cells) > len(rest) else None
     if form is not None:
         signs = sorted({_word(cell) for cell in cells if _word(cell).lower() in _UNKNOWN})
-        listed = " and ".join(map(repr, signs))
-        remark = f"`{column}` holds {listed} {len(cells) - len(rest)} times, as missing numbers"
+        sign_names = " and ".join(map(repr, signs))
+        remark = f"`{column}` holds {sign_names} {len(cells) - len(rest)} times, as missing numbers"
         return Kind(NUMBER, form.decimal, remark)
     return _kind_of_words([_word(cell) for cell in filled], len(set(map(_word, filled))))
 
@@ -163,9 +163,9 @@ def kind_remarks(
     by_kind = {
         kind: [name for name, own in kinds.items() if own.name == kind] for kind in learned_kinds
     }
-    listed = [f"{_PLURALS.get(k, k)} {_listed(names)}" for k, names in by_kind.items() if names]
+    sign_names = [f"{_PLURALS.get(k, k)} {_listed(names)}" for k, names in by_kind.items() if names]
     remarks = [kind.remark for kind in kinds.values() if kind.remark]
-    return used, tuple(filter(None, ("; ".join(listed), *sentences, *remarks)))
+    return used, tuple(filter(None, ("; ".join(sign_names), *sentences, *remarks)))
 
 
 def _files(values: Sequence[Any], modalities: Mapping[str, Modality]) -> Kind | None:
