@@ -8,9 +8,10 @@ from pathlib import Path
 import layouts
 import pytest
 
-from headstart.data import Schema, load
+from headstart.data import Schema, load, recognise
 from headstart.data.names import numbers_people
 from headstart.errors import DataError
+from headstart.modalities.audio import Audio
 from headstart.modalities.image import Image
 from headstart.modalities.text import Text
 
@@ -94,3 +95,12 @@ def test_underscores_that_all_or_half_have_set_nothing_apart(tmp_path: Path) -> 
     assert load(tmp_path / "a", Image(), Schema()).labels == ("_cat", "_dog")
     layouts.classes("", names=("_off", "on"))(tmp_path / "b")
     assert load(tmp_path / "b", Image(), Schema()).labels == ("_off", "on")
+
+
+def test_what_is_wrong_with_the_files_there_is_said_before_other_kinds_of_files(
+    tmp_path: Path,
+) -> None:
+    actors(tmp_path)
+    kinds = {"audio": Audio(), "image": Image(), "text": Text()}
+    with pytest.raises(DataError, match="folders that number people"):
+        recognise(tmp_path, kinds, Schema())
