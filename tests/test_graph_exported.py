@@ -325,6 +325,6 @@ def test_torch_itself_exports_it(batch: str, tmp_path: Path) -> None:
     classifier = nn.Sequential(*network, nn.Linear(6, 4)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own parts
-        torch.onnx.export(classifier, (images,), path, dynamic_shapes=shapes)
+        torch.onnx.export(classifier, (images,), path, dynamic_shapes=shapes, dynamo=True)
     with torch.no_grad():
         assert close(features(load(path, trainable="true"), pictures()), network(pictures()))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import write_pictures
+from packaging.version import Version
 
 from headstart.loading.meta import without_values
 
@@ -46,7 +47,9 @@ allowed = is_callable_allowed(transformers.PreTrainedModel.can_record_outputs.fg
 after = torch.compiler.disable, torch.compiler.allow_in_graph
 print(none, right, int(answer), allowed, after == before)
 """
-    assert run(code) == "True True 2 True True"
+    # transformers takes FSDP from torch, which brought the compiler itself as late as 2.8
+    none = Version(torch.__version__) >= Version("2.9")
+    assert run(code) == f"{none} True 2 True True"
 
 
 def test_what_is_asked_of_the_compiler_meanwhile_is_its_own_answer() -> None:

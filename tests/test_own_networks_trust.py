@@ -82,6 +82,7 @@ def test_a_malicious_pickle_is_refused(here: Path) -> None:
     [
         "data/sample_inputs/model.pt",
         "data/weights/weight_0",
+        "data/weights/model.pt",  # of older versions of torch
         "data/weights/model_weights_config.json",
         "data/constants/model_constants_config.json",
     ],
@@ -90,6 +91,9 @@ def test_a_malicious_exported_program_is_refused(here: Path, where: str) -> None
     export(here / "network.pt2")
     trap, spoilt, bait = here / "sprung", here / "spoilt.pt2", io.BytesIO()
     torch.save(Opens(str(trap)), bait)
+    with zipfile.ZipFile(here / "network.pt2") as archive:
+        if not any(name.endswith(where) for name in archive.namelist()):
+            pytest.skip(f"torch {torch.__version__} writes no {where}")
     with zipfile.ZipFile(here / "network.pt2") as old, zipfile.ZipFile(spoilt, "w") as new:
         for name in old.namelist():
             content = old.read(name)

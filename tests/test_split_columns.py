@@ -9,6 +9,7 @@ import layouts
 import pytest
 
 from headstart.data import Schema, load
+from headstart.errors import DataError
 from headstart.modalities.image import Image
 from headstart.modalities.table import Table
 from headstart.modalities.text import Text
@@ -93,3 +94,40 @@ def test_a_picture_s_row_says_its_split(tmp_path: Path) -> None:
     layouts.table(tmp_path / "birds.csv", "filepaths,labels,data set", rows)
     data = load(tmp_path, Image(), Schema())
     assert Counter(item.split for item in data.items) == Counter(SPLITS * 10)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "sizes"),
+    [
+        ("set", ("train", "train", "val", "test"), {"train": 40, "validation": 20, "test": 20}),
+        ("split", ("train", "train", "val", "test"), {"train": 40, "validation": 20, "test": 20}),
+        ("split", ("train", "", "val", "test"), {"train": 20, "validation": 20, "test": 20}),
+        ("is_test", (0, 0, 0, 1), {"train": 48, "validation": 12, "test": 20}),
+    ],
+)
+def test_a_lone_table_called_train_is_parted_by_its_column(
+    tmp_path: Path, column: str, cells: tuple[object, ...], sizes: dict[str, int]
+) -> None:
+    written(tmp_path, column, cells).rename(tmp_path / "train.csv")
+    for path in (tmp_path, tmp_path / "train.csv"):
+        data = load(path, Text(), Schema())
+        assert Counter(item.split for item in data.items) == sizes
+        assert f"`{column}` says which split a row is in" in data.report.remarks
+
+
+def test_a_table_of_a_split_says_more_than_its_columns_but_for_what_training_holds_out(
+    tmp_path: Path,
+) -> None:
+    written(tmp_path, "is_valid", (0, 0, 0, 1)).rename(tmp_path / "train.csv")
+    tests = [(f"other text {n}", "ab"[n % 2], 0) for n in range(20)]
+    layouts.table(tmp_path / "test.csv", "text,label,is_valid", tests)
+    data = load(tmp_path, Text(), Schema())
+    splits = Counter(item.split for item in data.items)
+    assert splits == {"train": 60, "validation": 20, "test": 20}
+    assert "`is_valid` says which split a row is in" in data.report.remarks
+
+
+def test_a_row_that_names_no_split_in_a_table_called_train_is_an_error(tmp_path: Path) -> None:
+    written(tmp_path, "split", ("train", "train", "bus", "test")).rename(tmp_path / "train.csv")
+    with pytest.raises(DataError, match=r"train\.csv line 6 has 'bus' as its split, which is none"):
+        load(tmp_path, Text(), Schema())

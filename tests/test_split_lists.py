@@ -93,3 +93,30 @@ def test_several_lists_of_a_split_are_left_alone(tmp_path: Path) -> None:
     for name in ("train1", "train2", "test1", "test2"):
         listed(tmp_path / "splits" / f"{name}.txt", range(3))
     assert loaded(tmp_path).report.split_rule.startswith("train, validation and test (70/15/15)")
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_one_list_of_flags_says_both_splits(tmp_path: Path, numbered: bool) -> None:
+    """CUB-200's `train_test_split.txt`, whose numbers `images.txt` gives to files."""
+    layouts.classes("images")(tmp_path)
+    names = [f"{kind}/{n}.bmp" for kind in KINDS for n in range(20)]
+    ids = range(1, 41) if numbered else names
+    for name, cells in (
+        ("bounding_boxes", ["1.0 2.0 5.0 6.0"] * 40),
+        ("image_class_labels", [1 + (n > 19) for n in range(40)]),
+        ("images", names),
+        ("train_test_split", [int(n % 4 > 0) for n in range(40)]),
+    ):
+        lines = [f"{own} {cell}\n" for own, cell in zip(ids, cells, strict=True)]
+        (tmp_path / f"{name}.txt").write_text("".join(lines))
+    data = load(tmp_path, Image(), Schema())
+    tests = {item.id for item in data.items if item.split == "test"}
+    assert tests == {f"images/{kind}/{n}.bmp" for kind in KINDS for n in range(0, 20, 4)}
+    assert "`train_test_split.txt` says which split a file is in" in data.report.remarks
+
+
+def test_flags_of_what_is_not_here_part_nothing(tmp_path: Path) -> None:
+    layouts.classes("images")(tmp_path)
+    (tmp_path / "train_test_split.txt").write_text("".join(f"{n} {n % 2}\n" for n in range(40)))
+    data = load(tmp_path, Image(), Schema())
+    assert Counter(item.split for item in data.items)["test"] == 6

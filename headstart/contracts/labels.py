@@ -12,6 +12,8 @@ from headstart.errors import DataError
 FEW = 10  # training items a class or label, below which a warning is due
 SHOWN = 5  # entries of a list in a sentence
 _LISTED = 20  # names in an error
+_SIGNS = ("|", ";", ",", " ")  # which may stand between the labels of one item
+_SOME = 0.1  # of the labels have such a sign
 
 
 class LabelRow(Protocol):
@@ -73,6 +75,22 @@ Names = Sequence[str]  # what `Dataset.labels` holds: classes, labels of sets, n
 def several(words: Sequence[str]) -> str:
     """The first few of a list, and whether there are more."""
     return ", ".join(words[:SHOWN]) + (", …" if len(words) > SHOWN else "")
+
+
+def parting_sign(labels: Sequence[str]) -> str:
+    """The sign between which labels look like several each: many combinations of few words.
+
+    Empty where there is none.
+    """
+    different = set(labels)
+    for sign in _SIGNS:
+        if sum(sign in label for label in labels) < max(1, _SOME * len(labels)):
+            continue
+        sets = [[word.strip() for word in label.split(sign)] for label in different]
+        words = {word for own in sets for word in own}
+        if "" not in words and len(words) < len(sets) and all(len({*s}) == len(s) for s in sets):
+            return sign
+    return ""
 
 
 def demand_known(path: Path, labels: set[str], names: Names) -> None:

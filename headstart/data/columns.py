@@ -11,17 +11,15 @@ from pathlib import Path
 from headstart.contracts import Modality
 from headstart.contracts.cells import are_marks, is_blank, number
 from headstart.contracts.metric import SEQUENCES
-from headstart.data.content_columns import may_hold_content
+from headstart.data.class_names import twins
+from headstart.data.content_columns import is_passed, may_hold_content, span
 from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
-from headstart.data.split_columns import USUAL, numbers_folds, split_column
+from headstart.data.split_columns import numbers_folds, split_column
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
-NUMBERING = frozenset(  # columns that only count rows
-    {"", "id", "idx", "index", "unnamed: 0", "no", "no.", "nr", "nr.", "#", "s.no", "s.no.", "sno"}
-)
 _CONTENTS = {"image": "pictures", "audio": "sounds", "text": "texts"}  # by the usual column
 
 
@@ -40,9 +38,9 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         content,
         labels,
         None if split in (*labels, *content) else split,
-        "; ".join(filter(None, (table.remark, choice.remark(content, labels), *choice.folds))),
+        "; ".join(filter(None, (table.remark, choice.remark(content, labels), *choice.passed))),
         choice.group(content, labels),
-        choice.span((*content, *labels)),
+        span(choice.lower, modality, (*content, *labels)),
         choice.kind(labels),
     )
 
@@ -89,12 +87,24 @@ class _Choice:
         own = {*self.schema.column_names, *self._columns_of(self.schema.label or "")}
         return tuple(n for n in self.names if n not in own and numbers_folds(self.table, n))
 
+    @cached_property
+    def _twins(self) -> dict[str, str]:
+        """Columns that say again what the label's says, by numbers or names, and that column."""
+        labels = self._columns_of(self.schema.label or "")
+        named = {*self.schema.column_names}.difference(labels)
+        names = [name for name in self.names if name not in named]
+        return twins(self.table, names, labels, self.schema.kind not in (None, "classes"))
+
     @property
-    def folds(self) -> tuple[str, ...]:
-        """A sentence on each column that numbers folds: it is left out of what is learned."""
-        return tuple(
+    def passed(self) -> tuple[str, ...]:
+        """A sentence on each column that is left out of what is learned: of folds, and twins."""
+        folds = tuple(
             f"`{name}` numbers folds and is not used (--group {name} keeps each in one split)"
             for name in self._folds
+        )
+        return folds + tuple(
+            f"`{name}` says the same classes as `{other}` and is not used (--label {name} takes it)"
+            for name, other in self._twins.items()
         )
 
     def content(self) -> tuple[str, ...]:
@@ -138,7 +148,8 @@ class _Choice:
         excluded = (*content, self.schema.group)
         possible = [name for name in self.names if name not in excluded]
         free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
-        only = (names[0] for names in (likely, possible) if free and len(names) == 1)
+        named = [] if self.modality.whole_rows else [n for n in self._twins.values() if n in likely]
+        only = (names[0] for names in (likely, named, possible) if free and len(names) == 1)
         label_columns = self._named_label(content) or next(only, None)
         if self.schema.may_lack_label and label_columns not in likely:
             return ()
@@ -161,16 +172,6 @@ class _Choice:
             )
         return self._demanded(group)
 
-    def span(self, other_columns: tuple[str, ...]) -> tuple[str, str] | None:
-        """The columns between whose numbers only a part of the content is meant, if any are."""
-        names = [self.lower.get(name) for name in self.modality.span or ()]
-        first, last = names or (None, None)
-        if first is None or last is None or {first, last} & set(other_columns):
-            return None
-        if other_columns[0].lower().startswith("slice"):  # of which each is a file already
-            return None
-        return first, last
-
     def remark(self, content: tuple[str, ...], labels: tuple[str, ...]) -> str:
         """Empty where all was asked for, and where nothing else could be meant."""
         if self.modality.whole_rows:
@@ -181,8 +182,8 @@ class _Choice:
         parts = " and ".join(f"`{name}`" for name in content)
         verb = "is" if len(content) == 1 else "are"
         what = "text" if self.modality.inline else "content"
-        span = self.span((*content, *labels))
-        what += f" from `{span[0]}` to `{span[1]}`" if span else ""
+        ends = span(self.lower, self.modality, (*content, *labels))
+        what += f" from `{ends[0]}` to `{ends[1]}`" if ends else ""
         plural = "s" if len(labels) > 1 else ""
         return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}"
 
@@ -251,12 +252,13 @@ class _Choice:
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
         names = (*_LABELS, *self.modality.transcripts)
-        usual = (self.lower[name] for name in names if name in self.lower)
+        own = (self.lower[name] for name in names if name in self.lower)
+        usual = (self._twins.get(name, name) for name in own)
         return next((name for name in usual if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:
-        excluded = (*content, self.schema.group, self.split, *self._folds)
-        return [name for name in self.names if name not in excluded and not _is_passed(name)]
+        excluded = (*content, self.schema.group, self.split, *self._folds, *self._twins)
+        return [name for name in self.names if name not in excluded and not is_passed(name)]
 
     def _content_columns(self, content: tuple[str, ...]) -> tuple[str, ...]:
         most = len(self.names) if self.modality.whole_rows else 2 if self.modality.inline else 1
@@ -291,9 +293,3 @@ class _Choice:
             f"{self.path} has no column for the content; its columns: {self.listed}. "
             f"Say which one holds the {what} (--{name}, or {name}= from Python).{rest}"
         )
-
-
-def _is_passed(name: str) -> bool:
-    """Whether a column by its name only counts rows, names splits or nothing."""
-    word = name.strip().lower()
-    return word in (USUAL, *NUMBERING) or word.startswith("unnamed: ")

@@ -42,6 +42,19 @@ def grouped(contents: Contents, part: int) -> Contents:
     return replace(contents, rows=tuple(rows))
 
 
+def part_by_folder(ways: Sequence[tuple[str, ...]]) -> int | None:
+    """The part of files' names that is one in each folder and another in each, from 1 on."""
+    names = [_stem(way[-1]) for way in ways]
+    sign = _sign(names)
+    parts = [name.split(sign) for name in names]
+    folders = {way[:-1] for way in ways}
+    for place in range(min(map(len, parts), default=0)) if len(folders) > 1 else ():
+        pairs = {(way[:-1], own[place]) for way, own in zip(ways, parts, strict=True)}
+        if len(pairs) == len(folders) == len({value for _, value in pairs}):
+            return place + 1
+    return None
+
+
 def proposal(items: Sequence[Item]) -> tuple[str, ...]:
     """A sentence where files' names hold what looks like groups, and none are known; else none.
 

@@ -206,7 +206,8 @@ class Manifest:
 class Listing:
     """The rows of a table that lists items, and how each row's content is located.
 
-    `split` is what all of them are of, where a column doesn't say it.
+    `split` is what the table is called after; a column may say that some rows of `train` are held
+    out.
     """
 
     path: Path
@@ -219,12 +220,12 @@ class Listing:
     def contents(self, word: str = "") -> Contents:
         """What it lists; `word` is the data set's own for its split. Raises DataError for none."""
         columns = self.columns
-        splits = _Splits.of(columns, self.records) if self.split is None else _Splits()
+        splits = _Splits.of(columns, self.records).within(self.split)
         rows = []
         for record in self.records:
             place = f"{self.path} {record.place}"
-            own = self.split or splits.of_row(place, record)
-            name, source, missing = self.locate(record, own)
+            own = splits.of_row(place, record) if splits.names else self.split
+            name, source, missing = self.locate(record, self.split or own)
             if splits.names and own is None:
                 missing = _NO_SPLIT if source else missing
                 source = None
@@ -238,7 +239,7 @@ class Listing:
             tuple(rows),
             columns.kind,
             columns.label,
-            split_names={self.split: word} if self.split and word else splits.names,
+            split_names=splits.names or ({self.split: word} if self.split and word else {}),
             remarks=(*((columns.remark,) if columns.remark else ()), *splits.remarks),
             columns=columns.labels,
             content=columns.content,
@@ -262,8 +263,15 @@ class _Splits:
         words = {split_named(column, cell): word_for(column, cell) for cell in cells}
         names = {split: word for split, word in words.items() if split}
         if not names:
-            return cls(remarks=(f"`{column}` names no split and is not used",))
+            return cls(column, remarks=(f"`{column}` names no split and is not used",))
         return cls(column, names, (f"`{column}` says which split a row is in",))
+
+    def within(self, split: str | None) -> _Splits:
+        """The same for a table called after a split, of which only that of training is parted."""
+        if split is None or (split == "train" and split in self.names and len(self.names) > 1):
+            return self
+        sentence = f"`{self.column}` is not used, as the table is called after a split"
+        return _Splits(remarks=self.remarks if {*self.names} <= {split} else (sentence,))
 
     def of_row(self, place: str, record: Record) -> str | None:
         split = split_named(self.column, record.split) if self.names else ""

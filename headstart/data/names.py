@@ -31,6 +31,12 @@ _LISTS = frozenset(  # words in the names of folders that hold tables of items
     {"meta", "metadata", "annotation", "annotations", "labels", "label", "groundtruth", "truth"}
     | {"csv", "csvs", "lists", "splits", "tables", "info", "docs"}
 )
+_PEOPLE = frozenset(  # words that people, their sittings and places are numbered by
+    {"actor", "actress", "speaker", "spk", "subject", "subj", "sub", "patient", "person", "donor"}
+    | {"participant", "user", "volunteer", "singer", "signer", "writer", "talker", "performer"}
+    | {"session", "sess", "trial", "take", "visit", "site", "camera", "cam"}
+)
+_PERSON = re.compile(r"[FMPSfmps]\d{2,}")  # as `S01` and `F03` are
 _SUBMISSION = re.compile(r"submi(ssion|t)", re.IGNORECASE)  # forms that competitions hand out
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _OF_SYSTEMS = frozenset(  # folders that file systems and archivers leave beside those of a user
@@ -133,11 +139,25 @@ def number(names: Iterable[str]) -> bool:
     distinct = sorted(set(names))
     if len(distinct) == 1 or only_part(distinct) or all(split_of(name) for name in distinct):
         return True
-    if all(name.lower() in _TREATMENTS for name in distinct):
+    if numbers_people(distinct) or all(name.lower() in _TREATMENTS for name in distinct):
         return True
     stems = {_stem(name) for name in distinct}
     is_series = all(re.search(r"\d$|[\W_][A-Za-z]$", name) for name in distinct)
     return is_series and len(stems) == 1
+
+
+def numbers_people(names: Iterable[str]) -> bool:
+    """Whether folders of these names are each of a person, a sitting or a place: `Actor_01`."""
+    stems = {name: _words(_stem(name))[-1] for name in names}
+    return all(
+        _PERSON.fullmatch(name) or (stem in _PEOPLE and name.lower() != stem)
+        for name, stem in stems.items()
+    )
+
+
+def named_aside(name: str) -> bool:
+    """Whether a folder's name sets it apart from classes beside it: `_background_noise_`."""
+    return name.startswith("_")
 
 
 def _words(name: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from headstart.contracts import Targets
 from headstart.contracts.cells import number
-from headstart.contracts.labels import several
+from headstart.contracts.labels import parting_sign, several
 from headstart.contracts.targets import Encoding
 from headstart.data.names import alike
 from headstart.data.sources import Contents, Item
@@ -35,10 +35,12 @@ def demand_classes(items: Sequence[Item], contents: Contents) -> None:
     counts = Counter(item.label for item in items)
     once = sum(count == 1 and number(label) is None for label, count in counts.items())
     if once >= _ENOUGH and 2 * once > len(items):
+        sign = parting_sign([item.label for item in items])
+        advice = f"Part them by --delimiter '{sign}', name" if sign else "Name"
         raise DataError(
             f"{contents.root} has {len(counts)} different labels for {len(items)} items in column "
-            f"{contents.column!r}, {once} of which come once, so that it names no class. Name "
-            "another column by --label, or write the same label for items of one class."
+            f"{contents.column!r}, {once} of which come once, so that it names no class. "
+            f"{advice} another column by --label, or write the same label for items of one class."
         )
 
 

@@ -12,7 +12,16 @@ import numpy as np
 
 from headstart import defaults
 from headstart.contracts.cells import is_blank, number
-from headstart.contracts.labels import FEW, Items, LabelRow, Names, Splits, demand_known, several
+from headstart.contracts.labels import (
+    FEW,
+    Items,
+    LabelRow,
+    Names,
+    Splits,
+    demand_known,
+    parting_sign,
+    several,
+)
 from headstart.contracts.targets import Encoding, Targets
 from headstart.errors import DataError
 
@@ -36,11 +45,14 @@ class Classes(Targets):
 
     def remark(self, values: Sequence[Any], column: str) -> str:
         """Where whole numbers may be quantities, or words with `|` several labels each."""
-        words = [value for value in values if isinstance(value, str)]
-        parted = [word for word in words if "|" in word]
-        if parted and len(parted) >= _SOME * len(words):
+        words = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+        bars = sum("|" in word for word in words)
+        sign = "|" if bars and bars >= _SOME * len(words) else parting_sign(words)
+        if sign:
+            parted = next(word for word in words if sign in word)
             return (
-                f"{parted[0]!r} is read as one class (--delimiter '|' parts it into several labels)"
+                f"{parted!r} is read as one class (--delimiter '{sign}' parts it into several "
+                "labels)"
             )
         none = sorted({word.strip() for word in words} & _NO_LABELS)
         if none and len({*words}) > len(none) + 1:

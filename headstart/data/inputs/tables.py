@@ -10,7 +10,8 @@ from typing import Any, final
 
 from headstart.contracts import Modality
 from headstart.data import tables
-from headstart.data.columns import NUMBERING, choose_columns
+from headstart.data.columns import choose_columns
+from headstart.data.content_columns import NUMBERING
 from headstart.data.manifests import Manifest
 from headstart.data.schema import Columns, Schema
 from headstart.data.sources import PAIR, FileSource, InlineSource, Input, PartSource, Row

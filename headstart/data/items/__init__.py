@@ -223,10 +223,10 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
     Of several that find as many it is the one that knows the first item by its content, or else the
     first of them; nothing else is opened but manifests. Where a column of texts was named, it is a
     modality whose content stands in columns; where one of paths was, it is another. Raises
-    DataError, the first modality's, where none finds any.
+    DataError where none finds any: that of the modality with most files there, else the first's.
     """
     items: dict[str, list[Source]] = {}
-    errors: list[DataError] = []
+    errors: dict[str, DataError] = {}
     for name, modality in sorted(modalities.items(), key=lambda pair: pair[1].whole_rows):
         contained = modality.inline or modality.whole_rows
         if (schema.content and not modality.inline) or (schema.files and contained):
@@ -234,23 +234,33 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
         try:
             contents = find(data, modality, schema)
         except DataError as error:
-            errors.append(error)
+            errors[name] = error
             continue
         items[name] = [row.source for row in contents.rows if row.source is not None]
     most = max(map(len, items.values()), default=0)
     if not most:
-        undirected = [error for error in errors if isinstance(error, UndirectedError)]
+        undirected = [error for error in errors.values() if isinstance(error, UndirectedError)]
         if undirected:
             raise undirected[0]
         _demand_label(data, modalities, schema)
         plain = _is_table(data) and not schema.content and not schema.files
         raise next(
-            iter(errors[::-1] if plain else errors),  # of which the last is on rows of tables
+            # of a table's errors the last is on its rows
+            iter([*errors.values()][::-1] if plain else _by_files(data, modalities, errors)),
             DataError(f"{data} holds no item of a known kind. Give files of one."),
         )
     best = [name for name, own in items.items() if len(own) == most]
     names = (name for name in best[1:] and best if _is_known(items[name][0], modalities[name]))
     return next(names, best[0])
+
+
+def _by_files(
+    data: Data, modalities: Mapping[str, Modality], errors: Mapping[str, DataError]
+) -> list[DataError]:
+    """The errors of modalities, those with most files in the folder first."""
+    if isinstance(data, InMemory) or not data.is_dir():
+        return [*errors.values()]
+    return [errors[n] for n in sorted(errors, key=lambda n: -walk(data, modalities[n]).items)]
 
 
 def _is_table(data: Data) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.contracts.labels import several
+from headstart.data.grouping import part_by_folder
 from headstart.data.names import split_of, without_count
 from headstart.data.sources import SPLITS, Contents, FileSource, Row
 from headstart.data.tables import READ, SUFFIXES
@@ -59,9 +60,15 @@ def from_names(path: Path, tree: Folder, part: int) -> Contents:
 
 def advice(top: Folder) -> str:
     """What to do where no folder names a class, by what lies there."""
-    words = Counter(filter(None, (_class_of(way[-1], 0) for way in top.every())))
+    ways = top.every()
+    words = Counter(filter(None, (_class_of(way[-1], 0) for way in ways)))
     hints = ["list the files with their labels in a labels.csv there"]
-    if any(map(str.isdigit, "".join(words))):
+    part, group = _telling_part(ways), part_by_folder(ways)
+    if part:
+        shown = several([*map(repr, sorted({_class_of(way[-1], part) or "" for way in ways}))])
+        together = f" (--group name:{group} keeps each folder's files together)" if group else ""
+        hints.append(f"take the part that says {shown} by --label name:{part}{together}")
+    elif any(map(str.isdigit, "".join(words))) or (not words and _class_of(ways[0][-1], 1)):
         hints.append("name the part of the files' names that says the class, as --label name:1")
     elif 1 < len(words) <= _MOST * words.total():
         shown = several([*map(repr, sorted(words))])
@@ -72,6 +79,27 @@ def advice(top: Folder) -> str:
     return (
         f"Make one folder per class, {''.join(f'{hint}, ' for hint in hints[:-1])}or {hints[-1]}."
     )
+
+
+def _telling_part(ways: Sequence[tuple[str, ...]]) -> int | None:
+    """The part of files' names with most values that come again in a folder and in others.
+
+    None where files lie in one folder, or their names have not the same number of parts.
+    """
+    names = [
+        ([each for each in _SIGNS.split(Path(way[-1]).stem) if each], way[:-1]) for way in ways
+    ]
+    counts = {len(parts) for parts, _ in names}
+    best: tuple[int, int] = (1, 0)
+    for place in range(max(counts) if len(counts) == 1 else 0):
+        folders: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for parts, folder in names:
+            folders[parts[place]].add(folder)
+        of_folders = sum(map(len, folders.values()))
+        shared = sum(len(own) > 1 for own in folders.values()) > len(folders) / 2
+        if shared and of_folders <= _MOST * len(names):
+            best = max(best, (len(folders), -place))
+    return 1 - best[1] if best[0] > 1 else None
 
 
 def _may_list(top: Folder) -> Iterator[Path]:

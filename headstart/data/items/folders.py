@@ -9,7 +9,15 @@ from pathlib import Path
 
 from headstart.data.items.file_names import advice
 from headstart.data.items.levels import STRAY, Classes, choose
-from headstart.data.names import UNLABELLED, alike, lists_items, marks_items, only_part, split_of
+from headstart.data.names import (
+    UNLABELLED,
+    alike,
+    lists_items,
+    marks_items,
+    named_aside,
+    only_part,
+    split_of,
+)
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, FileSource, Row
 from headstart.data.trees import Folder
@@ -47,7 +55,7 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)
     rows, joined = _joined(rows)
-    rows, left_out = _labelled(rows) if layout.roots[0][1] else (rows, ())
+    rows, left_out = _labelled(rows, bool(layout.roots[0][1]))
     labels = {row.value for row in rows}
     names = _split_names(layout, classes)
     flat = {folder.split or "": folder.name for folder in layout.flat}
@@ -167,14 +175,19 @@ def _quoted(name: str) -> str:
     return repr(name) if name.isascii() else ascii(name)
 
 
-def _labelled(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
-    """Without the items in a folder such as `unsup`, beside classes."""
-    names = {row.value for row in rows if split_of(row.value) == UNLABELLED}
-    if not names or len({row.value for row in rows}) < len(names) + 2:
+def _labelled(rows: list[Row], in_splits: bool) -> tuple[list[Row], tuple[str, ...]]:
+    """Without items in folders such as `_background_noise_`, or `unsup` in splits."""
+    every = {row.value for row in rows}
+    without = {name for name in every if in_splits and split_of(name) == UNLABELLED}
+    names = without | {*filter(named_aside, every)}
+    if not names or len(every) < len(names) + 2:
         return rows, ()
     others = [row for row in rows if row.value not in names]
     return others, tuple(
-        f"Folder {name!r} holds items without labels and is not used." for name in sorted(names)
+        f"Folder {name!r} holds items without labels and is not used."
+        if name in without
+        else f"Folder {name!r} begins with an underscore, names no class and is not used."
+        for name in sorted(names)
     )
 
 
@@ -190,7 +203,11 @@ def _empty(folders: Sequence[Folder], classes: Classes) -> Iterator[str]:
     if classes.level.number == 1:
         empty = (each for folder in folders for each in folder.folders if not each.items)
         names = (f.name for f in empty if not (f.tables or lists_items(f.name)))
-        yield from (n for n in dict.fromkeys(names) if not (marks_items(n) or only_part([n])))
+        yield from (n for n in dict.fromkeys(names) if not _is_no_class(n))
+
+
+def _is_no_class(name: str) -> bool:
+    return marks_items(name) or only_part([name]) or named_aside(name)
 
 
 def _others(folders: Sequence[Folder]) -> Mapping[str, int]:

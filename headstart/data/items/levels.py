@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headstart.contracts.labels import several
 from headstart.data.items.file_names import advice
-from headstart.data.names import number, only_part, split_of
+from headstart.data.names import number, numbers_people, only_part, split_of
 from headstart.data.schema import Schema
 from headstart.data.trees import Folder
 from headstart.errors import DataError
@@ -59,8 +59,9 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
     """The level that the user names, else the one that looks like classes.
 
     Names that only count (years, `site_a`, `subject-12`) or part the data are no classes where
-    others could be. Of the rest, the deepest level whose names come again under different folders
-    is taken, else the first. Raises DataError where no level can be it.
+    others could be, and never where they number people. Of the rest, the deepest level whose names
+    come again under different folders is taken, else the first. Raises DataError where no level can
+    be it.
     """
     levels = _levels(roots)
     split = next((level for level in levels if level.splits), None)
@@ -84,6 +85,12 @@ def choose(path: Path, roots: Sequence[Folder], schema: Schema) -> Classes:
         raise DataError(
             f"{path} has folders that only part the data ({level.shown}), and no class is named. "
             f"{advice(roots[0])}"
+        )
+    if len(level.names) > 1 and numbers_people(level.names):
+        raise DataError(
+            f"{path} has folders that number people, sittings or places ({level.shown}), and no "
+            f"class is named. {advice(roots[0])} Where these are the classes, give --class-level "
+            f"{level.number}."
         )
     return Classes(level, split, _remarks(levels, level.number))
 

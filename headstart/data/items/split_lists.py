@@ -1,7 +1,8 @@
-"""Text files that list which items are in which split: `train.txt`, `validation_list.txt`."""
+"""Text files that list which items are in which split: `train.txt`, `train_test_split.txt`."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ from headstart.errors import DataError
 _MOSTLY = 0.9  # of a list's lines that name items here
 _LONGEST = 64 << 20  # bytes of a list
 _REST = "the other files"
+_FLAGS = {"1": "train", "0": "test"}
 
 
 def split_by_lists(contents: Contents, tree: Folder) -> Contents:
@@ -24,7 +26,8 @@ def split_by_lists(contents: Contents, tree: Folder) -> Contents:
 
     Each line begins with the path of an item, or ends as it does, with or without its suffix. Where
     no list is called after the training split, what none lists is learned from; else it is not
-    used.
+    used. One list called after both, as `train_test_split.txt`, says by 1 and 0 which files, or
+    which of the numbers that another list gives them, are learned from and which are for the test.
     """
     files = [row.id for row in contents.rows if isinstance(row.source, FileSource)]
     if contents.split_names or not files:
@@ -35,17 +38,22 @@ def split_by_lists(contents: Contents, tree: Folder) -> Contents:
         if all(items_of.values()) and sum(map(len, items_of.values())) == len(
             set().union(*items_of.values())
         ):
-            return _split(contents, lists, {i: s for s, own in items_of.items() for i in own})
+            words = {split: path.name for split, path in lists.items()}
+            return _split(contents, words, {i: s for s, own in items_of.items() for i in own})
+    index = _index(files)
+    for name, flags in _flags(tree, index):
+        words = {"train": f"{name} 1", "test": f"{name} 0"}
+        return _split(contents, words, {i: _FLAGS[flag] for i, flag in flags.items()})
     return contents
 
 
-def _split(contents: Contents, lists: Mapping[str, Path], split_of: Mapping[str, str]) -> Contents:
-    words = {split: path.name for split, path in lists.items()}
-    rest = None if "train" in lists else "train"
+def _split(contents: Contents, words: Mapping[str, str], split_of: Mapping[str, str]) -> Contents:
+    rest = None if "train" in words else "train"
     rows = tuple(replace(row, split=split_of.get(row.id, rest)) for row in contents.rows)
     used_rows = tuple(row for row in rows if row.split)
-    shown = " and ".join(f"`{name}`" for name in words.values())
-    verb = "says" if len(words) == 1 else "say"
+    names = dict.fromkeys(re.sub(" [01]$", "", word) for word in words.values())
+    shown = " and ".join(f"`{name}`" for name in names)
+    verb = "says" if len(names) == 1 else "say"
     warnings = contents.warnings
     if len(used_rows) < len(rows):
         warnings += (
@@ -82,6 +90,36 @@ def _lists(tree: Folder) -> Iterator[dict[str, Path]]:
                 break
 
 
+def _flags(tree: Folder, index: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Lists of 1 and 0 that are called after both splits: their names, and the flags of items."""
+    for folder, _ in tree.below():
+        texts = [name for name in folder.others if _is_text(name)]
+        for name in texts:
+            words = {split_word(word) for word in re.findall("[a-z]+", Path(name).stem.lower())}
+            flags = _pairs(folder.path / name) if {"train", "test"} <= words else {}
+            if {*flags.values()} != {*_FLAGS}:
+                continue
+            for other in texts:
+                paths = (
+                    dict(zip(flags, flags, strict=True))
+                    if other == name
+                    else _pairs(folder.path / other)
+                )
+                items = {
+                    index[paths[key]]: flag
+                    for key, flag in flags.items()
+                    if paths.get(key) in index
+                }
+                if len(items) >= _MOSTLY * len(flags):
+                    yield name, items
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    """What stands behind the first word of each line; nothing where any line has no more."""
+    pairs = [line.split(maxsplit=1) for line in _lines(path)]
+    return {pair[0]: pair[1] for pair in pairs} if all(len(pair) == 2 for pair in pairs) else {}
+
+
 def _is_text(name: str) -> bool:
     return name.lower().endswith((".txt", ".lst"))
 
@@ -99,12 +137,17 @@ def _index(files: list[str]) -> dict[str, str]:
 
 def _listed_items(path: Path, index: Mapping[str, str]) -> Iterator[str]:
     """The items that a list names; none where too many of its lines name nothing here."""
-    lines: list[str] = []
-    with suppress(DataError, OSError):
-        if path.stat().st_size <= _LONGEST:
-            with opened(path) as file:
-                lines = [line.strip().removeprefix("./") for line in file if line.strip()]
+    lines = _lines(path)
     items = [index.get(line) or index.get(line.split()[0]) for line in lines]
     listed = [item for item in items if item]
     if listed and len(listed) >= _MOSTLY * len(items):
         yield from listed
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines that say anything; none where it can't be read as text, or is too long."""
+    with suppress(DataError, OSError):
+        if path.stat().st_size <= _LONGEST:
+            with opened(path) as file:
+                return [line.strip().removeprefix("./") for line in file if line.strip()]
+    return []
