@@ -329,6 +329,11 @@ MODALITIES = [
     ),
     (modality("Inline", inline=True), r"Inline says inline = True, yet refuses a sentence\."),
     (modality("Sized", size=lambda self, item: 7), r"Sized gives items a size and is not ragged\."),
+    (
+        modality("Fast", arrays=lambda self, items, preprocess: np.zeros((len(items), 1))),
+        r"Fast says in_arrays = False, yet has arrays\. Set in_arrays = True\.",
+    ),
+    (modality("Mute", plays=True), r"Mute says plays = True, yet lacks played\. Set plays = False"),
 ]
 
 

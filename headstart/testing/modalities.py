@@ -104,4 +104,15 @@ def items_are_alike_unless_it_is_ragged(modality: Modality) -> None:
     demand(not modality.remarks([], {}), "remarks on no items. Answer nothing there.")
 
 
+def says_what_it_offers(modality: Modality) -> None:
+    """`in_arrays` says that there are `arrays`, `plays` that items can be `played`."""
+    for flag, method in (("in_arrays", "arrays"), ("plays", "played")):
+        offers = getattr(type(modality), method) is not getattr(Modality, method)
+        demand(
+            getattr(modality, flag) == offers,
+            f"says {flag} = {not offers}, yet {'has' if offers else 'lacks'} {method}. "
+            f"Set {flag} = {offers}.",
+        )
+
+
 CHECKS: Final = checks_in(__name__)
