@@ -56,6 +56,7 @@ def test_cold_answers_as_a_table() -> None:
     assert cold.PLAIN.is_file()
 
 
+@unheld
 def test_librosa_is_fed_the_windows_that_each_network_takes(shared_data: Path) -> None:
     weights = shared_data / "weights"
     for name, (front, window) in hearing.FED.items():
