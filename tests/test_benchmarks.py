@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import write_pictures
+from conftest import unheld, write_pictures
 from PIL import Image
 
 from benchmarks import cold, environments, hearing, photos, registry
