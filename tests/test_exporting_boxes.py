@@ -209,3 +209,6 @@ def test_a_changed_box_is_counted() -> None:
     assert np.isinf(moved(renamed, boxes)) and np.isinf(moved(boxes, missing))
     assert moved(edge, boxes)[0] == pytest.approx(0.0005, rel=1e-2)  # too near the threshold
     assert np.isinf(moved(np.full_like(boxes, np.nan), boxes))
+    line = boxes.copy()
+    line[0, 0, 2] = line[0, 0, 0]  # clipped at an edge: it has no area
+    assert moved(line, line).tolist() == [0.0]

@@ -39,7 +39,8 @@ def _gap(boxes: np.ndarray, others: np.ndarray) -> float:
     for box in sure:
         alike = candidates[candidates[:, 5] == box[5]]
         between = overlaps(box[None, :4], alike[:, :4])[0]
-        near = alike[between >= _SAME]
+        close = np.abs(alike - box).max(axis=1) <= CLOSE  # boxes without an area overlap nothing
+        near = alike[(between >= _SAME) | close]
         if len(near):
             largest = max(largest, float(np.abs(near - box).max(axis=1).min()))
         elif box[4] > ANSWER + CLOSE or not np.isfinite(box).all():
