@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("model") / "en-ru"
-    chosen: Any = {"epochs": 1, "scratch": False, "evidence": "quick", "device": "cpu"}
+    chosen: Any = {"epochs": 1, "scratch": False, "evidence": "full", "device": "cpu"}
     chosen |= {"source": "en", "target": "ru", "strategy": "full-fine-tuning"}
     hs.fit(data, TINY, place, **chosen)
     return place
@@ -62,6 +62,12 @@ def test_the_evidence_says_what_a_memory_adds(model: Path) -> None:
     )
     assert 0 < own["matches"] <= own["items"] == 8
     assert "With a memory of its training pairs" in str(hs.reported(model))
+
+
+def test_the_curve_says_that_fewer_pairs_know_the_vocabulary_of_all(model: Path) -> None:
+    evidence = json.loads((model / "evidence.json").read_text(encoding="utf-8"))
+    assert evidence["labels"]["unit"] == "pairs"
+    assert "fewer pairs begins with a vocabulary that has seen all" in evidence["labels"]["said"]
 
 
 def test_texts_in_memory_are_looked_up(model: Path, data: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart import evidence
+from headstart.contracts import Task
 from headstart.data.targets import kind_named
 from headstart.defaults import Recipe
 from headstart.evidence import ArmResult
@@ -28,6 +29,10 @@ BETTER = (
 )
 UNKNOWN = "Scratch was ended by the budget, so how many labels it would need is not known."
 UNLEARNED = "Scratch learned nothing from all labels, so how many it would need is not known."
+BEFOREHAND = (
+    "What is trained on fewer labels begins with a vocabulary that has seen all of them, and would "
+    "reach less with its own."
+)
 
 
 def labels(proof: Proof) -> dict[str, Any] | None:
@@ -61,6 +66,8 @@ def labels(proof: Proof) -> dict[str, Any] | None:
         saving = None if doubt else saved_labels.to_json()
         skipped = "" if doubt == UNKNOWN else skipped
         sentences = [doubt or saved_labels.sentence, skipped, cut, later.sentence]
+    if type(experiment.task).prepared is not Task.prepared:
+        sentences.append(BEFOREHAND)
     sentence = " ".join(filter(None, sentences)).replace(" labels", f" {kind.unit}")
     finding |= {} if kind.constant else {"unit": kind.unit}
     return {**finding, "saved": saving, "said": sentence, "forecast": later.points or []}

@@ -29,21 +29,23 @@ def written(
     answer: list[list[int]] = [[] for _ in rows]
     order = np.argsort([len(row) for row in rows], kind="stable")
     earlier, writer.hurried = writer.hurried, True
-    for start in range(0, len(rows), _BATCH):
-        part = order[start : start + _BATCH].tolist()
-        width = max(len(rows[place]) for place in part)
-        ids = torch.full((len(part), width), writer.vocabulary.pad)
-        mask = torch.zeros_like(ids)
-        for line, place in enumerate(part):
-            ids[line, : len(rows[place])] = torch.tensor(rows[place])
-            mask[line, : len(rows[place])] = 1
-        states: Any = {"input_ids": ids, "mask": mask}
-        with torch.inference_mode():
-            for stage in stages.values():
-                states = stage(states)
-        for place, own in zip(part, writer.candidates(states, 1), strict=True):
-            answer[place] = writer.vocabulary.pieces(own[0][0])
-    writer.hurried = earlier
+    try:
+        for start in range(0, len(rows), _BATCH):
+            part = order[start : start + _BATCH].tolist()
+            width = max(len(rows[place]) for place in part)
+            ids = torch.full((len(part), width), writer.vocabulary.pad)
+            mask = torch.zeros_like(ids)
+            for line, place in enumerate(part):
+                ids[line, : len(rows[place])] = torch.tensor(rows[place])
+                mask[line, : len(rows[place])] = 1
+            states: Any = {"input_ids": ids, "mask": mask}
+            with torch.inference_mode():
+                for stage in stages.values():
+                    states = stage(states)
+            for place, own in zip(part, writer.candidates(states, 1), strict=True):
+                answer[place] = writer.vocabulary.pieces(own[0][0])
+    finally:
+        writer.hurried = earlier
     return answer
 
 
