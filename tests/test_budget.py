@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import HeadstartError
-from headstart.runtime.budget import Budget, seconds
+from headstart.runtime.budget import Budget, seconds, warm
 
 
 @pytest.fixture
@@ -113,3 +114,17 @@ def test_what_waits_shares_what_is_left(clock: list[float], waiting: int) -> Non
         clock[0] += part.left()
     assert budget.over() or budget.left() == pytest.approx(0.0, abs=1e-6)
     assert not Budget(None).part(waiting).limited
+
+
+@given(took=st.floats(0, 1e4), computed=st.floats(0, 1e4), crowd=st.floats(0, 100))
+def test_what_waited_for_a_disk_is_not_waited_for_again(
+    took: float, computed: float, crowd: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getloadavg", lambda: (crowd * (os.cpu_count() or 1), 0.0, 0.0))
+        again = warm(took, computed)
+    assert again <= took
+    assert again == took or 2 * computed <= again <= max(2.0, 1.0 + crowd) * computed * 1.001
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(os, "getloadavg")  # as on Windows
+        assert min(took, computed) <= warm(took, computed) <= took

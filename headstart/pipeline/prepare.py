@@ -29,7 +29,7 @@ from headstart.pipeline.sources import beside
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.results.ranking import Ranking
 from headstart.runtime import installed, machine
-from headstart.runtime.budget import Budget, age, earlier
+from headstart.runtime.budget import Budget, age, earlier, warm
 from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 from headstart.training import seed_everything
@@ -41,9 +41,8 @@ _NOT_THE_RUN = (
     "workers",
 )  # settings that another run of the same kind may change
 SPARE = 1.5  # times what saving and checking the model is reckoned to take
-# What a fresh process takes to come this far: no more than this one took, and not much more than it
-# computed, as a notebook's process may have waited for hours.
-IMPORTED = min(age(), 4 * time.process_time())
+# What a fresh process takes to come this far; a notebook's process may have waited for hours.
+IMPORTED = warm(age(), time.process_time())
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class RunContext:
     budget: Budget
     progress: Progress
     workspace: Path | None = None
-    started_in: float = 0.0  # seconds that this process took until here, where they count
-    loads: list[float] = field(default_factory=list)  # seconds that each backbone took
+    started_in: float = 0.0  # seconds that a process takes until here, where they count
+    loads: list[float] = field(default_factory=list)  # seconds that each backbone takes once more
     backbones: dict[str, Backbone] | None = None  # of all runs, where none changes weights
     executor: Executor = field(default_factory=Local)
 
@@ -67,7 +66,8 @@ class RunContext:
         defaults.check(settings)
         demand_metric(settings)
         demand_targets(settings.targets)
-        return cls(settings, clock, progress, workspace, before, executor=executor_of(settings))
+        again = warm(before, time.process_time())
+        return cls(settings, clock, progress, workspace, again, executor=executor_of(settings))
 
     def load(self, backbone: str) -> Backbone:
         """A backbone, with the weights that the seed draws where they are to be random."""
@@ -82,9 +82,9 @@ class RunContext:
         loaded = known_backbones.recall(backbone, load)
         if loaded is None:
             network = load()
-            loaded = known_backbones.Loaded(network, time.monotonic() - started)
-            busy = time.process_time() - computed  # what other work took then says nothing later
-            known_backbones.remember(backbone, network, min(loaded.seconds, busy))
+            seconds, busy = time.monotonic() - started, time.process_time() - computed
+            loaded = known_backbones.Loaded(network, warm(seconds, busy))
+            known_backbones.remember(backbone, network, min(seconds, busy))
         self.loads.append(loaded.seconds)
         network = loaded.backbone
         for note in network.notes:
@@ -96,8 +96,8 @@ class RunContext:
     def keep_time(self) -> None:
         """Leave time in the budget to save the model, and to open it in a fresh process.
 
-        That takes what starting and loading took here, and writing and hashing about as much as
-        loading. Raises HeadstartError where the budget can't hold that, before any work.
+        That takes what starting and loading take once more, and writing and hashing about as much
+        as loading. Raises HeadstartError where the budget can't hold that, before any work.
         """
         if not self.budget.limited:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from math import inf
@@ -9,6 +10,7 @@ from math import inf
 from headstart.errors import HeadstartError
 
 _process: list[float] = []  # when this process began, where it is one that runs a single command
+_CROWDED = 4.0  # cores' worth of waiting work for each core, where the system doesn't say how much
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -28,6 +30,15 @@ def count_the_process() -> None:
 def earlier() -> float:
     """Seconds that this process took until now, where they count; else none."""
     return time.monotonic() - _process[0] if _process else 0.0
+
+
+def warm(seconds: float, computed: float) -> float:
+    """Seconds that work takes once more which took `seconds` and computed for so many of them.
+
+    What it read is in memory by then, so that only computing and waiting for a core count again.
+    """
+    crowd = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else _CROWDED
+    return min(seconds, computed * max(2.0, 1.0 + crowd))
 
 
 class Budget:
