@@ -6,6 +6,7 @@ import csv
 import inspect
 import re
 import tempfile
+from dataclasses import replace
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from headstart.contracts.references import parse
 from headstart.defaults import Settings
 from headstart.pipeline.flow import fit
 from headstart.results import Result
+from headstart.runtime.budget import earlier
 from headstart.runtime.progress import Progress, Silent
 
 SUBPACKAGES = (
@@ -23,7 +25,8 @@ SUBPACKAGES = (
 )
 COUNTS = {"train": 10, "val": 5, "test": 30}  # texts a subpackage, those to be tested on last
 ENCODER = "packaged:all-minilm-l6-v2"
-SETTINGS = Settings(epochs=8, budget=80)  # in seconds, so that two cores are done in 90
+SETTINGS = Settings(epochs=8)
+SECONDS = 80.0  # so that two cores are done in 90
 _LONGEST = 80  # characters of a text
 _SECTION = re.compile(r"\n[^\n]+\n\s*-{3,}")  # where a docstring turns from what to how
 _NAMED = re.compile(rf"\b(scipy\.?)?({'|'.join(SUBPACKAGES)})\.|scipy", re.IGNORECASE)
@@ -39,9 +42,11 @@ def text(progress: Progress | None = None, out: Path | None = None) -> Result:
     data = root / "docstrings"
     progress.say(f"Docstrings of {len(SUBPACKAGES)} subpackages of SciPy are to be told apart.")
     _write(data)
-    flags = f"--epochs {SETTINGS.epochs} --budget {SETTINGS.budget:.0f}s"
+    flags = f"--epochs {SETTINGS.epochs} --budget {SECONDS:.0f}s"
     progress.say(f"By hand: headstart fit {data} -b {ENCODER} {flags}")
-    return fit(data, ENCODER, root / "model", settings=SETTINGS, progress=progress)
+    # The first start after an installation may take half a minute: the proof loses nothing by it.
+    settings = replace(SETTINGS, budget=SECONDS + earlier())
+    return fit(data, ENCODER, root / "model", settings=settings, progress=progress)
 
 
 def encoder() -> Path:

@@ -10,7 +10,6 @@ from math import inf
 from headstart.errors import HeadstartError
 
 _process: list[float] = []  # when this process began, where it is one that runs a single command
-_CROWDED = 4.0  # cores' worth of waiting work for each core, where the system doesn't say how much
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -37,7 +36,9 @@ def warm(seconds: float, computed: float) -> float:
 
     What it read is in memory by then, so that only computing and waiting for a core count again.
     """
-    crowd = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else _CROWDED
+    import psutil
+
+    crowd: float = psutil.getloadavg()[0] / (os.cpu_count() or 1)
     return min(seconds, computed * max(2.0, 1.0 + crowd))
 
 
