@@ -11,6 +11,7 @@ import pytest
 from detectors import detector, squares
 
 import headstart as hs
+from headstart import catalog
 from headstart.errors import HeadstartError
 from headstart.evidence import rehearsal
 from headstart.tasks.detection.causes import ByHeart
@@ -85,3 +86,19 @@ def test_the_ladder_goes_on_where_cheap_layers_do_not_learn(tmp_path: Path) -> N
     hs.fit(data, reference, out, strategy="auto", scratch=False, evidence="quick", epochs=1)
     arms = json.loads((out / "evidence.json").read_text())
     assert arms["strategy"] == "last-stages?count=1&probe=false&decay=0.05"
+
+
+@pytest.mark.parametrize(("quick", "count"), [(1e9, 2), (0.0, 1)])
+def test_good_answers_end_the_ladder_where_more_would_take_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: float, count: int
+) -> None:
+    pytest.importorskip("onnx2torch")
+    monkeypatch.setattr("headstart.tasks.detection._ENOUGH", 0.0)
+    monkeypatch.setattr("headstart.pipeline.selection.rungs.LONG", quick)
+    monkeypatch.setattr(rehearsal, "_STEPS", 2)
+    reference, out = f"graph:{detector(tmp_path / 'small.onnx')}", tmp_path / "model"
+    data = squares(tmp_path / "data", 24)
+    hs.fit(data, reference, out, strategy="auto", scratch=False, evidence="none", epochs=1)
+    tried = json.loads((out / "evidence.json").read_text())["tried"]
+    ladder = list(catalog.task("image-boxes").ladder)
+    assert list(tried) == ladder[:count]

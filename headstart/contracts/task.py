@@ -35,10 +35,11 @@ class Task(TaskHooks, ABC):
     `kind` is the kind of its targets; `cross_validates` says that `probe` does not look at
     validation, `has_probe` that there is one. Without one nothing is answered from frozen features
     alone: that arm and the curve over labels are left out, and strategies begin with an untrained
-    head, an arm where it has a name as `untrained`; `ladder` are those tried in turn until answers
-    are good `enough`, each after its `rehearsal`. A head that `reads_maps` takes maps or states by
-    name. `views` and `learning_rate` are the usual ones, `passes` how many times the usual epochs.
-    Where it `takes_latest`, the latest of the epochs that validation can't tell apart is kept.
+    head, an arm where it has a name as `untrained`; `ladder` are those tried in turn, each after
+    its `rehearsal`, of which no dear one once answers are good `enough`. A head that `reads_maps`
+    takes maps or states by name. `views` and `learning_rate` are the usual ones, `passes` how many
+    times the usual epochs. Where it `takes_latest`, the latest of the epochs that validation can't
+    tell apart is kept.
     """
 
     own_metric: ClassVar[str] = ""

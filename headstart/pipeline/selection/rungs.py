@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headstart import evidence
 from headstart.contracts import Backbone
@@ -12,6 +12,8 @@ from headstart.evidence.rehearsal import rehearse
 from headstart.features.legality import cacheable_stages
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.runtime.budget import Budget
+
+LONG: Final = 180.0  # seconds of a training behind which a dearer one must be needed
 
 if TYPE_CHECKING:
     from headstart.pipeline.selection.strategy_search import StrategySearch
@@ -47,7 +49,8 @@ def rehearsed(experiment: Experiment, backbone: Backbone, spec: StrategySpec, la
 def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budget) -> None:
     """Try the task's own strategies in turn, until answers on validation are good enough.
 
-    The whole network is trained on an accelerator alone, or where a budget bounds it.
+    One on stored activations is tried all the same, unless the one before took long. The whole
+    network is trained on an accelerator alone, or where a budget bounds it.
     """
     experiment, backbone = search.experiment, search.backbone
     truth, compared = experiment.dataset.targets("validation"), {}
@@ -61,7 +64,9 @@ def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budge
         result = evidence.strategy_arm(experiment, backbone, spec.build(), name, features, slot)
         search.arms[name], compared[name] = result, result.arm
         if experiment.task.enough(result.arm.outputs["validation"], truth):
-            break
+            if last or result.arm.seconds > LONG or not _reads_stored(backbone, specs[place + 1]):
+                break
+            continue
         reached = f"{result.arm.selection_key[0]:.3f} {experiment.task.metric} on validation"
         if not last:
             experiment.progress.say(
@@ -79,6 +84,10 @@ def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budge
 
 def _pays(experiment: Experiment, backbone: Backbone, spec: StrategySpec) -> bool:
     """Whether a strategy reads stored activations, or there is a budget or an accelerator."""
-    strategy = spec.build()
-    is_cacheable = cacheable_stages(strategy, 1, len(backbone.stages), augmented=False) > 0
-    return is_cacheable or experiment.budget.limited or experiment.accelerator.device.type != "cpu"
+    has_time = experiment.budget.limited or experiment.accelerator.device.type != "cpu"
+    return has_time or _reads_stored(backbone, spec)
+
+
+def _reads_stored(backbone: Backbone, spec: StrategySpec) -> bool:
+    """Whether a strategy's trained layers lie behind stages whose activations can be stored."""
+    return cacheable_stages(spec.build(), 1, len(backbone.stages), augmented=False) > 0
