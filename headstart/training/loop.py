@@ -249,7 +249,7 @@ class _Run:
         self.session.progress.row(self.recipe.label, row)
         if record.keeps(len(record.history) - 1, scores, self.task.takes_latest):
             self.kept = self.moving.copied()
-        record.conclude(self.recipe, self.session, outputs)
+        record.conclude(self.recipe, self.session, outputs, latest=self.task.takes_latest)
 
     def _diverge(self) -> None:
         """End here, or before the first step: there is then no better network to go back to."""

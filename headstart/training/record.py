@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,9 +95,25 @@ class Training:
             self.best = row
         return self.best == row
 
-    def conclude(self, recipe: Recipe, session: Session, outputs: np.ndarray) -> None:
-        """Say whether training ends here, after an epoch with these outputs on validation."""
+    def recovers(self, rows: int) -> bool:
+        """Whether it fell below its beginning, and in the last third of so many rows rises again.
+
+        A network that writes must unlearn how it answered before it answers in another language.
+        """
+        recent, third = [row["score"] for row in self.history[1:][-rows:]], rows // 3
+        if self.top != 0 or third == 0 or len(recent) < rows:
+            return False
+        return fmean(recent[-third:]) > fmean(recent[-2 * third : -third])
+
+    def conclude(
+        self, recipe: Recipe, session: Session, outputs: np.ndarray, *, latest: bool = False
+    ) -> None:
+        """Say whether training ends here, after an epoch with these outputs on validation.
+
+        Where the `latest` count, one that recovers is waited for.
+        """
         waited_out = len(self.history) - 1 - self.best >= recipe.patience
+        waited_out = waited_out and not (latest and self.recovers(recipe.patience))
         if waited_out or self.epochs >= recipe.epochs:
             self.finished = True
             return
