@@ -13,12 +13,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
+from headstart.data.remote import Pointer, Remote, pointer_at
 from headstart.data.sources import Source
 from headstart.data.tables.interface import ItemTable, demand_distinct
 from headstart.errors import DataError
 
 ARROW = frozenset({".arrow", ".feather"})
 CACHE_BYTES = 512 * 2**20  # of row groups held at once; one larger than this is held alone
+_FOOTERS: dict[Pointer, Any] = {}  # of Parquet files elsewhere
+_MOST_FOOTERS = 256
 _BINARY = ("binary", "large_binary", "binary_view")
 _TEXT = ("string", "large_string", "string_view")
 
@@ -230,6 +233,17 @@ class _ArrowFile:
     def __init__(self, path: Path) -> None:
         import pyarrow
 
+        pointer = pointer_at(path)
+        if pointer is not None:
+            file = pyarrow.PythonFile(Remote(pointer), "r")
+            if file.read(6) != b"ARROW1":
+                raise DataError(
+                    f"{path} is a stream of Arrow, of which no part can be read by itself. Write "
+                    "it as Parquet, or copy it to this machine."
+                )
+            reader = pyarrow.ipc.open_file(file)
+            self.schema_arrow, self.batches = reader.schema, _Batches(reader)
+            return
         file = pyarrow.memory_map(str(path))
         footed = file.read(6) == b"ARROW1"  # unlike a stream
         file.seek(0)
@@ -237,22 +251,54 @@ class _ArrowFile:
         self.schema_arrow, self.batches = table.schema, table.to_batches()
 
 
+@final
+class _Batches(Sequence[Any]):
+    """The batches of a file elsewhere, each read when it is asked for."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def __len__(self) -> int:
+        return int(self._reader.num_record_batches)
+
+    def __getitem__(self, place: Any) -> Any:
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        return self._reader.get_batch(place)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The opened Parquet or Arrow file. Raises DataError naming it when pyarrow can't read it."""
     from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
 
     try:
         if path.suffix.lower() in ARROW:
             yield _ArrowFile(path)
         else:
-            with ParquetFile(path) as file:
+            with _parquet(path) as file:
                 yield file
     except UnicodeDecodeError:
         raise
     except (ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
+
+
+def _parquet(path: Path) -> Any:
+    """The opened file; of one elsewhere the footer is read once."""
+    from pyarrow import PythonFile
+    from pyarrow.parquet import ParquetFile
+
+    pointer = pointer_at(path)
+    if pointer is None:
+        return ParquetFile(path)
+    known = _FOOTERS.get(pointer)
+    file = ParquetFile(PythonFile(Remote(pointer), "r"), metadata=known)
+    if known is None:
+        while len(_FOOTERS) >= _MOST_FOOTERS:
+            _FOOTERS.pop(next(iter(_FOOTERS)))
+        _FOOTERS[pointer] = file.metadata
+    return file
 
 
 def _column(path: Path, column: str, group: int) -> Any:
