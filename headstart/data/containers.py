@@ -47,7 +47,9 @@ def is_archive(path: Path) -> bool:
 
 
 def opened(path: Path) -> Path:
-    """The folder that an archive holds, unpacked into the cache, or pointed into; any other path as it is.
+    """The folder that an archive holds, unpacked into the cache; any other path as it is.
+
+    Of one that lies elsewhere the folder holds pointers.
 
     Raises DataError for an archive that is damaged, too large or leads outside itself.
     """

@@ -19,8 +19,8 @@ from headstart.data.check import Checked, check_items, drop_conflicts, drop_leak
 from headstart.data.clusters import clustered
 from headstart.data.grouping import proposal
 from headstart.data.items import find
-from headstart.data.remote import address_of, by_address
 from headstart.data.remarks import demand_classes, of_rare, of_twins
+from headstart.data.remote import address_of, by_address
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.screening import screening
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item

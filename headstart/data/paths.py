@@ -31,7 +31,9 @@ def absence(path: Path | str, advice: str) -> DataError:
     if not text:
         return DataError(f"{path} does not exist. {advice}")
     if scheme_of(text) == "file":
-        return DataError(f"{path} is an address. Give the path alone: /{text.partition(':')[2].lstrip('/')}.")
+        return DataError(
+            f"{path} is an address. Give the path alone: /{text.partition(':')[2].lstrip('/')}."
+        )
     return DataError(
         f"{shown(text)} is an address, and this is read from files alone. Copy or mount it on this "
         "machine, and give the path there."

@@ -1,9 +1,10 @@
 """The cache's folder: what lies in it, what is in use, and the limit that it is kept to.
 
 `features/` holds one folder for each store of activations, `unpacked/` one for each archive of
-data, `urls/` one for each data set by address; what else is known to lie here counts as one entry a kind. What was used least recently goes
-first. What a living process holds a lock in is in use, and is then never removed. Removing renames
-the entry first, so that whoever opens it a moment later finds it whole or not at all.
+data, `urls/` one for each data set by address; what else is known to lie here counts as one entry
+a kind. What was used least recently goes first. What a living process holds a lock in is in use,
+and is then never removed. Removing renames the entry first, so that whoever opens it a moment later
+finds it whole or not at all.
 """
 
 from __future__ import annotations
@@ -202,7 +203,8 @@ def _living(folder: Path, tidy: bool = False) -> bool:
 
 def _remove(root: Path, entry: Entry) -> bool:
     """Remove an entry unless it is in use; answer whether it went."""
-    own = entry.name if entry.name.startswith((f"{UNPACKED}/", f"{URLS}/")) else f"features/{entry.name}"
+    of_data = entry.name.startswith((f"{UNPACKED}/", f"{URLS}/"))
+    own = entry.name if of_data else f"features/{entry.name}"
     names = OTHERS.get(entry.name, (own,))
     with _writing(root):
         aside = root / f"{_REMOVED}{uuid4().hex}"

@@ -1,4 +1,4 @@
-"""A data set by address as a folder in the cache: its files by name, their content as it is read."""
+"""A data set by address as a folder in the cache: files by name, their content as it is read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import mimetypes
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import wraps
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, ParamSpec, TypeVar, final
 from urllib.parse import urlsplit
@@ -216,7 +216,7 @@ def address_of(path: Path) -> str:
 
 
 def by_address(work: Callable[_P, _T]) -> Callable[_P, _T]:
-    """The same function, whose errors call files by their addresses, not by pointers in the cache."""
+    """The same function, whose errors call files by their addresses, not as the cache does."""
 
     @wraps(work)
     def run(*values: _P.args, **more: _P.kwargs) -> _T:
@@ -239,8 +239,8 @@ def _readable(text: Any) -> Any:
 
 def _folders() -> Mapping[str, str]:
     """The addresses of folders of pointers."""
-    top, known = cache_folder() / URLS, {}
-    for about in top.glob(f"*/{_ABOUT}"):
+    known: dict[str, str] = {}
+    for about in (cache_folder() / URLS).glob(f"*/{_ABOUT}"):
         with suppress(OSError, ValueError, LookupError):
             own = shown(str(json.loads(about.read_bytes())["folder"]))
             known |= {str(tree): own for tree in about.parent.glob(f"{_TREE}*")}

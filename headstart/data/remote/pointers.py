@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from headstart.data.remote.addresses import shown
 from headstart.data.remote.stores import State, demand_same, patiently
-from headstart.errors import DataError
+from headstart.errors import DataError, RemoteError
 from headstart.runtime.places import cache_folder
 
 URLS: Final = "urls"  # the folder of the cache
@@ -82,12 +82,15 @@ class Pointer:
         os.replace(draft, path)
 
     def read(self) -> bytes:
-        """All that it points to. Raises DataError where it can't be had, or is another by now."""
+        """All that it points to.
+
+        Raises DataError where nothing is there, RemoteError where it can't be had, or has changed.
+        """
         own = self if self.version else self._settled()
         return own.part(0, own.size)
 
     def part(self, start: int, size: int | None, keep: bool = True) -> bytes:
-        """Some of its bytes. Raises DataError where they can't be had, or are others by now."""
+        """Some of its bytes. Raises as `read` does."""
         start += self.start
         kept = self._kept(start, size) if self.version and keep else None
         content = _content(kept) if kept else None
@@ -95,10 +98,12 @@ class Pointer:
             return content
         whole = start == 0 and size == self.size
         asked = None if whole else size
-        content, state = patiently(self.address, lambda store: store.read(self.address, start, asked))
-        demand_same(self.address, self.version, state)
+        content, state = patiently(
+            self.address, lambda store: store.read(self.address, start, asked)
+        )
+        demand_same(self.address, self.version, state, in_parts=not whole)
         if size is not None and len(content) != size:
-            raise DataError(
+            raise RemoteError(
                 f"{shown(self.address)} ended after {len(content)} of {size} bytes. Run the "
                 "command again."
             )
@@ -171,7 +176,7 @@ class Remote(io.RawIOBase):
         return self._size
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes. Raises DataError where they can't be had."""
+        """The next bytes. Raises RemoteError where they can't be had."""
         rest = max(0, self._size - self._place)
         count = rest if size is None or size < 0 else min(size, rest)
         content = self._pointer.part(self._place, count, self._keep) if count else b""

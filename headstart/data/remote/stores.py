@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar, final
 
 from headstart.data.remote.addresses import SCHEMES, scheme_of, shown
-from headstart.errors import DataError, reason
+from headstart.errors import DataError, RemoteError, reason
 
 _T = TypeVar("_T")
-_PAUSES: Final = (0.2, 1.0, None)  # seconds before another attempt
+_PAUSES: Final = (0.2, 1.0, None)  # seconds before another attempt; AWS's client makes its own
 _NETWORK: Final = "Check the address and the connection, and run the command again."
 _CHANGED: Final = "has changed since it was listed. Run the command again"
 
@@ -22,21 +22,28 @@ _CHANGED: Final = "has changed since it was listed. Run the command again"
 class Fault(Exception):
     """Why something can't be had: words for the user, and what to do.
 
-    `passing` says that another attempt may succeed.
+    `passing` says that another attempt may succeed, `absent` that there is no such file.
     """
 
-    def __init__(self, why: str, advice: str = _NETWORK, passing: bool = False) -> None:
+    def __init__(
+        self, why: str, advice: str = _NETWORK, passing: bool = False, absent: bool = False
+    ) -> None:
         super().__init__(why)
         self.advice = advice
         self.passing = passing
+        self.absent = absent
 
 
 @dataclass(frozen=True)
 class State:
-    """The size of a file in bytes, and what is equal as long as its content is the same."""
+    """The size of a file in bytes, and what is equal as long as its content is the same.
+
+    `tag` says the same more surely where it is known; a listing knows it of no object.
+    """
 
     size: int
     version: str
+    tag: str = ""
 
 
 class Store(ABC):
@@ -86,16 +93,14 @@ class Buckets(Store):
         def work() -> tuple[bytes, State]:
             with files.open_input_file(path) as file:
                 whole: int = file.size()
-                when = (file.metadata() or {}).get("Last-Modified", b"").decode()
+                facts = {name: value.decode() for name, value in (file.metadata() or {}).items()}
                 end = whole if size is None else min(whole, start + size)
-                return file.read_at(end - start, start), State(whole, _version(whole, when))
+                version = _version(whole, facts.get("Last-Modified", ""))
+                state = State(whole, version, facts.get("ETag", ""))
+                return file.read_at(end - start, start), state
 
         content, state = _asked(work)
-        return content, state if state.version else State(state.size, _known(self.state(text)))
-
-
-def _known(state: State | None) -> str:
-    return state.version if state else ""
+        return content, state if state.version else (self.state(text) or state)
 
 
 def _state(info: Any) -> State:
@@ -160,7 +165,7 @@ def _asked(work: Callable[[], _T]) -> _T:
     try:
         return work()
     except FileNotFoundError as error:
-        raise Fault("nothing is there", "Check the address.") from error
+        raise Fault("nothing is there", "Check the address.", absent=True) from error
     except OSError as error:
         text = str(error)
         code = re.search(r"AWS Error ([A-Z_]+)", text)
@@ -169,7 +174,7 @@ def _asked(work: Callable[[], _T]) -> _T:
         if "Bucket" in text and "not found" in text:
             raise Fault(*_WORDS["NO_SUCH_BUCKET"]) from error
         if code and code[1] == "NETWORK_CONNECTION":
-            raise Fault("the connection failed", passing=True) from error
+            raise Fault("the connection failed") from error
         why = f"the store answered {code[1]}" if code else reason(error)
         raise Fault(why, passing=True) from error
 
@@ -195,19 +200,28 @@ def store_of(text: str) -> Store:
 
 
 def patiently(text: str, work: Callable[[Store], _T]) -> _T:
-    """What a store answers, asked again where it fails. Raises DataError naming the address."""
+    """What a store answers, asked again where it fails.
+
+    Raises DataError for a file that isn't there, and else RemoteError; both name the address.
+    """
     store = store_of(text)
     for pause in _PAUSES:
         try:
             return work(store)
         except Fault as fault:
             if pause is None or not fault.passing:
-                raise DataError(f"{shown(text)} can't be read: {fault}. {fault.advice}") from fault
+                kind = DataError if fault.absent else RemoteError
+                raise kind(f"{shown(text)} can't be read: {fault}. {fault.advice}") from fault
             time.sleep(pause)
     raise AssertionError("the last pause is None")
 
 
-def demand_same(text: str, version: str, state: State) -> None:
-    """Raise DataError where a file is another than it was when it was listed."""
-    if version and state.version != version:
-        raise DataError(f"{shown(text)} {_CHANGED}, and leave the data alone while it runs.")
+def demand_same(text: str, version: str, state: State, in_parts: bool) -> None:
+    """Raise RemoteError where a file is another than when it was listed, or its last part read."""
+    tag = _TAGS.setdefault(text, state.tag) if in_parts else state.tag
+    if (version and state.version != version) or tag != state.tag:
+        _TAGS.pop(text, None)
+        raise RemoteError(f"{shown(text)} {_CHANGED}, and leave the data alone while it runs.")
+
+
+_TAGS: Final[dict[str, str]] = {}  # of files that are read in parts

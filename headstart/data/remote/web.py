@@ -37,9 +37,9 @@ class Web(Store):
                     raise Fault("its server doesn't say how large it is", _DOWNLOAD)
                 return _state(answer.headers, int(size))
         except Fault as fault:
-            error = fault.__cause__
-            if isinstance(error, HTTPError) and error.code in _ABSENT:
+            if fault.absent:
                 return None
+            error = fault.__cause__
             if isinstance(error, HTTPError) and error.code == _NO_RANGE:  # it is empty
                 return _state(error.headers, 0)
             raise
@@ -84,7 +84,8 @@ def _answer(request: http.Request) -> Any:
             advice = "Give an address that may be read."
             raise Fault(f"access is denied ({error.code})", advice) from error
         if error.code in _ABSENT:
-            raise Fault(f"nothing is there ({error.code})", "Check the address.") from error
+            why = f"nothing is there ({error.code})"
+            raise Fault(why, "Check the address.", absent=True) from error
         passing = error.code >= 500 or error.code == 429
         raise Fault(f"the server answered {error.code}", passing=passing) from error
     except fetching.Fault as error:
