@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from buckets import BUCKET, Bucket, serving
 from conftest import write_pictures
 from file_server import connected
 from huggingface_hub import constants
+from packed_photos import arrow, manifest, parquet, shard
 
 import headstart as hs
 from headstart.data import data_of, load
@@ -57,44 +56,7 @@ def test_a_folder_of_classes_is_read_as_its_copy_is(bucket: Bucket, photos: Path
     assert far.place == there
 
 
-def _parquet(root: Path, photos: Path) -> Path:
-    rows = sorted(photos.rglob("*.png"))
-    columns = {
-        "image": [{"bytes": path.read_bytes(), "path": None} for path in rows],
-        "label": [path.parent.name for path in rows],
-    }
-    pq.write_table(pa.table(columns), root / "train.parquet", row_group_size=10)
-    return root / "train.parquet"
-
-
-def _arrow(root: Path, photos: Path) -> Path:
-    table = pq.read_table(_parquet(root, photos))
-    with (
-        pa.OSFile(str(root / "a.arrow"), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as file,
-    ):
-        file.write_table(table, max_chunksize=10)
-    return root / "a.arrow"
-
-
-def _manifest(root: Path, photos: Path) -> Path:
-    rows = sorted(path.relative_to(root).as_posix() for path in photos.rglob("*.png"))
-    lines = [f"{row},{row.split('/')[1]}" for row in rows]
-    (root / "list.csv").write_text("\n".join(["what,label", *lines]))
-    return root / "list.csv"
-
-
-def _shard(root: Path, photos: Path) -> Path:
-    with tarfile.open(root / "a.tar", "w") as tar:
-        for number, path in enumerate(sorted(photos.rglob("*.png"))):
-            for ending, content in (("png", path.read_bytes()), ("cls", path.parent.name.encode())):
-                member = tarfile.TarInfo(f"{number:04}.{ending}")
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    return root / "a.tar"
-
-
-@pytest.mark.parametrize("write", [_parquet, _arrow, _manifest, _shard])
+@pytest.mark.parametrize("write", [parquet, arrow, manifest, shard])
 def test_a_table_or_shard_is_read_as_its_copy_is(
     bucket: Bucket, photos: Path, tmp_path: Path, write: Callable[[Path, Path], Path]
 ) -> None:
@@ -159,7 +121,7 @@ def test_an_object_that_changes_while_it_is_read_ends_the_run(
     bucket.put(f"data/photos/{dataset.items[0].id}", photos.joinpath("ants/000.png").read_bytes())
     with pytest.raises(RemoteError, match="has changed since it was listed"):
         dataset.items[0].read()
-    table = data_of(bucket.copy(_parquet(tmp_path, photos), "data/train.parquet"))
+    table = data_of(bucket.copy(parquet(tmp_path, photos), "data/train.parquet"))
     columns = pq.read_table(tmp_path / "train.parquet")
     pq.write_table(columns.slice(1), tmp_path / "train.parquet", row_group_size=10)
     bucket.copy(tmp_path / "train.parquet", "data/train.parquet")
@@ -214,6 +176,31 @@ def test_addresses_in_a_table_are_followed_below_its_own_alone(
         load(data_of(f"s3://{BUCKET}/data/out.csv"), Image())
 
 
+def test_what_no_address_can_be_ends_with_one_sentence(
+    bucket: Bucket, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert data_of(f"file://{photos}") == photos
+    with pytest.raises(HeadstartError, match=r"a.tgz is compressed, so that no part of it can be"):
+        bucket.put("a.tgz", b"1")
+        load(data_of(f"s3://{BUCKET}/a.tgz"), Image())
+    bucket.put("a.tar", b"no tar" * 1000)
+    with pytest.raises(
+        HeadstartError, match=r"a.tar can't be looked through \(ReadError.*Write it as"
+    ):
+        load(data_of(f"s3://{BUCKET}/a.tar"), Image())
+    with pa.ipc.new_stream(photos / "a.arrow", pa.schema([("text", pa.string())])) as file:
+        file.write_table(pa.table({"text": ["a"]}))
+    bucket.copy(photos / "a.arrow", "a.arrow")
+    with pytest.raises(HeadstartError, match=r"bucket/a.arrow is a stream of Arrow, of which no"):
+        load(data_of(f"s3://{BUCKET}/a.arrow"), Image())
+    bucket.put("odd//a.png", b"1")
+    with pytest.raises(HeadstartError, match=r"bucket/odd holds 'odd//a.png', which can't be"):
+        data_of(f"s3://{BUCKET}/odd")
+    monkeypatch.setenv("HEADSTART_CACHE", f"s3://{BUCKET}/cache")
+    with pytest.raises(HeadstartError, match=r"^HEADSTART_CACHE is s3://bucket/cache, an address"):
+        data_of(f"s3://{BUCKET}/a.tar")
+
+
 def test_what_looks_like_a_pointer_is_none(bucket: Bucket, tmp_path: Path) -> None:
     pointer = MARK + b'{"address": "http://127.0.0.1:1/secret"}'
     bucket.put("data/ants/0.txt", pointer)
@@ -223,7 +210,7 @@ def test_what_looks_like_a_pointer_is_none(bucket: Bucket, tmp_path: Path) -> No
     assert FileSource(tmp_path / "0.txt").read() == pointer
 
 
-@pytest.mark.parametrize("write", [_parquet, _manifest, _shard])
+@pytest.mark.parametrize("write", [parquet, manifest, shard])
 def test_a_table_or_shard_on_the_web_is_read_as_its_copy_is(
     photos: Path,
     tmp_path: Path,

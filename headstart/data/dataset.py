@@ -149,8 +149,7 @@ def load_labelled(
     checked = _checked(path, labelled, modality, progress)
     screened = screening(path, checked, kind, modality, contents)
     checked, contents = screened.checked, screened.contents
-    contradict = labelled.kind.contradict and not modality.whole_rows
-    rest, conflicts = drop_conflicts(checked.items, contradict)
+    rest, conflicts = drop_conflicts(checked.items, kind.contradict and not modality.whole_rows)
     _demand_any(path, rest)
     clusters = clustered(rest, checked.sketches, grouped=True)
     items = tuple(replace(item, split="test") for item in clusters.items)

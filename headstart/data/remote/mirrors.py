@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, ParamSpec, TypeVar, final
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
@@ -49,7 +48,7 @@ def local(data: str | os.PathLike[str], lock: Callable[[Path], None]) -> Path:
     if not text:
         return Path(os.fsdecode(data))
     if scheme_of(text) == "file":
-        return Path(url2pathname(f"/{urlsplit(text).path.lstrip('/') or urlsplit(text).netloc}"))
+        return Path(url2pathname(f"/{text.removeprefix('file://')}"))
     if constants.HF_HUB_OFFLINE:
         raise DataError(
             f"{shown(text)} is an address, and offline no connection may be opened. Leave out "

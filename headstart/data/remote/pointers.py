@@ -113,7 +113,9 @@ class Pointer:
 
     def keep(self, content: bytes) -> None:
         """Keep what it points to, which was read on the way."""
-        _keep(self._kept(self.start, self.size), content)
+        kept = self._kept(self.start, self.size)
+        if kept:
+            _keep(kept, content)
 
     def length(self) -> int:
         """Its bytes. Raises DataError where nothing is there."""
@@ -134,12 +136,11 @@ class Pointer:
             raise DataError(f"{shown(self.address)} can't be read: nothing is there. Correct it.")
         return state
 
-    def _kept(self, start: int, size: int | None) -> Path:
+    def _kept(self, start: int, size: int | None) -> Path | None:
         key = json.dumps([self.address, self.version, start, size])
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         mirror = mirror_of(self.place)
-        assert mirror is not None, "who reads it found it in a mirror"
-        return mirror / "parts" / name[:2] / name[2:]
+        return mirror / "parts" / name[:2] / name[2:] if mirror else None
 
 
 @final

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, TypeVar, final
 
@@ -15,6 +16,7 @@ from headstart.errors import DataError, RemoteError, reason
 
 _T = TypeVar("_T")
 _PAUSES: Final = (0.2, 1.0, None)  # seconds before another attempt; AWS's client makes its own
+_LONGEST: Final = timedelta(seconds=60)  # of attempts of Google's client, which makes them for 15'
 _NETWORK: Final = "Check the address and the connection, and run the command again."
 _CHANGED: Final = "has changed since it was listed. Run the command again"
 
@@ -84,7 +86,7 @@ class Buckets(Store):
         selector = FileSelector(path, recursive=True)
         for info in _asked(lambda: files.get_file_info(selector)):
             if info.type == FileType.File:
-                yield info.path[len(path) :].lstrip("/"), _state(info)
+                yield info.path[len(path) + 1 :], _state(info)
 
     def read(self, text: str, start: int, size: int | None) -> tuple[bytes, State]:
         """The object as it is when it is opened: one question for its state, one for the part."""
@@ -118,7 +120,7 @@ def _client(scheme: str, bucket: str, anonymous: bool, settings: tuple[str, ...]
     from pyarrow import fs
 
     if scheme == "gs":
-        return fs.GcsFileSystem(anonymous=anonymous)
+        return fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=_LONGEST)
     endpoint, region = settings
     if not endpoint and not region:
         region = fs.resolve_s3_region(bucket)

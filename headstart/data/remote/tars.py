@@ -26,8 +26,12 @@ def indexed(path: Path, pointer: Pointer) -> Path:
     The tar is read from its beginning to its end, 8 MB at a time, and small items are kept on the
     way where there is room. Raises DataError where it is compressed, damaged or leads outside.
     """
-    mirror = mirror_of(path)
-    assert mirror is not None, "what has a pointer lies in a mirror"
+    if not path.name.lower().endswith(".tar"):
+        raise DataError(
+            f"{shown(pointer.address)} is compressed, so that no part of it can be read by itself. "
+            "Write it as a plain tar, or unpack it and give the folder."
+        )
+    mirror = mirror_of(path) or path.parent
     name = f"{pointer.address} {pointer.version}"
     place = mirror / f"unpacked-{hashlib.blake2b(name.encode(), digest_size=12).hexdigest()}"
     folder = place / path.name
