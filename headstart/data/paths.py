@@ -18,7 +18,7 @@ from headstart.errors import DataError
 
 Way = tuple[str, ...]  # from the data set's folder to one file, name by name
 _SAMPLE = 100  # values of a column that are looked up to tell whether it holds paths
-_ASKED = 3  # where each is asked for by a request
+_REQUESTS = 3  # where each is asked for by a request
 _THINGS = frozenset(
     {"id", "ids", "uid", "uuid", "image", "images", "img", "photo", "picture", "pic", "key"}
 )  # words in the name of a column that may name files without their suffix
@@ -60,7 +60,7 @@ class Paths:
         self._bases: dict[Path, str] = {}
         self._other: dict[str, str] = {}
         self._mirror = mirror_at(self.root)
-        self._sample = _SAMPLE if self._mirror is None or self._mirror.whole else _ASKED
+        self._sample = _SAMPLE if self._mirror is None or self._mirror.whole else _REQUESTS
 
     def find(
         self, written_as: str, base: Path, place: str, split: str | None, first: Way = ()

@@ -184,13 +184,13 @@ class Mirror:
         text = self.of(path)
         if os.path.isfile(path) and text == self.address:
             return True
-        if path not in _ASKED:
-            _ASKED[path] = patiently(text, lambda store: store.state(text)) is not None
-        return _ASKED[path]
+        if path not in _THERE:
+            _THERE[path] = patiently(text, lambda store: store.state(text)) is not None
+        return _THERE[path]
 
 
 _EXPECTED: Final[set[str]] = set()
-_ASKED: Final[dict[str, bool]] = {}
+_THERE: Final[dict[str, bool]] = {}
 
 
 def mirror_at(path: Path) -> Mirror | None:

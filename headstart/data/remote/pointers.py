@@ -97,9 +97,9 @@ class Pointer:
         if content is not None:
             return content
         whole = start == 0 and size == self.size
-        asked = None if whole else size
+        length = None if whole else size
         content, state = patiently(
-            self.address, lambda store: store.read(self.address, start, asked)
+            self.address, lambda store: store.read(self.address, start, length)
         )
         demand_same(self.address, self.version, state, in_parts=not whole)
         if size is not None and len(content) != size:

@@ -75,7 +75,7 @@ class Buckets(Store):
         from pyarrow.fs import FileType
 
         files, path = _bucket(text)
-        info = _asked(lambda: files.get_file_info(path))
+        info = _answer_of(lambda: files.get_file_info(path))
         return _state(info) if info.type == FileType.File else None
 
     def listing(self, text: str) -> Iterator[tuple[str, State]]:
@@ -84,7 +84,7 @@ class Buckets(Store):
 
         files, path = _bucket(text)
         selector = FileSelector(path, recursive=True)
-        for info in _asked(lambda: files.get_file_info(selector)):
+        for info in _answer_of(lambda: files.get_file_info(selector)):
             if info.type == FileType.File:
                 yield info.path[len(path) + 1 :], _state(info)
 
@@ -101,7 +101,7 @@ class Buckets(Store):
                 state = State(whole, version, facts.get("ETag", ""))
                 return file.read_at(end - start, start), state
 
-        content, state = _asked(work)
+        content, state = _answer_of(work)
         return content, state if state.version else (self.state(text) or state)
 
 
@@ -147,7 +147,7 @@ def _bucket(text: str) -> tuple[Any, str]:
     endpoint = read("AWS_ENDPOINT_URL_S3") or read("AWS_ENDPOINT_URL") or ""
     region = read("AWS_REGION") or read("AWS_DEFAULT_REGION") or ""
     bucket = path.partition("/")[0]
-    client = _asked(lambda: _client(scheme, bucket, anonymous, (endpoint, region)))
+    client = _answer_of(lambda: _client(scheme, bucket, anonymous, (endpoint, region)))
     return client, path
 
 
@@ -162,7 +162,7 @@ _WORDS: Final = {
 }
 
 
-def _asked(work: Callable[[], _T]) -> _T:
+def _answer_of(work: Callable[[], _T]) -> _T:
     """What a client of pyarrow answers. Raises Fault in its place of an error."""
     try:
         return work()
