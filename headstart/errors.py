@@ -18,6 +18,10 @@ class UndirectedError(DataError):
     """A table of translations that says of no column that it is the answer."""
 
 
+class RemoteError(HeadstartError):
+    """Data elsewhere can't be read now, for which no item is to blame: none is skipped."""
+
+
 class WeightsError(HeadstartError):
     """Pretrained weights are missing, unsafe, or belong to another network."""
 

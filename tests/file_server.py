@@ -87,14 +87,15 @@ class _Handler(BaseHTTPRequestHandler):
         content = file.read_bytes()
         tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         headers = {"ETag": tag} if served.tags else {}
-        match = re.fullmatch(r"bytes=(\d+)-", value) if served.ranges else None
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", value) if served.ranges else None
         if match is None or self.headers.get("If-Range", tag) != tag:
             return self._send(200, content, headers)
         start = int(match[1])
         if start >= len(content):
             return self._send(416, b"", headers)
-        headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        return self._send(206, content[start:], headers)
+        end = min(int(match[2] or len(content)), len(content) - 1)
+        headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
+        return self._send(206, content[start : end + 1], headers)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

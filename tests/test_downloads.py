@@ -178,7 +178,7 @@ def test_encryption_is_kept() -> None:
     more = (io.BytesIO(), 302, "Found", Message())
     followed = fetching._Redirects().redirect_request(request, *more, "https://c/d")
     assert followed is not None and followed.full_url == "https://c/d"
-    with pytest.raises(fetching._Fault, match="leads on to http://a/b"):
+    with pytest.raises(fetching.Fault, match="leads on to http://a/b"):
         fetching._Redirects().redirect_request(request, *more, "http://a/b")
 
 

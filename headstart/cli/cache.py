@@ -99,7 +99,7 @@ def readable(size: int) -> str:
 
 
 def _what(entry: Entry) -> str:
-    if entry.name.startswith(f"{cache.UNPACKED}/"):
+    if entry.name.startswith((f"{cache.UNPACKED}/", f"{cache.URLS}/")):
         return f"data {entry.name}"
     if entry.rows is None:
         return OTHERS[entry.name]

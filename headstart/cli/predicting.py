@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
+from headstart.data.remote import address
 from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError, HeadstartError
 from headstart.runtime.progress import Progress
@@ -64,7 +65,7 @@ def _path(name: str) -> Path:
 
 
 def _expanded(argument: str) -> Iterator[Path]:
-    if os.path.lexists(argument) or not glob.has_magic(argument):
+    if address(argument) or os.path.lexists(argument) or not glob.has_magic(argument):
         yield _path(argument)
         return
     matches = sorted(glob.glob(argument, recursive=True))

@@ -16,6 +16,8 @@ from uuid import uuid4
 from filelock import FileLock
 
 from headstart.data import tables
+from headstart.data.remote import indexed, pointer_at
+from headstart.data.remote.pointers import mirror_of
 from headstart.data.sources import SPLIT_WORDS
 from headstart.data.tables import moses, shards
 from headstart.errors import DataError, WeightsError
@@ -47,16 +49,21 @@ def is_archive(path: Path) -> bool:
 def opened(path: Path) -> Path:
     """The folder that an archive holds, unpacked into the cache; any other path as it is.
 
+    Of one that lies elsewhere the folder holds pointers.
+
     Raises DataError for an archive that is damaged, too large or leads outside itself.
     """
     if not is_archive(path):
         return path
+    pointer = pointer_at(path)
+    if pointer is not None:
+        return indexed(path, pointer)
     name = path.name.lower()
     try:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         place = cache_folder() / "unpacked" / content
-        _use(place)
+        use(place)
         from headstart.loading.downloads.unpacking import unpack  # late: few data are archives
 
         return unpack(path, place / path.name, _MOST, _MEMBERS)
@@ -73,7 +80,7 @@ def opened(path: Path) -> Path:
         ) from error
 
 
-def _use(place: Path) -> None:
+def use(place: Path) -> None:
     """Make a folder of the cache, and keep others from removing it while this process lives."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.parent.parent / "lock"):
@@ -102,7 +109,8 @@ def parts(path: Path) -> list[Part]:
         shares = (folder.is_dir() and _several(folder, path)) or []
         if shares:
             return shares
-    archived = path.parent.parent == cache_folder() / "unpacked" and path.name.endswith(_TARS)
+    unpacked = path.parent.parent == cache_folder() / "unpacked" or mirror_of(path) is not None
+    archived = unpacked and path.name.endswith(_TARS)
     return [Part(path, path.parent)] if archived and shards.is_shard(path) else []
 
 

@@ -20,6 +20,7 @@ from headstart.data.clusters import clustered
 from headstart.data.grouping import proposal
 from headstart.data.items import find
 from headstart.data.remarks import demand_classes, of_rare, of_twins
+from headstart.data.remote import address_of, by_address
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.screening import screening
 from headstart.data.sources import SPLITS, Contents, Data, InMemory, Item
@@ -56,7 +57,7 @@ class Dataset:
     @property
     def place(self) -> str:
         """Where the data are, in full; what they are called where a program held them."""
-        return IN_MEMORY if self.in_memory else str(self.root.absolute())
+        return IN_MEMORY if self.in_memory else address_of(self.root) or str(self.root.absolute())
 
     def split(self, name: str) -> tuple[Item, ...]:
         """The items of one split, in the order of the data set."""
@@ -83,6 +84,7 @@ class Dataset:
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
 
+@by_address
 def load(
     data: Data | str,
     modality: Modality,
@@ -125,6 +127,7 @@ def load(
     return Dataset(path, items, labels, report, kind.name, has_test_split, in_memory)
 
 
+@by_address
 def load_labelled(
     data: Data | str,
     modality: Modality,
@@ -146,8 +149,7 @@ def load_labelled(
     checked = _checked(path, labelled, modality, progress)
     screened = screening(path, checked, kind, modality, contents)
     checked, contents = screened.checked, screened.contents
-    contradict = labelled.kind.contradict and not modality.whole_rows
-    rest, conflicts = drop_conflicts(checked.items, contradict)
+    rest, conflicts = drop_conflicts(checked.items, kind.contradict and not modality.whole_rows)
     _demand_any(path, rest)
     clusters = clustered(rest, checked.sketches, grouped=True)
     items = tuple(replace(item, split="test") for item in clusters.items)

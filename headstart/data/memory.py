@@ -14,6 +14,7 @@ from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.data.columns import choose_columns
+from headstart.data.containers import use
 from headstart.data.inputs.frames import RowByRow, columns_of, table_of
 from headstart.data.inputs.pairs import item_table, pair_table
 from headstart.data.inputs.pictures import is_tensor
@@ -22,6 +23,7 @@ from headstart.data.inputs.tables import Table
 from headstart.data.items.tables import join
 from headstart.data.manifests import SAMPLE, Listing
 from headstart.data.records import Located, Record, parted, records_of, with_plain_labels
+from headstart.data.remote import local
 from headstart.data.schema import Columns, Schema
 from headstart.data.sources import (
     SPLIT_WORDS,
@@ -45,17 +47,18 @@ _WANTED = (
 
 
 def data_of(data: Any, *, labelled: bool = True) -> Data:
-    """Where a data set is: a path as it is, or what a program holds.
+    """Where a data set is: a path as it is, the pointers to what an address holds, or what a
+    program holds.
 
     That is a data frame of pandas or polars, an Arrow table, a `Dataset` or `DatasetDict` of
     Hugging Face, a torch `Dataset` of (input, target), a pair (X, y), a mapping of columns, or one
     of splits to any of these; where it need not be `labelled`, also a list, array or column of
-    items. Raises DataError for anything else.
+    items. Raises DataError for anything else, and for an address that can't be read.
     """
-    if isinstance(data, InMemory | Path):
+    if isinstance(data, InMemory):
         return data
     if isinstance(data, str | os.PathLike):
-        return Path(os.fsdecode(data))
+        return local(data, use)
     if isinstance(data, Mapping):
         return _of_mapping(data)
     table = _labelled(data)

@@ -11,28 +11,32 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.data.names import alike, split_of
+from headstart.data.remote import address, mirror_at
+from headstart.data.remote.addresses import scheme_of, shown
 from headstart.data.sources import FileSource
 from headstart.errors import DataError
 
 Way = tuple[str, ...]  # from the data set's folder to one file, name by name
 _SAMPLE = 100  # values of a column that are looked up to tell whether it holds paths
+_REQUESTS = 3  # where each is asked for by a request
 _THINGS = frozenset(
     {"id", "ids", "uid", "uuid", "image", "images", "img", "photo", "picture", "pic", "key"}
 )  # words in the name of a column that may name files without their suffix
-_ADDRESS = re.compile(r"[a-z][a-z\d+.-]+:/", re.IGNORECASE)  # of a path's two slashes one is left
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 def absence(path: Path | str, advice: str) -> DataError:
-    """That nothing is at a path, or that it is an address, which nothing is read from."""
-    scheme, colon, rest = str(path).partition(":/")
-    if not _ADDRESS.match(str(path)):
+    """That nothing is at a path, or that it is an address where a path is wanted."""
+    text = address(path)
+    if not text:
         return DataError(f"{path} does not exist. {advice}")
-    if scheme.lower() == "file":
-        return DataError(f"{path} is an address. Give the path alone: /{rest.lstrip('/')}.")
+    if scheme_of(text) == "file":
+        return DataError(
+            f"{path} is an address. Give the path alone: /{text.partition(':')[2].lstrip('/')}."
+        )
     return DataError(
-        f"{scheme}{colon}/{rest.lstrip('/')} is an address, and data is read from files alone. "
-        "Copy or mount it on this machine, and give the path there."
+        f"{shown(text)} is an address, and this is read from files alone. Copy or mount it on this "
+        "machine, and give the path there."
     )
 
 
@@ -55,6 +59,8 @@ class Paths:
         self._real: dict[str, str] = {}
         self._bases: dict[Path, str] = {}
         self._other: dict[str, str] = {}
+        self._mirror = mirror_at(self.root)
+        self._sample = _SAMPLE if self._mirror is None or self._mirror.whole else _REQUESTS
 
     def find(
         self, written_as: str, base: Path, place: str, split: str | None, first: Way = ()
@@ -66,10 +72,15 @@ class Paths:
         link leaves the data set's folder.
         """
         value = _without(written_as, first)
-        if "://" in value and _ADDRESS.match(value):
-            reason = "is an address, and nothing is fetched from one: save the file itself"
-            return value, None, reason
+        if "://" in value and address(value):
+            inner = self._mirror.inside(value, self.root) if self._mirror else ""
+            if not inner:
+                reason = "is an address, and nothing is fetched from one: save the file itself"
+                return value, None, reason
+            value, base = inner, self.root
         written = self._inside(value, base, place)
+        if self._mirror:
+            self._mirror.expect(written)
         if not os.path.lexists(written) or os.path.isdir(written):
             ways = self._meant(value, base, split)
             if len(ways) > 1:
@@ -99,7 +110,7 @@ class Paths:
         words alone count only in a column that is called after ids, names or files.
         """
         filled: dict[str, set[str]] = {name: set() for name in names}
-        for _, row in zip(range(_SAMPLE), rows, strict=False):
+        for _, row in zip(range(self._sample), rows, strict=False):
             for name in names:
                 value = row.get(name)
                 if isinstance(value, str) and value.strip():
@@ -115,7 +126,7 @@ class Paths:
 
         None where any path names a file as it is, or too few do without those folders.
         """
-        ways = [_split(value) for _, value in zip(range(_SAMPLE), values, strict=False)]
+        ways = [_split(value) for _, value in zip(range(self._sample), values, strict=False)]
         if not ways or any(".." in way for way in ways):
             return ()
         levels = zip(*(way[:-1] for way in ways), strict=False)
@@ -157,6 +168,8 @@ class Paths:
             written = self._inside(value, base, "")
         except DataError:
             return False
+        if self._mirror and not self._mirror.whole:
+            return not bare and self._mirror.holds(written)
         return os.path.isfile(written) or (not bare and len(self._meant(value, base, split)) == 1)
 
     def _inside(self, value: str, base: Path, place: str) -> str:

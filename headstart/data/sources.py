@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.data.remote.pointers import pointer_at
 from headstart.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,13 +56,16 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class FileSource(Source):
-    """A file of its own."""
+    """A file of its own, here or where its pointer leads."""
 
     path: Path
 
     def read(self) -> bytes:
         """The file's bytes. Raises DataError naming the file when it can't be read."""
         try:
+            pointer = pointer_at(self.path)
+            if pointer is not None:
+                return pointer.read()
             if not stat.S_ISREG(os.stat(self.path).st_mode):  # a pipe or device might never end
                 raise OSError(errno.EINVAL, "not a regular file")
             return self.path.read_bytes()

@@ -1,9 +1,10 @@
 """The cache's folder: what lies in it, what is in use, and the limit that it is kept to.
 
 `features/` holds one folder for each store of activations, `unpacked/` one for each archive of
-data; what else is known to lie here counts as one entry a kind. What was used least recently goes
-first. What a living process holds a lock in is in use, and is then never removed. Removing renames
-the entry first, so that whoever opens it a moment later finds it whole or not at all.
+data, `urls/` one for each data set by address; what else is known to lie here counts as one entry
+a kind. What was used least recently goes first. What a living process holds a lock in is in use,
+and is then never removed. Removing renames the entry first, so that whoever opens it a moment later
+finds it whole or not at all.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ DISK_SHARE, MOST = 0.2, 50 * 10**9  # the limit unless one is set: of the disk's
 RECORD_BYTES = 24  # one record of a store's index
 DESCRIBED = "described"  # the entry of a store's key where it holds numbers about items
 UNPACKED = "unpacked"  # archives of data, each a folder called by its content
+URLS = "urls"  # data sets by address, each what was read of it
 OTHERS = {  # compiled networks, what is known of backbones, checks of items, scores of past runs
     "engines": ("engines.json", "engines"),
     "known": ("known",),
@@ -87,7 +89,7 @@ def entries(root: Path | None = None) -> list[Entry]:
     """What lies in the cache, used most recently first."""
     root = root or cache_folder()
     stores = [_store(folder) for folder in _folders(root / "features")]
-    stores += [_unpacked(folder) for folder in _folders(root / UNPACKED)]
+    stores += [_of_data(kind, each) for kind in (UNPACKED, URLS) for each in _folders(root / kind)]
     for name, paths in OTHERS.items():
         there = [root / path for path in paths if (root / path).exists()]
         if there:
@@ -179,11 +181,11 @@ def _store(folder: Path) -> Entry:
     return Entry(folder.name, _size(_files(folder)), used, _living(folder), rows, facts)
 
 
-def _unpacked(folder: Path) -> Entry:
+def _of_data(kind: str, folder: Path) -> Entry:
     used = 0.0
     with suppress(OSError):  # gone meanwhile
         used = folder.stat().st_mtime
-    return Entry(f"{UNPACKED}/{folder.name}", _size(_files(folder)), used, _living(folder))
+    return Entry(f"{kind}/{folder.name}", _size(_files(folder)), used, _living(folder))
 
 
 def _living(folder: Path, tidy: bool = False) -> bool:
@@ -201,7 +203,8 @@ def _living(folder: Path, tidy: bool = False) -> bool:
 
 def _remove(root: Path, entry: Entry) -> bool:
     """Remove an entry unless it is in use; answer whether it went."""
-    own = entry.name if entry.name.startswith(f"{UNPACKED}/") else f"features/{entry.name}"
+    of_data = entry.name.startswith((f"{UNPACKED}/", f"{URLS}/"))
+    own = entry.name if of_data else f"features/{entry.name}"
     names = OTHERS.get(entry.name, (own,))
     with _writing(root):
         aside = root / f"{_REMOVED}{uuid4().hex}"

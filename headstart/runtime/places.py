@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
+from headstart.errors import HeadstartError
+
+_ADDRESS = re.compile(r"[a-z][a-z\d+.-]+:/", re.IGNORECASE)
+
 
 def cache_folder() -> Path:
-    """What can be computed again: HEADSTART_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("HEADSTART_CACHE") or user_cache_dir("headstart"))
+    """What can be computed again: HEADSTART_CACHE, or the user's cache folder.
+
+    Raises HeadstartError where that is an address.
+    """
+    place = os.environ.get("HEADSTART_CACHE") or user_cache_dir("headstart")
+    if _ADDRESS.match(place):
+        raise HeadstartError(
+            f"HEADSTART_CACHE is {place}, an address, and the cache needs a folder whose files can "
+            "be locked. Give a path on this machine; data may be read from an address."
+        )
+    return Path(place)

@@ -14,11 +14,13 @@ from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import is_blank
+from headstart.data.containers import use
 from headstart.data.inputs.frames import column_of, row_of, row_or_rows, table_of
 from headstart.data.inputs.pairs import inputs_alone
 from headstart.data.inputs.pictures import as_array, encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.items import find_inputs
+from headstart.data.remote import address, address_of, by_address, local
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import (
     NO_CONTENT,
@@ -37,6 +39,7 @@ _NO_ITEM = frozenset(  # suffixes of tables and archives: their content is no si
 )
 
 
+@by_address
 def inputs_of(data: Any, modality: Modality, schema: Schema = GUESSED) -> Iterator[Input]:
     """What is to be answered about, one after the other, each read when its turn comes.
 
@@ -100,8 +103,8 @@ class InputReader:
         return iter([content]) if content is not None else self._table(data, place)
 
     def _of_name(self, name: str) -> Iterator[Input]:
-        """A file, those in a folder, or the rows of a manifest."""
-        path = Path(name)
+        """A file, those in a folder, or the rows of a manifest, here or by address."""
+        path = local(name, use) if address(name) else Path(name)
         try:
             here = bool(name) and os.path.exists(path)
         except ValueError:  # a zero byte
@@ -109,7 +112,8 @@ class InputReader:
         if not here:
             return iter([Input(name or "''", None, problem="it does not exist")])
         if path.is_dir():
-            return (Input(str(p), FileSource(p)) for p in find_inputs([path], self.modality))
+            files = find_inputs([path], self.modality)
+            return (Input(address_of(p) or str(p), FileSource(p)) for p in files)
         suffix = path.suffix.lower()
         if suffix in (READ if self.modality.whole_rows else SUFFIXES):
             return manifest_inputs(path, self.modality, self.schema)
@@ -118,7 +122,7 @@ class InputReader:
                 f"{path} is a table or an archive that can't be read here. Give a file, a folder, "
                 f"or a manifest ({', '.join(sorted(SUFFIXES))})."
             )
-        return iter([Input(str(path), FileSource(path))])
+        return iter([Input(address_of(path) or str(path), FileSource(path))])
 
     def _array(self, data: np.ndarray, place: str) -> Iterator[Input]:
         if data.dtype.kind in "OUS":

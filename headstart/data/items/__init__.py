@@ -20,6 +20,7 @@ from headstart.data.manifests import Manifest
 from headstart.data.masks import without_masks
 from headstart.data.names import lists_items, only_part, split_of
 from headstart.data.paths import Paths, absence
+from headstart.data.remote import by_address
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, refusal
@@ -31,6 +32,7 @@ _HEAD = 1024  # bytes by which an item is known
 _WHOLE = frozenset({".parquet", ".arrow"})  # tables that may hold their items themselves
 
 
+@by_address
 def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     """Every item under a folder, in a manifest or in memory, with its label and the named split.
 
@@ -83,6 +85,7 @@ def _root(manifest: Path, modality: Modality) -> Path:
     return manifest.parent.parent if manifest.parent.name else folder.parent
 
 
+@by_address
 def demand_data(path: Data) -> None:
     """Raise DataError where there is no folder or manifest, before anything else is looked at."""
     if isinstance(path, InMemory):
@@ -95,6 +98,7 @@ def demand_data(path: Data) -> None:
         raise refusal(path)
 
 
+@by_address
 def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
     """The files to predict on: files as given, folders walked for the modality's files, sorted.
 

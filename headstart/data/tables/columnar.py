@@ -7,7 +7,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any, final
 
 from headstart.data.sources import Source
 from headstart.data.tables.interface import ItemTable, demand_distinct
+from headstart.data.tables.opening import ArrowFile, opened, unreadable
 from headstart.errors import DataError
 
-ARROW = frozenset({".arrow", ".feather"})
 CACHE_BYTES = 512 * 2**20  # of row groups held at once; one larger than this is held alone
 _BINARY = ("binary", "large_binary", "binary_view")
 _TEXT = ("string", "large_string", "string_view")
@@ -86,14 +85,14 @@ class ColumnFile(ItemTable):
 
     @cached_property
     def _schema(self) -> Any:
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             return file.schema_arrow
 
     @cached_property
     def _sizes(self) -> list[int]:
         """The number of rows in each row group."""
-        with _opened(self.path) as file:
-            if isinstance(file, _ArrowFile):
+        with opened(self.path) as file:
+            if isinstance(file, ArrowFile):
                 return [batch.num_rows for batch in file.batches]
             return [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
 
@@ -131,8 +130,8 @@ class ColumnFile(ItemTable):
         if not names or not self._sizes:
             return []
         try:
-            with _opened(self.path) as file:
-                if isinstance(file, _ArrowFile):
+            with opened(self.path) as file:
+                if isinstance(file, ArrowFile):
                     rows = file.batches[0].select(names).slice(0, count)
                 else:
                     rows = next(file.iter_batches(count, columns=names))
@@ -199,12 +198,12 @@ class ColumnFile(ItemTable):
                 "Write the column anew from text that was decoded."
             ) from error
         except ValueError as error:  # a date beyond what Python's can be
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
 
     def _nulls(self, leaf: str, group: int) -> set[int]:
         """The rows of a group without bytes, by the file's statistics where it keeps them."""
-        with _opened(self.path) as file:
-            if not isinstance(file, _ArrowFile):
+        with opened(self.path) as file:
+            if not isinstance(file, ArrowFile):
                 meta = file.metadata.row_group(group)
                 for chunk in map(meta.column, range(meta.num_columns)):
                     counts = chunk.statistics if chunk.path_in_schema == leaf else None
@@ -223,46 +222,14 @@ class ColumnFile(ItemTable):
             return []
 
 
-@final
-class _ArrowFile:
-    """An opened file of Arrow, mapped into memory: a batch is a row group."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow
-
-        file = pyarrow.memory_map(str(path))
-        footed = file.read(6) == b"ARROW1"  # unlike a stream
-        file.seek(0)
-        table = (pyarrow.ipc.open_file if footed else pyarrow.ipc.open_stream)(file).read_all()
-        self.schema_arrow, self.batches = table.schema, table.to_batches()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The opened Parquet or Arrow file. Raises DataError naming it when pyarrow can't read it."""
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        if path.suffix.lower() in ARROW:
-            yield _ArrowFile(path)
-        else:
-            with ParquetFile(path) as file:
-                yield file
-    except UnicodeDecodeError:
-        raise
-    except (ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
 def _column(path: Path, column: str, group: int) -> Any:
     """One leaf column of one row group. Raises DataError naming the file."""
     from pyarrow import compute
 
-    with _opened(path) as file:
+    with opened(path) as file:
         whole = column in file.schema_arrow.names  # a column's own name may hold a point
         name, _, leaf = (column, "", "") if whole else column.partition(".")
-        if isinstance(file, _ArrowFile):
+        if isinstance(file, ArrowFile):
             values = file.batches[group].column(name)
         else:
             values = file.read_row_group(group, columns=[column]).column(name)
@@ -292,9 +259,3 @@ def _is(kind: Any, *names: str) -> bool:
     from pyarrow import types
 
     return any(getattr(types, f"is_{name}")(kind) for name in names)
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = str(error).splitlines()[0].rstrip(".") if str(error) else "it is damaged"
-    kind = "Arrow" if path.suffix.lower() in ARROW else "Parquet"
-    return DataError(f"{path} can't be read as {kind}: {reason}. Check the file.")

@@ -35,7 +35,7 @@ _RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _BAD_RANGE: Final = 416
 
 
-class _Fault(Exception):
+class Fault(Exception):
     """Why a file can't be had, in words for the user."""
 
 
@@ -59,7 +59,7 @@ class _Redirects(http.HTTPRedirectHandler):
         """The request that follows. Raises a fault for what isn't to be followed."""
         scheme = urlsplit(newurl).scheme
         if scheme not in _SCHEMES or (req.type == "https" and scheme != "https"):
-            raise _Fault(f"it leads on to {newurl}")
+            raise Fault(f"it leads on to {newurl}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -87,16 +87,16 @@ def fetch(
         return path
     try:
         if urlsplit(url).scheme not in _SCHEMES:
-            raise _Fault("only http and https are fetched")
+            raise Fault("only http and https are fetched")
         if constants.HF_HUB_OFFLINE:
-            raise _Fault(f"HF_HUB_OFFLINE forbids it, and {path} is missing")
+            raise Fault(f"HF_HUB_OFFLINE forbids it, and {path} is missing")
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path):
             if not path.is_file():
                 display = progress or (Terminal() if sys.stderr.isatty() else Silent())
                 _download(url, path, sha256.lower(), display)
-    except (_Fault, OSError, HTTPException, ValueError) as error:
-        fault = reason(error) if isinstance(error, _Fault) else named_reason(error)
+    except (Fault, OSError, HTTPException, ValueError) as error:
+        fault = reason(error) if isinstance(error, Fault) else named_reason(error)
         raise WeightsError(
             f"{what or path.name} could not be fetched from {url} ({fault}). {advice}"
         ) from error
@@ -143,13 +143,13 @@ def _download(url: str, path: Path, sha256: str, progress: Progress) -> None:
         if whole:
             break
     else:
-        raise _Fault(f"the connection broke {_ATTEMPTS} times, the last time after {_size(part)} B")
+        raise Fault(f"the connection broke {_ATTEMPTS} times, the last time after {_size(part)} B")
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     own = file_sha256(part)
     if not own.startswith(sha256):
         _forget(part)
-        raise _Fault(f"its sha256 is {own}, not {sha256}")
+        raise Fault(f"its sha256 is {own}, not {sha256}")
     os.replace(part, path)
     _forget(part)
 
@@ -163,7 +163,7 @@ def _receive(url: str, part: Path, progress: Progress) -> bool:
         request.add_header("Range", f"bytes={start}-")
         request.add_header("If-Range", mark.version)
     try:
-        answer = _opener().open(request, timeout=TIMEOUT)
+        answer = opener().open(request, timeout=TIMEOUT)
     except HTTPError as error:
         error.close()
         if error.code != _BAD_RANGE or not start:
@@ -177,7 +177,7 @@ def _receive(url: str, part: Path, progress: Progress) -> bool:
                 return False
         else:
             start = 0
-            mark = _Mark(url, _version(answer.headers), answer.length)
+            mark = _Mark(url, version_of(answer.headers), answer.length)
             _mark_file(part).write_text(json.dumps(asdict(mark)), encoding="utf-8")
         total = mark.total if mark else None
         ended = _write(answer, part, start, total, progress)
@@ -213,11 +213,12 @@ def _goes_on(answer: Any, mark: _Mark | None, start: int) -> bool:
         mark is not None
         and match is not None
         and (int(match[1]), int(match[2])) == (start, mark.total)
-        and _version(answer.headers) == mark.version
+        and version_of(answer.headers) == mark.version
     )
 
 
-def _version(headers: Any) -> str:
+def version_of(headers: Any) -> str:
+    """A file's strong ETag, or when it was last changed; empty where neither is said."""
     tag = str(headers.get("ETag", ""))
     return tag if tag and not tag.startswith("W/") else str(headers.get("Last-Modified", ""))
 
@@ -245,9 +246,9 @@ def _forget(part: Path) -> None:
             file.unlink()
 
 
-def _opener() -> http.OpenerDirector:
+def opener() -> http.OpenerDirector:
     """What opens addresses: http and https alone, by the proxies of the environment."""
-    opener = http.OpenerDirector()
+    director = http.OpenerDirector()
     for handler in (
         http.ProxyHandler(),
         http.UnknownHandler(),
@@ -257,5 +258,5 @@ def _opener() -> http.OpenerDirector:
         http.HTTPErrorProcessor(),
         _Redirects(),
     ):
-        opener.add_handler(handler)
-    return opener
+        director.add_handler(handler)
+    return director

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import posixpath
 import shutil
@@ -15,8 +16,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Any, Final, final
+from typing import IO, Any, Final, cast, final
 from uuid import uuid4
 
 from headstart.errors import WeightsError, named_reason
@@ -86,6 +88,51 @@ def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> P
     return folder
 
 
+@final
+@dataclass(frozen=True)
+class Entry:
+    """A file in a plain tar: its path, where its content begins, its bytes, and what reads them."""
+
+    path: str
+    start: int
+    size: int
+    read: Callable[[], bytes]
+
+
+def files_in(what: str, file: IO[bytes], members: int = MEMBERS) -> Iterator[Entry]:
+    """The files in a plain tar in their order, of which nothing is read but headers.
+
+    `what` is how messages call it. Raises WeightsError as `unpack` does, and for links, files with
+    holes, and what is no plain tar.
+    """
+    try:
+        with tarfile.open(fileobj=cast(Any, _Bounded(file)), mode="r:") as tar:
+            for count, member in enumerate(_tar_members(tar)):
+                _check_name(what, member)
+                if count >= members:
+                    raise _refusal(what, f"more than {members:,} files", "")
+                if "link" in member.kind or member.key.issparse():
+                    raise _refusal(what, repr(member.name), " a link or a file with holes,")
+                if member.kind == "file":
+                    yield Entry(
+                        member.path,
+                        member.key.offset_data,
+                        member.size,
+                        partial(_content, tar, member.key),
+                    )
+    except _DAMAGE as error:
+        raise WeightsError(
+            f"{what} can't be looked through ({named_reason(error)}). Fetch it again."
+        ) from error
+
+
+def _content(tar: tarfile.TarFile, key: tarfile.TarInfo) -> bytes:
+    whole = io.BytesIO()
+    with cast(IO[bytes], tar.extractfile(key)) as content:
+        shutil.copyfileobj(content, whole, _HEADER // 4)
+    return whole.getvalue()
+
+
 def _write(content: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with content, path.open("wb") as file:
@@ -120,7 +167,7 @@ def _checked(
     return keys
 
 
-def _check_name(archive: Path, member: _Member) -> None:
+def _check_name(archive: Path | str, member: _Member) -> None:
     posix, windows = PurePosixPath(member.name), PureWindowsPath(member.name)
     if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts):
         raise _refusal(archive, repr(member.name), " which leads outside it,")
@@ -130,7 +177,7 @@ def _check_name(archive: Path, member: _Member) -> None:
         raise _refusal(archive, repr(member.name), " a device or the like,")
 
 
-def _refusal(archive: Path, holds: str, why: str) -> WeightsError:
+def _refusal(archive: Path | str, holds: str, why: str) -> WeightsError:
     comma = "," if why else ""
     return WeightsError(
         f"{archive} holds {holds}{comma}{why or ','} so that nothing of it was unpacked. "
