@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 import timm
@@ -15,7 +16,9 @@ from headstart.errors import HeadstartError
 from headstart.loading.stages import check_stages, find_stages
 from headstart.loading.stages.pooling import split_pool
 
-NARROW = {  # as deep as they are, with fewer channels to draw weights for
+NARROW: dict[
+    str, dict[str, Any]
+] = {  # as deep as they are, with fewer channels to draw weights for
     "vgg16": {"mlp_ratio": 0.01},
     "convnext_tiny": {"dims": (24, 48, 96, 192)},
     "swin_tiny_patch4_window7_224": {"embed_dim": 24},
