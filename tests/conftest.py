@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from PIL import Image
 import headstart as hs
 from headstart import defaults
 from headstart.results import Result
+from headstart.runtime import known
 
 # What libraries and the modules of tests bring stays till the end: there is no garbage among it.
 gc.disable()
@@ -44,6 +45,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 defaults.FOLDED = defaults.LEAST_HELD_OUT = defaults.SETTLED = 0
 SCRATCH_RATES = defaults.SCRATCH_RATES
 defaults.SCRATCH_RATES = (1e-3,)
+
+OWN_PLACE = known._place
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -80,6 +83,29 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setenv("HEADSTART_CACHE", str(cache))
     return cache
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the stages of a network be looked for once; tests that are about it ask for `own_stages`.
+
+    What else is known stays in each test's own cache.
+    """
+    folder = tmp_path_factory.mktemp("stages")
+
+    def place(kind: str, key: Mapping[str, object]) -> Path:
+        path = OWN_PLACE(kind, key)
+        return folder / path.name if kind == "stages" else path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "_place", place)
+        yield
+
+
+@pytest.fixture
+def own_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let stages that were found lie in the test's own cache."""
+    monkeypatch.setattr(known, "_place", OWN_PLACE)
 
 
 @pytest.fixture

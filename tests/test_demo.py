@@ -80,7 +80,7 @@ def test_digits_trained_at_one_rate_show_as_much(
     These are most of its time, as is training until a wide network learns no more; the learning
     curve has tests of its own.
     """
-    monkeypatch.setattr(handwriting, "BACKBONE", "seeded:residual?size=16&channels=1")
+    monkeypatch.setattr(handwriting, "BACKBONE", "seeded:residual?size=8&channels=1")
     for name, epochs in (("SOURCE_SETTINGS", 6), ("TARGET_SETTINGS", 10)):
         settings = replace(getattr(handwriting, name), epochs=epochs)
         monkeypatch.setattr(handwriting, name, settings)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import unheld
 from encoders import LABELS, saved
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 from picture_encoders import KINDS, PROCESSOR, network, pictures, save_pictures, side
@@ -357,14 +357,15 @@ def test_pictures_are_fed_as_the_processor_feeds_them(name: str, tmp_path: Path)
     assert catalog.load_backbone(f"checkpoint:{again}").preprocess == backbone.preprocess
 
 
+@settings(max_examples=40)
 @given(st.integers(20, 90), st.integers(20, 90), st.integers(32, 60), st.booleans())
 def test_any_size_is_resized_and_cropped_alike(
     width: int, height: int, resized: int, square: bool
 ) -> None:
     folder = SHELF["vit"]
     size = {"height": resized, "width": resized} if square else {"shortest_edge": resized}
-    settings = {**PROCESSOR, "size": size}
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    changed = {**PROCESSOR, "size": size}
+    (folder / "preprocessor_config.json").write_text(json.dumps(changed))
     backbone = catalog.load_backbone(f"hf:{folder}?pretrained=false")
     alike(backbone, folder, photo(width, height))
 

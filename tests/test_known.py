@@ -11,6 +11,7 @@ import pytest
 from headstart.cli.cache import tend
 from headstart.runtime import known
 
+pytestmark = pytest.mark.usefixtures("own_stages")
 KEY = {"weights": "sha256:1", "boundary": 4}
 
 

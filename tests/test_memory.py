@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 from conftest import write_pictures
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tiny import untimed
@@ -322,6 +322,7 @@ def test_names_that_data_lack_are_refused(held: Held) -> None:
         load(data_of({"a": held.images, "label": held.labels}), PICTURES, schema)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.text(min_size=1), st.sampled_from("ab")), min_size=12, unique=True))
 def test_texts_are_hashed_by_content_whatever_holds_them(rows: list[tuple[str, str]]) -> None:
     texts, labels = [text for text, _ in rows], [label for _, label in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 import timm
@@ -15,6 +16,13 @@ from headstart.errors import HeadstartError
 from headstart.loading.stages import check_stages, find_stages
 from headstart.loading.stages.pooling import split_pool
 
+NARROW: dict[
+    str, dict[str, Any]
+] = {  # as deep as they are, with fewer channels to draw weights for
+    "vgg16": {"mlp_ratio": 0.01},
+    "convnext_tiny": {"dims": (24, 48, 96, 192)},
+    "swin_tiny_patch4_window7_224": {"embed_dim": 24},
+}
 # name, pixels, fewest stages, how the first ones are called
 NETWORKS = [
     ("resnet18", 64, 9, ["conv1", "layer1.0", "layer1.1"]),
@@ -52,7 +60,7 @@ def compose(stages: Mapping[str, nn.Module], inputs: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(("name", "size", "fewest", "first"), NETWORKS)
 def test_known_networks(name: str, size: int, fewest: int, first: list[str]) -> None:
-    network = timm.create_model(name, num_classes=0).eval()
+    network = timm.create_model(name, num_classes=0, **NARROW.get(name, {})).eval()
     example = torch.randn(2, 3, size, size)
     stages = find_stages(network, example)
     assert len(stages) >= fewest
@@ -268,7 +276,7 @@ POOLED = [  # name, what is pooled, the tensors of the pooling
 def test_the_pooling_is_split_off_and_computes_the_same(
     name: str, shape: tuple[int, ...], tensors: list[str]
 ) -> None:
-    network = timm.create_model(name, num_classes=0).eval()
+    network = timm.create_model(name, num_classes=0, **NARROW.get(name, {})).eval()
     example = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     whole = find_stages(network, example)
     stages, pool = split_pool(whole, example)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from headstart.loading.stages.remembered import Parts, stages_and_pool
 from headstart.runtime import known
 
+pytestmark = pytest.mark.usefixtures("own_stages")
 EXAMPLE = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 

@@ -121,7 +121,7 @@ def test_changed_evidence_is_right_or_refused(copy: Path, picture: Path, name: s
     whole = json.loads((copy / name).read_text())
     every = [path for path in places(whole) if len(path) < 4]
     draw = random.Random(2)
-    for path in draw.sample(every, min(40, len(every))):
+    for path in draw.sample(every, min(20, len(every))):
         (copy / name).write_text(json.dumps(placed(whole, path, draw.choice(ODD))))
         right_or_refused(copy, picture, USES[name])
 

@@ -142,20 +142,34 @@ class Reader:
 def in_threads(
     function: Callable[[Each], Answer], batches: Iterable[Sequence[Each]], ahead: int
 ) -> Iterator[list[Answer]]:
-    """What a function answers about each of every batch, in order; so many are begun in advance."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        waiting: deque[list[Future[Answer]]] = deque()
+    """What a function answers about each of every batch, in order; so many are begun in advance.
+
+    Each thread takes a share of a batch at once: to hand over one small item costs as much as it.
+    """
+    workers = min(8, os.cpu_count() or 1)
+
+    def answers(share: Sequence[Each]) -> list[Answer]:
+        return [function(each) for each in share]
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        waiting: deque[list[Future[list[Answer]]]] = deque()
         try:
             for batch in batches:
-                waiting.append([pool.submit(function, each) for each in batch])
+                size = max(1, -(-len(batch) // workers))
+                shares = (batch[start : start + size] for start in range(0, len(batch), size))
+                waiting.append([pool.submit(answers, share) for share in shares])
                 if len(waiting) > ahead:
-                    yield [future.result() for future in waiting.popleft()]
+                    yield _joined(waiting.popleft())
             while waiting:
-                yield [future.result() for future in waiting.popleft()]
+                yield _joined(waiting.popleft())
         finally:
             for futures in waiting:
                 for future in futures:
                     future.cancel()
+
+
+def _joined(shares: Iterable[Future[list[Answer]]]) -> list[Answer]:
+    return [answer for share in shares for answer in share.result()]
 
 
 @contextmanager

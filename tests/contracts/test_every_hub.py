@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,17 @@ def fetch_small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 NETWORKS = sorted(catalog.HUBS.keys() - {"table"})
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One artifact, of which each test has a copy."""
+    folder = tmp_path_factory.mktemp("artifact") / "source"
+    return artifact(folder, catalog.load_backbone("seeded:convnet"))
+
+
 @pytest.fixture(params=NETWORKS)
-def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def name(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Path
+) -> str:
     """Each hub's name, in a folder that holds one artifact and a file of each kind of vectors."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -87,8 +97,7 @@ def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "tiny.prototxt").write_text(TINY)
     for vectors in ("tiny.vec", "glove.tiny.txt", "word2vec.tiny.txt"):
         (tmp_path / vectors).write_text("3 2\ngood 1 2\nbad -1 .5\nugly 0 -3\n")
-    backbone = catalog.load_backbone("seeded:convnet")
-    artifact(tmp_path / "source", backbone)
+    shutil.copytree(source, tmp_path / "source")
     return str(request.param)
 
 

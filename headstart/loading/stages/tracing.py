@@ -217,12 +217,14 @@ def crossing_alone(graph: fx.Graph) -> set[fx.Node]:
 def in_mode(network: nn.Module, training: bool) -> Iterator[None]:
     """Put all modules into one mode, and back into their own."""
     modes = [(module, module.training) for module in network.modules()]
-    network.train(training)
+    if any(mode is not training for _, mode in modes):
+        network.train(training)
     try:
         yield
     finally:
         for module, mode in modes:
-            module.training = mode
+            if module.training is not mode:  # to set it costs far more than to look at it
+                module.training = mode
 
 
 def in_mode_of(network: nn.Module, parts: Iterable[nn.Module]) -> None:
