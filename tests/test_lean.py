@@ -25,6 +25,7 @@ UNUSED = {  # by a fit on frozen features, and each slow to import
 FORKED = """
 import json, os, sys, torch
 printed = []
+sys.path.append(sys.argv[2])
 for code in json.loads(sys.argv[1]):
     reading, writing = os.pipe()
     if not os.fork():
@@ -52,13 +53,18 @@ def run(code: str, *words: str) -> str:
 def printed() -> dict[str, str]:
     """What processes print that have imported torch and nothing else, by the name of their code."""
     codes = {"libraries": LIBRARIES, "meanwhile": MEANWHILE, "optimiser": OPTIMISER}
-    texts = json.loads(run(FORKED, json.dumps(list(codes.values()))))
+    texts = json.loads(run(FORKED, json.dumps(list(codes.values())), str(Path(__file__).parent)))
     return {name: text.strip() for name, text in zip(codes, texts, strict=True)}
 
 
 LIBRARIES = """
 import sys, torch
 before = torch.compiler.disable, torch.compiler.allow_in_graph
+import pathlib, tempfile
+from detectors import detector
+from headstart import catalog
+with tempfile.TemporaryDirectory() as folder:
+    catalog.load_backbone(f"graph:{detector(pathlib.Path(folder) / 'small.onnx')}")
 import headstart.tasks.detection.head, headstart.hubs.timm
 from headstart.loading.transformers_networks import transformers
 from torchvision.ops import roi_align
