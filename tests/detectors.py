@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+import headstart as hs
+from headstart.results import Result
 
 SIDE, WIDTH, CLASSES = 64, 8, 3
 
@@ -109,3 +113,14 @@ def squares(folder: Path, count: int = 24, seed: int = 0) -> Path:
     document = {"images": images, "annotations": annotations, "categories": names}
     (folder / "instances.json").write_text(json.dumps(document))
     return folder
+
+
+@cache
+def fitted_to_squares(place: Path) -> tuple[Result, Path, Path]:
+    """A small detector fitted to squares, made once for a place: the run, its model, the data."""
+    place.mkdir()
+    data = squares(place / "data", 40)
+    settings: dict[str, Any] = {"scratch": False, "epochs": 4}
+    settings["strategy"] = "feature-extraction?head=trained"
+    reference = f"graph:{detector(place / 'small.onnx')}"
+    return hs.fit(data, reference, place / "model", **settings), place / "model", data

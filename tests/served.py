@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,12 @@ class Models:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    """Small models, made once."""
-    root = tmp_path_factory.mktemp("served")
+    """Small models, made once for all files of tests that import this."""
+    return _models(tmp_path_factory.getbasetemp() / "served")
+
+
+@cache
+def _models(root: Path) -> Models:
     data = write_pictures(root / "data", {"ants": 40, "bees": 40})
     words = {"bad": "poor dull broken", "good": "fine lovely great"}
     texts = ["review,verdict", *(f"{words[k]} {n},{k}" for n in range(40) for k in words)]

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import typer
 from conftest import write_pictures
+from huggingface_hub import constants
 from typer.testing import CliRunner
 
 from headstart import catalog
@@ -292,11 +293,14 @@ def test_every_extra_that_is_offered_exists() -> None:
 
 
 def test_what_fit_is_told_to_fetch_is_looked_at(
-    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pictures: Path, no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))  # nothing is at hand
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # and restored after --offline
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as in a process that begins with it
     away = ["fit", str(pictures), "-b", "timm:mobilenetv3_small_050*", "-o", str(tmp_path / "new")]
-    plain = shell(*away, "--offline")
-    assert plain.returncode == 2 and "let them be fetched with --download" in plain.stderr
-    fetched = shell(*away, "--offline", "--download")
-    assert fetched.returncode == 2 and "None of 1 backbones can be used here" in fetched.stderr
+    plain = run(*away, "--offline")
+    assert plain.exit_code == 2 and "let them be fetched with --download" in plain.stderr
+    fetched = run(*away, "--offline", "--download")
+    assert fetched.exit_code == 2 and "None of 1 backbones can be used here" in fetched.stderr

@@ -13,9 +13,11 @@ from conftest import write_pictures
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 import headstart as hs
+from headstart.features.engine import converting
+from headstart.features.engine.converting import as_graph
 from headstart.training.convolutions import SoundGradients
 
 
@@ -85,8 +87,17 @@ def test_padding_and_groups_stay(padding: Any, groups: int) -> None:
         torch.testing.assert_close(ours, layer(inputs), rtol=1e-4, atol=1e-5)
 
 
+def converted(*arguments: Any) -> Any:
+    """A network as a graph, which can't be traced while operations are watched."""
+    with _disable_current_modes():
+        return as_graph(*arguments)
+
+
 @pytest.mark.parametrize("strategy", ["full-fine-tuning", "lora", "few-shot"])
-def test_no_training_meets_them(strategy: str, tmp_path: Path) -> None:
+def test_no_training_meets_them(
+    strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(converting, "as_graph", converted)
     data = write_pictures(tmp_path / "data", {"a": 12, "b": 12})
     settings = hs.Settings(epochs=1, evidence="none")
     with NoNarrowStride() as watch:

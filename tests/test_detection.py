@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from detectors import CLASSES, SIDE, WIDTH, detector, squares
+from detectors import CLASSES, SIDE, WIDTH, detector, fitted_to_squares, squares
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -36,19 +36,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fitted(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """It, fitted to squares, and the folder of pictures."""
-    place = tmp_path_factory.mktemp("fitted")
-    data = squares(place / "data", 40)
-    result = hs.fit(
-        data,
-        f"graph:{file}",
-        place / "model",
-        strategy="feature-extraction?head=trained",
-        scratch=False,
-        epochs=4,
-    )
-    return result, place / "model", data
+    return fitted_to_squares(tmp_path_factory.getbasetemp() / "squares")
 
 
 def _network(file: Path, labels: list[str]) -> tuple[Any, Model]:

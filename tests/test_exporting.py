@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +27,10 @@ from headstart.contracts import Encoding
 from headstart.errors import HeadstartError, UnknownNameError, WeightsError
 from headstart.forms import quantising
 from headstart.forms.description import Described
+from headstart.forms.form import Leaving
 from headstart.forms.inputs import example
 from headstart.forms.network import Linked, Whole
-from headstart.loading import record
+from headstart.loading import openvino_runtime, record
 from headstart.pipeline import exporting
 from headstart.pipeline.exporting import checking
 from headstart.pipeline.opening import load
@@ -310,6 +314,44 @@ def test_every_form_is_known_and_says_what_it_is() -> None:
     for name in forms.FORMS:
         form = forms.form(name)
         assert form.file and (type(form).__doc__ or "").strip()
+
+
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """Let the system refuse larger files while the block lasts, as a full disk does."""
+    limits = pytest.importorskip("resource")
+    before = limits.getrlimit(limits.RLIMIT_FSIZE)
+    limits.setrlimit(limits.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch"])
+def test_a_file_without_room_is_the_systems_refusal_and_no_fault_of_the_network(
+    form: str, fitted: Fitted, tmp_path: Path
+) -> None:
+    predictor = load(fitted.folder)
+    sample = {"pixels": np.zeros((2, 3, 16, 16), np.uint8)}
+    whole = Whole.of(predictor.model, predictor.task, predictor.reader, 600, sample)
+    facts = json.dumps({"inputs": {"pixels": {}}, "outputs": {}})
+    with files_at_most(4096), pytest.raises(OSError) as refusal:
+        forms.form(form).write(Leaving(whole, facts, tmp_path))
+    assert refusal.value.errno == errno.EFBIG
+
+
+def test_a_network_of_openvinos_without_room_is_the_systems_refusal(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    operations = openvino.opset13
+    source = operations.parameter([1, 64], np.float32)
+    weights = operations.constant(np.ones((64, 64), np.float32))
+    network = openvino.Model([operations.matmul(source, weights, False, False)], [source])
+    with files_at_most(8192), pytest.raises(OSError) as refusal:
+        openvino_runtime.save(network, tmp_path / "model.xml")
+    assert refusal.value.errno == errno.EFBIG and not (tmp_path / "model.bin").exists()
+    openvino_runtime.save(network, tmp_path / "model.xml")
+    assert (tmp_path / "model.bin").stat().st_size == 4 * 64 * 64
 
 
 @pytest.mark.slow

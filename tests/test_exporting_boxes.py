@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from detectors import SIDE, detector, squares
+from detectors import SIDE, fitted_to_squares
 from PIL import Image
 
 import headstart as hs
-from headstart import forms
 from headstart.contracts.suppression import Candidates, rows, surest
 from headstart.errors import HeadstartError
 from headstart.forms.description import Described
-from headstart.forms.form import Leaving
-from headstart.forms.network import Whole
-from headstart.loading import openvino_runtime
 from headstart.pipeline.exporting.boxes import moved
 
 pytest.importorskip("onnxruntime", reason="needs the extra export")
@@ -32,13 +24,7 @@ pytest.importorskip("onnx2torch")
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A small detector that was fitted to squares, and their folder."""
-    place = tmp_path_factory.mktemp("boxes")
-    data = squares(place / "data", 40)
-    file = detector(place / "small.onnx")
-    strategy = "feature-extraction?head=trained"
-    settings: dict[str, Any] = {"scratch": False, "epochs": 4, "evidence": "quick"}
-    hs.fit(data, f"graph:{file}", place / "model", strategy=strategy, **settings)
-    return place / "model", data
+    return fitted_to_squares(tmp_path_factory.getbasetemp() / "squares")[1:]
 
 
 def levels(file: Path) -> np.ndarray:
@@ -125,44 +111,6 @@ def test_forms_that_hold_no_boxes_are_refused(
     with pytest.raises(HeadstartError, match=message):
         hs.export(model, form, tmp_path / "out", int8=int8, check=data)
     assert not (tmp_path / "out").exists()
-
-
-@contextmanager
-def files_at_most(size: int) -> Iterator[None]:
-    """Let the system refuse larger files while the block lasts, as a full disk does."""
-    limits = pytest.importorskip("resource")
-    before = limits.getrlimit(limits.RLIMIT_FSIZE)
-    limits.setrlimit(limits.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        limits.setrlimit(limits.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.parametrize("form", ["onnx", "torch"])
-def test_a_file_without_room_is_the_systems_refusal_and_no_fault_of_the_network(
-    form: str, fitted: tuple[Path, Path], tmp_path: Path
-) -> None:
-    predictor = hs.load(fitted[0])
-    sample = {"pixels": np.zeros((2, 3, SIDE, SIDE), np.uint8)}
-    whole = Whole.of(predictor.model, predictor.task, predictor.reader, 600, sample)
-    facts = json.dumps({"inputs": {"pixels": {}}, "outputs": {}})
-    with files_at_most(4096), pytest.raises(OSError) as refusal:
-        forms.form(form).write(Leaving(whole, facts, tmp_path))
-    assert refusal.value.errno == errno.EFBIG
-
-
-def test_a_network_of_openvinos_without_room_is_the_systems_refusal(tmp_path: Path) -> None:
-    openvino = pytest.importorskip("openvino")
-    operations = openvino.opset13
-    source = operations.parameter([1, 64], np.float32)
-    weights = operations.constant(np.ones((64, 64), np.float32))
-    network = openvino.Model([operations.matmul(source, weights, False, False)], [source])
-    with files_at_most(8192), pytest.raises(OSError) as refusal:
-        openvino_runtime.save(network, tmp_path / "model.xml")
-    assert refusal.value.errno == errno.EFBIG and not (tmp_path / "model.bin").exists()
-    openvino_runtime.save(network, tmp_path / "model.xml")
-    assert (tmp_path / "model.bin").stat().st_size == 4 * 64 * 64
 
 
 def test_the_surer_of_two_boxes_stays_unless_they_are_of_other_classes_or_pictures() -> None:

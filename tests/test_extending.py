@@ -36,6 +36,13 @@ COMMANDS = """if True:
         texts.append(printed.getvalue())
     print(json.dumps(texts))
 """
+# A saved model, and what it answers to pictures: the name of its task, and its values.
+VALUES = """if True:
+    import json, sys, headstart as hs
+    model = hs.load(sys.argv[1])
+    values = [each.answer["value"] for each in model.predict(sys.argv[2:])]
+    print(json.dumps([type(model.task).__name__, values]))
+"""
 
 
 @dataclass(frozen=True)
@@ -145,17 +152,17 @@ def ran(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """All examples at work in one fresh process, which starts but once."""
     root = tmp_path_factory.mktemp("ran")
     table = counted(root / "data")
-    numbers = ("--targets", "numbers", "--no-scratch")
-    fit = ("fit", table)
-    frozen = (*fit, "-b", "seeded:convnet", "-s", "feature-extraction", "--no-scratch")
+    numbers = ("--targets", "numbers")
+    fit = ("fit", table, "--no-scratch", "--judge", "holdout")
+    frozen = (*fit, "-b", "seeded:convnet", "-s", "feature-extraction")
     tuned = (*fit, "-b", "shelf:small", "-s", "norm-tuning?scale=2", "--epochs", "2")
     commands: dict[str, list[str | Path]] = {
-        "counts": [*frozen, "--targets", "counts", "-o", root / "counts"],
+        "counts": [*frozen, "--targets", "counts", "--evidence", "none", "-o", root / "counts"],
         "counts again": ["evaluate", root / "counts", table],
         "shelf": ["backbones", "shelf:*"],
-        "tuned": [*tuned, *numbers, "-o", root / "tuned"],
+        "tuned": [*tuned, *numbers, "--evidence", "none", "-o", root / "tuned"],
         "three": ["predict", root / "tuned", root / "data" / "3.png", "--json"],
-        "metric": [*frozen, *numbers[:2], "--metric", "concordance", "-o", root / "metric"],
+        "metric": [*frozen, *numbers, "--metric", "concordance", "-o", root / "metric"],
         "metric again": ["evaluate", root / "metric", table],
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -167,16 +174,10 @@ def ran(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_a_task_and_a_kind_of_target_work_by_name(installed: Installed, ran: Ran) -> None:
     assert "negative absolute error" in ran.texts["counts"]
     assert ran.texts["counts again"].startswith("negative absolute error -")
-    code = (
-        "import sys, headstart as hs; m = hs.load(sys.argv[1]); print(type(m.task).__name__);"
-        "print(*(p.answer['value'] for p in m.predict([sys.argv[2] + n for n in sys.argv[3:]])))"
-    )
-    folder = f"{ran.table.parent}{os.sep}"
-    kind, values = installed.python(
-        code, str(ran.root / "counts"), folder, *(f"{n}.png" for n in range(12))
-    ).splitlines()
+    files = (str(ran.table.parent / f"{n}.png") for n in range(12))
+    kind, values = json.loads(installed.python(VALUES, str(ran.root / "counts"), *files))
     assert kind == "Counting"
-    numbers = np.array(values.split(), float)
+    numbers = np.array(values)
     assert (numbers > 0).all()
     assert np.corrcoef(numbers, np.arange(12) % 6)[0, 1] > 0.5
 
@@ -208,7 +209,8 @@ def test_public_names_outlive_every_import() -> None:
     """A module of a public name's name, such as headstart.strategies, takes no name's place."""
     code = """if True:
         import contextlib, headstart, importlib, pkgutil
-        for module in pkgutil.walk_packages(headstart.__path__, "headstart."):
+        # others take no place but that of a part of one of these
+        for module in pkgutil.iter_modules(headstart.__path__, "headstart."):
             if not module.name.endswith("__main__"):
                 with contextlib.suppress(ModuleNotFoundError):  # of an extra that is not here
                     importlib.import_module(module.name)

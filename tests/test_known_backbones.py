@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,28 +84,52 @@ def answers_alike(folder: Path, data: Path) -> None:
         np.testing.assert_allclose(fast, plain, rtol=1e-4, atol=1e-4)
 
 
+@dataclass(frozen=True)
+class First:
+    """The first fit on a backbone: its reference, data and model, and the cache it leaves."""
+
+    reference: str
+    data: Path
+    model: Path
+    cache: Path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> First:
+    root = tmp_path_factory.mktemp("first")
+    reference, data = draw(root / "weights"), hold_out(root / "data", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(root / "cache"))
+        fit(data, reference, root / "model")
+    return First(reference, data, root / "model", root / "cache")
+
+
+@pytest.fixture
+def first(made: First, own_cache: Path) -> First:
+    """It, with this test's cache as it left its own; nothing else of it may be changed."""
+    shutil.copytree(made.cache, own_cache)
+    return made
+
+
 @pytest.mark.parametrize("judge", ["holdout", "cv"])
 def test_a_known_backbone_needs_no_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str
+    first: First, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str
 ) -> None:
-    reference = draw(tmp_path / "weights")
     settings = hs.Settings(scratch=False, evidence="none", judge=judge)
-    fit(hold_out(tmp_path / "one", 0), reference, tmp_path / "first", settings=settings)
-    data = hold_out(tmp_path / "two", 5)
+    data, out = hold_out(tmp_path / "two", 5), tmp_path / "second"
     with monkeypatch.context() as patch:
         patch.setattr(catalog, "load_backbone", refuse)
-        fit(data, reference, tmp_path / "second", settings=settings)
-    answers_alike(tmp_path / "second", data)
-    first, second = (load_file(tmp_path / name / artifact.WEIGHTS) for name in ("first", "second"))
-    assert first.keys() == second.keys()
-    differing = {name for name in first if not torch.equal(first[name], second[name])}
+        fit(data, first.reference, out, settings=settings)
+    answers_alike(out, data)
+    before, after = (load_file(folder / artifact.WEIGHTS) for folder in (first.model, out))
+    assert before.keys() == after.keys()
+    differing = {name for name in before if not torch.equal(before[name], after[name])}
     assert differing == {"classifier.weight", "classifier.bias"}
-    records = [artifact.read(tmp_path / name) for name in ("first", "second")]
+    records = [artifact.read(folder) for folder in (first.model, out)]
     for name in ("architecture", "labels", "preprocess", "origin", "task", "modality"):
         assert getattr(records[0], name) == getattr(records[1], name)
     assert records[0].engine.keys() == records[1].engine.keys()
-    files = {path.name for path in (tmp_path / "first").iterdir()}
-    assert {path.name for path in (tmp_path / "second").iterdir()} == files
+    assert {path.name for path in out.iterdir()} == {path.name for path in first.model.iterdir()}
 
 
 def test_what_computes_features_is_what_the_saved_model_answers_with(
@@ -135,29 +160,23 @@ def test_all_evidence_of_a_known_backbone_needs_no_network(
 
 
 def test_the_same_data_give_the_same_model_with_and_without_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: First, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 3)
-    models = []
-    for name in ("with", "without"):
-        if name == "without":
-            monkeypatch.setattr(catalog, "load_backbone", refuse)
-            for row in (cache_folder() / "features").iterdir():
-                row.rename(tmp_path / row.name)  # so that all features are computed anew
-        fit(data, reference, tmp_path / name)
-        models.append(hs.load(tmp_path / name, device="cpu"))
-    files = sorted((data / "test" / "ants").iterdir())
+    monkeypatch.setattr(catalog, "load_backbone", refuse)
+    shutil.rmtree(cache_folder() / "features")  # so that all features are computed anew
+    fit(first.data, first.reference, tmp_path / "without")
+    files = sorted((first.data / "test" / "ants").iterdir())
+    models = (hs.load(folder, device="cpu") for folder in (first.model, tmp_path / "without"))
     one, other = (model.predict_proba(files) for model in models)
     np.testing.assert_allclose(one, other, atol=1e-3)
 
 
-def test_a_known_backbone_is_trained_all_the_same(tmp_path: Path) -> None:
-    reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 0)
-    fit(data, reference, tmp_path / "first")
+def test_a_known_backbone_is_trained_all_the_same(first: First, tmp_path: Path) -> None:
     settings = hs.Settings(scratch=False, evidence="quick", epochs=1)
-    fit(data, reference, tmp_path / "tuned", strategy="last-stages", settings=settings)
-    fit(data, f"checkpoint:{tmp_path / 'first'}", tmp_path / "again")
-    fit(data, f"checkpoint:{tmp_path / 'first'}", tmp_path / "once-more")
+    data, saved = first.data, f"checkpoint:{first.model}"
+    fit(data, first.reference, tmp_path / "tuned", strategy="last-stages", settings=settings)
+    fit(data, saved, tmp_path / "again")
+    fit(data, saved, tmp_path / "once-more")
     answers_alike(tmp_path / "once-more", data)
 
 
@@ -196,9 +215,8 @@ def test_weights_that_change_in_a_run_are_said(tmp_path: Path) -> None:
         loaded.backbone.prefix()
 
 
-def test_what_is_damaged_is_made_anew(tmp_path: Path) -> None:
-    reference, data = draw(tmp_path / "weights"), hold_out(tmp_path / "data", 0)
-    fit(data, reference, tmp_path / "first")
+def test_what_is_damaged_is_made_anew(first: First, tmp_path: Path) -> None:
+    reference, data = first.reference, first.data
     (folder,) = (cache_folder() / prepared.FOLDER).iterdir()
     for path in sorted(folder.iterdir()):
         whole = path.read_bytes()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,17 +72,33 @@ def test_the_words_of_the_setting() -> None:
         defaults.check(hs.Settings(tta="twice"))
 
 
+Fit = Callable[[str, str], tuple[hs.Result, Path]]
+
+
+@pytest.fixture(scope="module")
+def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
+    """What a strategy makes of pictures with other looks, made once, and the pictures."""
+
+    @cache
+    def fit(strategy: str, tta: str) -> tuple[hs.Result, Path]:
+        place = tmp_path_factory.mktemp("looks")
+        data = write_pictures(place / "data", {"ants": 24, "bees": 24})
+        settings = hs.Settings(tta=tta, scratch=False, evidence="quick", epochs=1, device="cpu")
+        result = hs.fit(data, "seeded:convnet", place / "out", strategy=strategy, settings=settings)
+        return result, data
+
+    return fit
+
+
 @pytest.mark.parametrize(
     ("strategy", "tta"),
     [("feature-extraction", "flip+scales"), ("feature-extraction?head=knn", "flip"),
      ("last-stages", "flip")],
 )  # fmt: skip
 def test_a_mirrored_picture_gets_the_same_answer_here_and_when_opened_again(
-    strategy: str, tta: str, tmp_path: Path
+    strategy: str, tta: str, fit: Fit, tmp_path: Path
 ) -> None:
-    data = write_pictures(tmp_path / "data", {"ants": 24, "bees": 24})
-    settings = hs.Settings(tta=tta, scratch=False, evidence="quick", epochs=1, device="cpu")
-    result = hs.fit(data, "seeded:convnet", tmp_path / "out", strategy=strategy, settings=settings)
+    result, data = fit(strategy, tta)
     assert result.evidence.checks["equal in a fresh process"]
     assert json.loads((result.folder / "headstart.json").read_text())["settings"]["tta"] == tta
     model = hs.load(result.folder)
@@ -107,11 +125,9 @@ def test_a_mirrored_picture_gets_the_same_answer_here_and_when_opened_again(
     assert arm.outputs["test"].shape[1] == 2
 
 
-def test_the_record_is_that_of_the_averaged_answers(tmp_path: Path) -> None:
-    data = write_pictures(tmp_path / "data", {"ants": 24, "bees": 24})
-    settings = hs.Settings(tta="flip", scratch=False, evidence="none", device="cpu")
+def test_the_record_is_that_of_the_averaged_answers(fit: Fit) -> None:
     strategy = "feature-extraction?head=knn"  # whose outputs no temperature changes
-    result = hs.fit(data, "seeded:convnet", tmp_path / "out", strategy=strategy, settings=settings)
+    result, data = fit(strategy, "flip")
     dataset = hs.data.load(data, catalog.modality("image"))
     model = hs.load(result.folder)
     head = result.evidence.arms["chosen"]

@@ -67,10 +67,15 @@ def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(sales: Path) -> Path:
+def ran(sales: Path) -> hs.Result:
+    """A fit of both kinds of cells beside the columns."""
     out = sales.parent / "model"
-    hs.fit(sales, BOTH, out, label="price", **QUICK)
-    return out
+    return hs.fit(sales, BOTH, out, label="price", evidence="quick", progress=False)
+
+
+@pytest.fixture(scope="module")
+def model(ran: hs.Result) -> Path:
+    return Path(ran.folder)
 
 
 def test_kinds_are_told_and_said(sales: Path) -> None:
@@ -222,12 +227,11 @@ def test_a_strangers_part_lies_in_its_folder_or_nowhere(model: Path, tmp_path: P
         hs.load(tmp_path / "model")
 
 
-def test_plain_columns_are_the_yardstick_and_are_ranked_beside(sales: Path, tmp_path: Path) -> None:
-    result = hs.fit(sales, BOTH, tmp_path / "out", label="price", evidence="quick", progress=False)
-    evidence = result.to_json()
+def test_plain_columns_are_the_yardstick_and_are_ranked_beside(sales: Path, ran: hs.Result) -> None:
+    evidence = ran.to_json()
     assert evidence["alone"] == "columns"
     assert "without texts and pictures" in evidence["arms"]["scratch"]["note"]
-    assert evidence["gain"]["value"] > 0 and "lain columns alone" in str(result)
+    assert evidence["gain"]["value"] > 0 and "lain columns alone" in str(ran)
     ranking = hs.rank(sales, ["table:columns", BOTH], label="price", progress=False)
     assert ranking.rows[0].backbone == BOTH
 

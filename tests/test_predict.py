@@ -422,7 +422,8 @@ def test_in_a_real_notebook_nothing_strays(fitted: Fitted, tmp_path: Path) -> No
     cells = [
         "import headstart as hs",
         f"made = hs.fit({str(fitted.pictures)!r}, 'seeded:convnet', {str(tmp_path / 'm')!r}, "
-        "settings=hs.Settings(scratch=False, epochs=1, evidence='quick'), progress=False)",
+        "settings=hs.Settings(scratch=False, epochs=1, judge='holdout', evidence='quick'), "
+        "progress=False)",
         "made",
         f"hs.load({str(tmp_path / 'm')!r}).predict({str(fitted.pictures)!r})",
     ]
@@ -437,7 +438,7 @@ def test_python_prints_nothing_by_itself(tmp_path: Path) -> None:
     data = write_pictures(tmp_path / "data", {"ants": 10, "bees": 10})
     code = (
         "import sys, headstart as hs;"
-        "settings = hs.Settings(scratch=False, epochs=1, evidence='quick');"
+        "settings = hs.Settings(scratch=False, epochs=1, judge='holdout', evidence='quick');"
         "made = hs.fit(sys.argv[1], 'seeded:convnet', sys.argv[2], settings=settings);"
         "model = hs.load(sys.argv[2]); model.predict(sys.argv[1]); made._repr_html_();"
         "hs.evaluate(sys.argv[2], sys.argv[1]); hs.strategies(); hs.backbones('seeded:*')"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, final
 
+from headstart.runtime.lazily import lazily
+
 DELTA: Final = 0.05  # of the adaptive windows' own bound
+_SELDOM: Final = {"river.drift.datasets": (), "scipy.stats": ()}  # which are slow to import
 _LEAST: Final = 30  # labelled items, before which a share of errors says nothing
 
 
@@ -36,7 +39,8 @@ class RisingErrors:
 def _adaptive() -> Any:
     """The detector; None where river is not installed."""
     try:
-        from river.drift import ADWIN
+        with lazily(_SELDOM):
+            from river.drift import ADWIN
     except ModuleNotFoundError:
         return None
     return ADWIN(delta=DELTA)  # type: ignore[no-untyped-call] # of river

@@ -13,10 +13,12 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Final, final
 
+from headstart.runtime.lazily import lazily
+
 _COMPILER: Final = "torch._dynamo.utils"
-_LATER: Final = {  # parts of the compiler, and what is asked of each when it is first called
-    _COMPILER: "is_compile_supported",
-    "torch._dynamo._trace_wrapped_higher_order_op": "TransformGetItemToIndex",
+_LATER: Final = {  # parts of the compiler, and what of each is called, and no more than called
+    _COMPILER: ("is_compile_supported",),
+    "torch._dynamo._trace_wrapped_higher_order_op": ("TransformGetItemToIndex",),
 }
 _TRACER: Final = "torch._dynamo"
 
@@ -33,21 +35,18 @@ def without_compiler() -> Iterator[None]:
     if _COMPILER in sys.modules:
         yield
         return
-    stand_ins = {name: _StandIn(name) for name in _LATER}
     marks, compiler = _Marks(_TRACER), vars(torch.compiler)
     own = {"disable": _disable, "allow_in_graph": marks.allow_in_graph}
     before = {name: compiler[name] for name in own}
     compiler.update(own)
-    sys.modules.update(stand_ins)
     vars(torch)["_dynamo"] = marks
     try:
-        yield
+        with lazily(_LATER):
+            yield
     finally:
         compiler.update(before)
         if vars(torch)["_dynamo"] is marks:
             del vars(torch)["_dynamo"]
-        for stand_in in stand_ins.values():
-            stand_in.leave()
 
 
 @contextmanager
@@ -161,27 +160,3 @@ class _Allowed(MetaPathFinder):
 
 
 _ALLOWED: Final = _Allowed()
-
-
-@final
-class _StandIn(ModuleType):
-    """Asks the module itself, once something of it is used."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        vars(self)[_LATER[name]] = self._called
-
-    def leave(self) -> None:
-        """Make room for the module itself."""
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-
-    def _called(self, *args: Any) -> Any:
-        self.leave()
-        return getattr(import_module(self.__name__), _LATER[self.__name__])(*args)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self.leave()
-        return getattr(import_module(self.__name__), name)

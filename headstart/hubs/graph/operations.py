@@ -52,8 +52,7 @@ class Attention(nn.Module):
 def register() -> None:
     """Add what is missing, once. Raises ImportError where onnx2torch is not installed."""
     with without_compiler():  # which comes with torchvision
-        import_module("onnx2torch")
-    registry = import_module("onnx2torch.node_converters.registry")
+        registry = import_module("onnx2torch.node_converters.registry")
     for name in _REDUCTIONS:
         _add(registry, f"Reduce{name}", 18, _reduction)
     for name in ("Max", "Min"):

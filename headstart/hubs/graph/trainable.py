@@ -18,6 +18,7 @@ from headstart.hubs.graph.normalising import axis_of, black, entry, layout, norm
 from headstart.hubs.graph.planning import GraphSpec, Opened, Positions
 from headstart.hubs.graph.reading import read
 from headstart.loading import head_removal
+from headstart.loading.lean import without_compiler
 from headstart.loading.stages import find_stages
 
 FILE: Final = "graph.onnx"  # what a saved model calls the network up to its features
@@ -117,7 +118,8 @@ def _up_to(spec: GraphSpec, end: Cut, entry: Any) -> bytes:
 
 def converted(spec: GraphSpec, content: bytes) -> nn.Module:
     """An ONNX model as a network of torch. Raises HeadstartError where that can't be."""
-    onnx, converter = _library("onnx"), _library("onnx2torch")
+    with without_compiler():  # which comes with torchvision
+        onnx, converter = _library("onnx"), _library("onnx2torch")
     operations.register()
     try:
         with warnings.catch_warnings():
