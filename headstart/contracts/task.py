@@ -50,7 +50,7 @@ class Task(TaskHooks, ABC):
     reads_maps: ClassVar[bool] = False
     untrained: str = ""
     views: ClassVar[int] = 0
-    passes: ClassVar[int] = 1
+    passes: int = 1
     takes_latest: ClassVar[bool] = False
     learning_rate: float | None = None
     ladder: ClassVar[tuple[str, ...]] = ()

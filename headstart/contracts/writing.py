@@ -31,7 +31,7 @@ class Writing(Task, ABC):
     kind: ClassVar[str] = "sequences"
     has_probe: ClassVar[bool] = False
     reads_maps: ClassVar[bool] = True
-    passes: ClassVar[int] = 3
+    passes: int = 3
     longest: ClassVar[int] = 1024
 
     writer: nn.Module | None

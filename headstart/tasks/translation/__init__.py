@@ -53,6 +53,8 @@ class Translation(Writing):
         if backbone.origin.pretrained:  # what is wider forgets sooner
             own.untrained = "zero-shot"
             own.learning_rate = _TRAINED * min(1.0, _NARROW / backbone.feature_dim) ** 2
+            # A narrow child first loses what its parent wrote, and needs as long to be above that.
+            own.passes = self.passes * (2 if backbone.feature_dim <= 2 * _NARROW else 1)
         return own
 
 
