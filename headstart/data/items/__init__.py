@@ -13,7 +13,8 @@ from headstart.data import annotated, containers, transcripts
 from headstart.data.grouping import grouped, part_of
 from headstart.data.items.file_names import from_names, label_part
 from headstart.data.items.folders import from_folders
-from headstart.data.items.split_lists import split_by_lists
+from headstart.data.items.lists import of_lists
+from headstart.data.items.split_lists import beside, split_by_lists
 from headstart.data.items.tables import Table, Tables, join
 from headstart.data.items.wrapping import unwrapped
 from headstart.data.manifests import Manifest
@@ -53,7 +54,8 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     if parts:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
-        return Manifest.within(_root(path, modality), path, modality).find(schema)
+        contents = Manifest.within(_root(path, modality), path, modality).find(schema)
+        return contents if modality.inline else split_by_lists(contents, beside(path))
     tree = walk(path, modality)
     tree, masks = (tree, ()) if modality.inline else without_masks(tree)
     name_part = label_part(schema.label)
@@ -137,6 +139,9 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     if listing and not (inline and _may_be_classes(top)):
         contents = _by_manifest(top, tables, listing)
         return _unused(contents, (t for t in every if t.split and t not in listing))
+    by_list = None if every else of_lists(top, tables)
+    if by_list is not None:
+        return by_list
     try:
         if not top.items:
             raise _nothing(path, top, tables.modality)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.contracts import Modality
+from headstart.data.items.split_lists import says_splits
 from headstart.data.manifests import Manifest
 from headstart.data.names import lists_no_items, split_in, split_of
 from headstart.data.paths import Paths
@@ -83,6 +84,9 @@ class Tables:
             unused = [table for table in tables if table not in of_splits]
             return _warned(self._by_split(of_splits), unused)
         if len(tables) > 1:
+            tables = [each for each in tables if not says_splits(each.path)] or tables
+            tables = self.with_label(tables) or tables
+        if len(tables) > 1:
             names = " and ".join(table.path.name for table in tables[:2])
             raise DataError(
                 f"{self.paths.root} holds more than one manifest ({names}). Give the path of the "
@@ -90,6 +94,11 @@ class Tables:
             )
         contents = self._manifest(tables[0]).find(self.schema)
         return self._unlisted(_split_by_folders(contents))
+
+    def with_label(self, tables: Sequence[Table]) -> list[Table]:
+        """Those that have the label columns that the user names."""
+        label = self.schema.label
+        return [each for each in tables if label and self._manifest(each).has_columns(label)]
 
     def _by_split(self, by_split: Sequence[Table]) -> Contents:
         """The first table's label column decides; a table without it has no labels."""
