@@ -30,9 +30,9 @@ def read(path: Path) -> list[TableInMemory]:
 
     Comments and empty lines above the header are passed over, and rows without any value.
     """
-    listed = counted.read(path)
-    if listed is not None:
-        return [listed]
+    table = counted.read(path)
+    if table is not None:
+        return [table]
     dialect = dialect_of(*sample(path))
     try:
         return [_cut(path, dialect, quotes=True)]
