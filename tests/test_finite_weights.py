@@ -78,7 +78,7 @@ def _file(folder: Path) -> str:
     return f"file:{folder / 'net.py'}:net@{folder / 'w.safetensors'}?size=8&head=false&trust=true"
 
 
-@pytest.mark.parametrize("write", [_torchvision, _text, _file])
+@pytest.mark.parametrize("write", [_text, _file])
 def test_every_hub_tells_it(tmp_path: Path, write: Callable[[Path], str]) -> None:
     reference = write(tmp_path)
     assert isinstance(catalog.load_backbone(reference), Backbone)

@@ -23,7 +23,7 @@ from headstart.data.names import lists_items, only_part, split_of
 from headstart.data.paths import Paths, absence
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
-from headstart.data.tables import READ, refusal
+from headstart.data.tables import READ, known_refusal, refusal
 from headstart.data.tables.moses import is_side
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError, UndirectedError
@@ -209,10 +209,16 @@ def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
             f"{path} holds no items but the archive {packed.name}. Give {packed} itself, or unpack "
             "it there."
         )
+    refused = next(((f, why) for f in files if (why := known_refusal(f))), None)
+    if refused:
+        name = refused[0].relative_to(path).as_posix()
+        return DataError(f"{path} holds no items: {name} {refused[1]}")
     example = f", as {files[0].name} is not" if files and modality.inline else ""
     advice = "Make one folder per class, or give a manifest"
     if example and any(len(f.folders) > 1 for f, _ in top.below()):
         advice = "Rename texts to end in .txt, or give a manifest"
+    elif len(files) == 1 and files[0].suffix.lower() in READ:
+        advice = f"Give {files[0]} itself, if it is a table of them"
     return DataError(
         f"{path} holds no items (files that count: {_kinds(modality)}{example}). {advice}."
     )
