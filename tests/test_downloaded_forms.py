@@ -70,7 +70,7 @@ def test_one_folder_is_one_class(tmp_path: Path) -> None:
         layouts.picture(tmp_path / "UTKFace" / f"{n}_{n % 2}_0_2017.bmp")
     (tmp_path / "devkit").mkdir()
     (tmp_path / "devkit" / "annos.mat").touch()
-    with pytest.raises(DataError, match=r"in one folder alone, 'UTKFace', .* --label name:1"):
+    with pytest.raises(DataError, match=r"only one class, 'UTKFace', as .* --label name:1"):
         load(tmp_path, Image(), Schema())
     assert load(tmp_path, Image(), Schema(label="name:2")).labels == ("0", "1")
 

@@ -49,8 +49,8 @@ def demand_filled(path: Path, contents: Contents) -> None:
     """Raise DataError where folders name a single class, or one of them holds no item."""
     if contents.advice:
         raise DataError(
-            f"{path} has its files in one folder alone, {contents.rows[0].value!r}, so that there "
-            f"is only one class. {contents.advice}"
+            f"{path} has only one class, {contents.rows[0].value!r}, as its files lie in one "
+            f"folder. {contents.advice}"
         )
     if contents.empty_classes:
         name = contents.empty_classes[0]
