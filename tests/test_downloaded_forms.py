@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import layouts
@@ -117,10 +118,10 @@ def test_numbers_of_classes_with_commas_between(tmp_path: Path) -> None:
     """GoEmotions' `3,10`, which reads as a decimal number."""
     lines = [f"my favourite {n} food\t{n % 3}{',5' * (n % 4 == 0)}\te{n}" for n in range(60)]
     (tmp_path / "train.tsv").write_text("\n".join(lines))
-    columns = {"label": "column 2", "content": ("column 1",)}
-    data = load(tmp_path, Text(), Schema(**columns, delimiter=","))
+    columns = Schema(label="column 2", content=("column 1",))
+    data = load(tmp_path, Text(), replace(columns, delimiter=","))
     assert data.labels == ("0", "1", "2", "5")
-    data = load(tmp_path, Text(), Schema(**columns))
+    data = load(tmp_path, Text(), columns)
     sentence = "'0,5' is read as the number 0.5 (--delimiter ',' parts it in two)"
     assert sentence in data.report.remarks
 
