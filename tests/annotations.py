@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,3 +76,53 @@ def yolo(folder: Path, lines: str, names: str = "names: [cat, dog]\n") -> None:
     (folder / "labels").mkdir()
     (folder / "labels" / "a.txt").write_text(lines)
     (folder / "data.yaml").write_text(names)
+
+
+KITTI = "cat 0.00 0 -1.57 10.00 20.00 40.00 60.00 2.8 2.6 12.3 0.4 1.4 69.4 -1.5\n"
+RECTANGLE = {"label": "cat", "points": [[40, 20], [10, 60]], "shape_type": "rectangle"}
+RECT = {"name": "rect", "x": 10, "y": 20, "width": 30, "height": 40}
+
+
+def kitti(folder: Path, lines: str = KITTI) -> None:
+    """A picture and its file, and pictures to answer about under the same name."""
+    picture(folder / "training" / "image_2" / "a.jpg")
+    picture(folder / "testing" / "image_2" / "a.jpg", (60, 60))
+    (folder / "training" / "label_2").mkdir()
+    (folder / "training" / "label_2" / "a.txt").write_text(lines)
+    (folder / "training" / "calib").mkdir()
+    (folder / "training" / "calib" / "a.txt").write_text("P0: 7.2e+02 0 6.0e+02 0\n")
+
+
+def labelme(folder: Path, *shapes: Any, **fields: Any) -> None:
+    """A picture and its JSON beside it."""
+    picture(folder / "a.jpg")
+    document: dict[str, Any] = {"version": "5.4", "flags": {}, "shapes": shapes, "imageData": None}
+    document |= {"imagePath": "a.jpg", "imageWidth": 100, "imageHeight": 80} | fields
+    (folder / "a.json").write_text(json.dumps(document))
+
+
+def via(folder: Path, *regions: Any, name: str = "via_project.json", old: bool = False) -> None:
+    """A picture and a project, or as old versions export it: regions by number."""
+    picture(folder / "a.jpg")
+    listed: Any = {str(n): each for n, each in enumerate(regions)} if old else [*regions]
+    pictures = {"a.jpg123": {"filename": "a.jpg", "size": 123, "regions": listed}}
+    document = pictures if old else {"_via_settings": {}, "_via_img_metadata": pictures}
+    (folder / name).write_text(json.dumps(document))
+
+
+def via_region(shape: Any, attributes: Any) -> dict[str, Any]:
+    """One region as its JSON has it."""
+    return {"shape_attributes": shape, "region_attributes": attributes}
+
+
+def via_csv(folder: Path, *rows: tuple[Any, Any]) -> None:
+    """The same as CSV, of shapes and attributes."""
+    picture(folder / "a.jpg")
+    with (folder / "via_export.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            "#filename file_size file_attributes region_count region_id region_shape_attributes"
+            " region_attributes".split()
+        )
+        for place, cells in enumerate(rows):
+            writer.writerow(["a.jpg", 9, "{}", len(rows), place, *map(json.dumps, cells)])

@@ -28,14 +28,19 @@ def _names_twice(root: Path) -> None:
     table(root / "sampleSubmission.csv", "id,label", [(n, "cat") for n in range(60)])
 
 
-def _celeba(root: Path) -> None:
+def _celeba(root: Path, suffix: str = ".csv") -> None:
+    """Attributes as 1 and -1, and numbers of splits; as text below a count of the files."""
     pictures(root / "img_align_celeba", count=40)
-    listed("list_attr_celeba.csv", "image_id,Male", lambda n: f"{n}.bmp")(root)
-    table(
-        root / "list_eval_partition.csv",
-        "image_id,partition",
-        [(f"{n}.bmp", n % 3) for n in range(40)],
-    )
+    signs = [(f"{n}.bmp", 1 if n % 2 else -1, 1 if n % 3 else -1) for n in range(40)]
+    parts = [(f"{n}.bmp", n // 28 + n // 34) for n in range(40)]
+    if suffix == ".csv":
+        table(root / "list_attr_celeba.csv", "image_id,Male,Young", signs)
+        table(root / "list_eval_partition.csv", "image_id,partition", parts)
+        return
+    lines = ["40", "Male Young ", *(f"{file} {one:2d} {other:2d}" for file, one, other in signs)]
+    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    parted = "".join(f"{file} {part}\n" for file, part in parts)
+    (root / "list_eval_partition.txt").write_text(parted)
 
 
 def _roboflow(root: Path) -> None:
@@ -189,9 +194,27 @@ PICTURES = [
         r"read: cat, dog; 40 items; .*found as `train/0\.bmp` is for `0`",
     ),
     Form(
-        "a table of attributes and one of splits (CelebA)",
+        "tables of attributes and of splits (CelebA)",
         _celeba,
-        r"refused: data holds more than one manifest \(list_attr_.*\)\. Give the path .*",
+        r"read: Male, Young; 40 items; `train`, `validation` and `test` are the splits as named; "
+        r".*`list_eval_partition\.csv` says which split a file is in; .*",
+    ),
+    Form(
+        "the same as text, below a count of the files",
+        lambda root: _celeba(root, ".txt"),
+        r"read: Male, Young; 40 items; `train`, `validation` and `test` are the splits as named; "
+        r"`file` is the content, .*`list_eval_partition\.txt` says .*",
+    ),
+    Form(
+        "several lists of the same files (CelebA's attributes and people)",
+        both(
+            lambda root: _celeba(root, ".txt"),
+            lambda root: (root / "identity_CelebA.txt").write_text(
+                "".join(f"{n}.bmp {n % 9}\n" for n in range(40))
+            ),
+        ),
+        r"refused: data holds 2 lists of its files, such as identity_CelebA\.txt and "
+        r"list_attr_celeba\.txt\. Give the path of the one with the labels .* by --label\.",
     ),
     Form(
         "`_classes.csv` in each split, 0 throughout in `test/`",

@@ -128,7 +128,7 @@ def test_weights_in_double_precision_and_other_files(here: Path) -> None:
     torch.save(OrderedDict(state), "state.pth")
     assert load("state.pth").origin.weights_hash == plain.origin.weights_hash
     refused("tiny.prototxt@absent.caffemodel", "absent.caffemodel can't be read", WeightsError)
-    refused("tiny.prototxt@tiny.h5", "Give one of .caffemodel, .safetensors", WeightsError)
+    refused("tiny.prototxt@tiny.h5", "Give one of .caffemodel, .bin, .ckpt, .npz", WeightsError)
     refused("tiny.caffemodel", "holds weights without their network", WeightsError)
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import trained_checkpoints as trained
@@ -29,6 +31,13 @@ def in_tensors(name: str) -> Callable[[Path], Path]:
     return write
 
 
+def in_arrays(folder: Path) -> Path:
+    """The raw weights as arrays of NumPy, under their own names."""
+    arrays: dict[str, Any] = {name: t.numpy() for name, t in STATES["raw"].items()}
+    np.savez(folder / "w.npz", **arrays)
+    return folder / "w.npz"
+
+
 BESIDE = r"( What data/w\.ckpt holds beside the network is left out: \w+(, \w+)*\.)?"
 READ_RAW = r"read: the raw weights and their head of 7 classes\." + BESIDE
 READ_AVERAGED = (
@@ -48,6 +57,7 @@ NAMES = [
         READ_RAW,
     ),
     Form("safetensors under any name", in_tensors("w.bin"), READ_RAW),
+    Form("`w.npz` of `numpy.savez`", in_arrays, READ_RAW),
     Form(
         "an index of several files, `*.index.json`",
         lambda folder: trained.shards(folder, STATES["raw"]),

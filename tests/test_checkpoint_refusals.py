@@ -85,9 +85,15 @@ def zip_of(folder: Path) -> Path:
     return folder / "w.zip"
 
 
-def arrays(folder: Path) -> Path:
-    """Arrays of NumPy."""
-    np.savez(folder / "w.npz", weight=np.ones(3))
+def array(folder: Path) -> Path:
+    """A single array of NumPy."""
+    np.save(folder / "w.npy", np.ones(3))
+    return folder / "w.npy"
+
+
+def objects(folder: Path) -> Path:
+    """Arrays of NumPy that hold objects, which it pickles."""
+    np.savez(folder / "w.npz", params=np.array([{"kernel": 1.0}], dtype=object))
     return folder / "w.npz"
 
 
@@ -133,7 +139,12 @@ REFUSED = [
         bytes_of("w.pth.gz", gzip.compress(b"weights", mtime=0)),
         r"refused: .*w\.pth\.gz is compressed by gzip, .*",
     ),
-    Form("NumPy's `.npz`", arrays, r"refused: .*w\.npz is an archive of NumPy arrays, .*"),
+    Form("NumPy's `.npy`", array, r"refused: .*w\.npy is a single array of NumPy, .*savez.*"),
+    Form(
+        "NumPy's `.npz` with objects",
+        objects,
+        r"refused: .*w\.npz holds Python objects \(params\), .*",
+    ),
     Form("HDF5", bytes_of("w.h5", b"\x89HDF\r\n\x1a\n"), r"refused: .*w\.h5 is an HDF5 file, .*"),
     Form(
         "ONNX", bytes_of("w.onnx", b"\x08\x08\x12"), r"refused: .*w\.onnx is a graph, .* graph:.*"

@@ -10,6 +10,7 @@ import pytest
 
 from headstart.data import Schema, load
 from headstart.data.dataset import Dataset
+from headstart.errors import DataError
 from headstart.modalities.image import Image
 
 KINDS = ("cat", "dog")
@@ -120,3 +121,51 @@ def test_flags_of_what_is_not_here_part_nothing(tmp_path: Path) -> None:
     (tmp_path / "train_test_split.txt").write_text("".join(f"{n} {n % 2}\n" for n in range(40)))
     data = load(tmp_path, Image(), Schema())
     assert Counter(item.split for item in data.items)["test"] == 6
+
+
+def celeba(root: Path) -> None:
+    """Lists of 48 files, 40 of which are here."""
+    layouts.pictures(root / "faces", count=40)
+    signs = [f"{n}.bmp {(-1, 1)[n % 2]:2d} {(-1, 1)[n % 3 > 0]:2d}" for n in range(48)]
+    (root / "list_attr.txt").write_text("\n".join(["48", "Male Young ", *signs]))
+    parts = [f"{n}.bmp {n // 28 + n // 34 - n // 40}" for n in range(48)]
+    (root / "list_eval_partition.txt").write_text("\n".join(parts))
+    (root / "identity.txt").write_text("\n".join(f"{n}.bmp {n % 5}" for n in range(48)))
+
+
+@pytest.mark.parametrize(
+    ("given", "label", "first"),
+    [("list_attr.txt", None, "[]"), ("", "Male", "-1"), ("list_attr.txt", "Young", "-1")],
+)
+def test_partitions_are_numbered_behind_the_files(
+    tmp_path: Path, given: str, label: str | None, first: str
+) -> None:
+    celeba(tmp_path)
+    data = load(tmp_path / given, Image(), Schema(label=label))
+    splits = {int(Path(i.id).stem): i.split for i in data.items}
+    assert splits == {
+        n: "train" if n < 28 else "validation" if n < 34 else "test" for n in range(40)
+    }
+    assert data.items[0].label == first
+    assert len(data.report.skipped) == 8
+
+
+def test_a_torn_line_below_a_count_is_named(tmp_path: Path) -> None:
+    celeba(tmp_path)
+    text = (tmp_path / "list_attr.txt").read_text()
+    (tmp_path / "list_attr.txt").write_text(text + "\n48.bmp 1\n")
+    with pytest.raises(DataError, match=r"line 51 has 2 words under 3 columns\."):
+        load(tmp_path / "list_attr.txt", Image(), Schema())
+    (tmp_path / "list_attr.txt").write_text(text.rpartition("\n")[0])
+    data = load(tmp_path / "list_attr.txt", Image(), Schema())
+    assert "the list counts 48 files and names 47" in data.report.remarks[0]
+
+
+def test_labels_called_after_splits_are_labels(tmp_path: Path) -> None:
+    """Numbers behind files say the class in any list but one of partitions."""
+    layouts.pictures(tmp_path / "faces", count=40)
+    lines = "".join(f"{n}.bmp {n % 3}\n" for n in range(40))
+    (tmp_path / "split1.txt").write_text(lines)
+    data = load(tmp_path, Image(), Schema())
+    assert data.labels == ("0", "1", "2")
+    assert data.report.split_rule.startswith("train, validation and test (70/15/15)")

@@ -43,3 +43,9 @@ def mark(value: Any) -> float | None:
 def are_marks(values: Iterable[Any]) -> bool:
     """Whether a column holds 0 and 1 alone, and both."""
     return {mark(value) for value in values if not is_blank(value)} == {0.0, 1.0}
+
+
+def are_signs(values: Iterable[Any]) -> bool:
+    """Whether a column holds 1 and -1 alone, or one of both, as CelebA's attributes do."""
+    signs = {mark(value) for value in values if not is_blank(value)}
+    return bool(signs) and signs <= {1.0, -1.0}

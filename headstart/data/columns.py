@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.contracts.cells import are_marks, is_blank, number
+from headstart.contracts.cells import are_marks, are_signs, is_blank, number
 from headstart.contracts.metric import SEQUENCES
 from headstart.data.class_names import twins
 from headstart.data.content_columns import is_passed, may_hold_content, span
@@ -220,14 +220,15 @@ class _Choice:
         )
 
     def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
-        """The columns of 0 and 1, if all that may hold labels are such.
+        """The columns of 0 and 1, or of 1 and -1, if all that may hold labels are such.
 
         Raises DataError otherwise, as no column is the label.
         """
         self._demand_direction()
         marks = [name for name in likely if are_marks(self.table.values(name))]
-        if len(marks) > 1 and len(marks) == len(likely):
-            return tuple(marks)
+        signs = [name for name in likely if are_signs(self.table.values(name))]
+        if len(likely) > 1 and len(likely) in (len(marks), len(signs)):
+            return tuple(likely)
         several = f", or several of 0 and 1 by --label {','.join(marks[:3])}" * (len(marks) > 1)
         raise DataError(
             f"{self.path} has no column 'label'; its columns: {self.listed}. "

@@ -19,7 +19,7 @@ from headstart.data.check import Checked, check_items, drop_conflicts, drop_leak
 from headstart.data.clusters import clustered
 from headstart.data.grouping import proposal
 from headstart.data.items import find
-from headstart.data.remarks import demand_classes, of_rare, of_twins
+from headstart.data.remarks import demand_classes, demand_filled, of_rare, of_twins
 from headstart.data.remote import address_of, by_address
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.screening import screening
@@ -100,7 +100,7 @@ def load(
     """
     path = Path(str(data))
     contents, kind = _labelled(data, modality, schema)
-    _demand_filled(path, contents)
+    demand_filled(path, contents)
     plan, labelled = plan_of(contents), _understood(contents, kind)
     checked = _checked(path, labelled, modality, progress)
     screened = screening(path, checked, kind, modality, contents)
@@ -214,14 +214,6 @@ def _checked(
 def _demand_any(path: Path, rest: Sequence[Item]) -> None:
     if not rest:
         raise DataError(f"{path} has no usable item: all carry conflicting labels. Correct them.")
-
-
-def _demand_filled(path: Path, contents: Contents) -> None:
-    if contents.empty_classes:
-        name = contents.empty_classes[0]
-        raise DataError(
-            f"Folder {name!r} in {path} holds no item of its class. Add some or remove the folder."
-        )
 
 
 def _without_rare(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
+from headstart.data.names import split_of
 from headstart.data.sources import Contents, Item
 from headstart.errors import DataError
 
@@ -68,7 +69,7 @@ def proposal(items: Sequence[Item]) -> tuple[str, ...]:
     if len({len(each) for each in parts}) != 1 or len(parts[0]) < 2:
         return ()
     for place, values in enumerate(zip(*parts, strict=True), 1):
-        if _are_groups(values, [item.label for item in items]):
+        if None in map(split_of, values) and _are_groups(values, [item.label for item in items]):
             examples = ", ".join(f"`{value}`" for value in sorted(set(values))[:_SHOWN])
             return (
                 f"File names hold {examples} and the like, each in several files: if these are "

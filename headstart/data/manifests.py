@@ -103,6 +103,11 @@ class Manifest:
         """The column of the first table that is named as one of paths, or whose values are."""
         return self._with_files(tables.read(self.path)[0], schema).files
 
+    def has_columns(self, names: str) -> bool:
+        """Whether a table in it has the column of this name, or all those between its commas."""
+        wanted = {names}, {each.strip() for each in names.split(",")}
+        return any(each <= {*t.names} for t in tables.read(self.path) for each in wanted)
+
     def holds_content(self, schema: Schema) -> bool:
         """Whether a column holds content: none does where there are labels alone."""
         return any(holds_content(t, self.modality, schema) for t in tables.read(self.path))

@@ -22,6 +22,7 @@ _REQUESTS = 3  # where each is asked for by a request
 _THINGS = frozenset(
     {"id", "ids", "uid", "uuid", "image", "images", "img", "photo", "picture", "pic", "key"}
 )  # words in the name of a column that may name files without their suffix
+_UNNAMED = re.compile(r"column \d+")  # of a table without a header
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -153,6 +154,7 @@ class Paths:
         """How many values name a file here, as they are or without folders of elsewhere."""
         words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).lower())
         things = any(word in _THINGS or word.endswith(("name", "path", "file")) for word in words)
+        things = things or _UNNAMED.fullmatch(column) is not None
         bare = {value for value in values if not re.search(r"[./\\]", value)}
         hits = sum(
             self._names_file(value, base, split, value in bare and not things) for value in values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from headstart.contracts import Targets
 from headstart.contracts.cells import number
@@ -41,6 +42,20 @@ def demand_classes(items: Sequence[Item], contents: Contents) -> None:
             f"{contents.root} has {len(counts)} different labels for {len(items)} items in column "
             f"{contents.column!r}, {once} of which come once, so that it names no class. "
             f"{advice} another column by --label, or write the same label for items of one class."
+        )
+
+
+def demand_filled(path: Path, contents: Contents) -> None:
+    """Raise DataError where folders name a single class, or one of them holds no item."""
+    if contents.advice:
+        raise DataError(
+            f"{path} has only one class, {contents.rows[0].value!r}, as its files lie in one "
+            f"folder. {contents.advice}"
+        )
+    if contents.empty_classes:
+        name = contents.empty_classes[0]
+        raise DataError(
+            f"Folder {name!r} in {path} holds no item of its class. Add some or remove the folder."
         )
 
 

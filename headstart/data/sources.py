@@ -226,7 +226,8 @@ class Contents:
     maps each split the layout names to the data set's own word for it; `unlabelled` those that have
     no labels, so that none of their items is among the rows; `columns` and `content` are a
     manifest's columns of labels and content; `repaired` are places in annotations, and what was
-    wrong there and put right or left out. Where there are several of labels, a row's
+    wrong there and put right or left out; `advice` is what to do where folders name one class
+    alone. Where there are several of labels, a row's
     value is a tuple of their cells.
     """
 
@@ -243,6 +244,7 @@ class Contents:
     content: tuple[str, ...] = ()
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     repaired: tuple[tuple[str, str], ...] = ()
+    advice: str = ""
 
     @property
     def label_columns(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import final
 from headstart.contracts.backbone import Backbone
 from headstart.contracts.references import Reference
 from headstart.errors import WeightsError
+from headstart.loading.finite import demand_finite
 
 LAYER, SOUNDS = "layer", "sounds"
 OF_SOUNDS = ("rate", "window", "hop", "fill", "mel", "spectrogram")
@@ -39,8 +40,13 @@ class Variant:
         """The backbone, which `load` makes of a plain reference.
 
         The weights of a saved model are those of the variant, and fill it. Raises HeadstartError
-        for a layer that it hasn't, and WeightsError for weights that don't fit.
+        for a layer that it hasn't, and WeightsError for weights that don't fit, or aren't finite.
         """
+        backbone = self._load(load)
+        demand_finite(backbone, self.reference)
+        return backbone
+
+    def _load(self, load: Callable[[Reference], Backbone]) -> Backbone:
         if self.layer is None and self.sounds is None:
             return load(self.plain)
         from headstart.loading import layers

@@ -10,7 +10,16 @@ from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
-from headstart.contracts.labels import FEW, Items, LabelRow, Names, Splits, demand_known, several
+from headstart.contracts.boxes import BOX_FORMS
+from headstart.contracts.labels import (
+    FEW,
+    Items,
+    LabelRow,
+    Names,
+    Splits,
+    demand_known,
+    several,
+)
 from headstart.contracts.targets import Encoding, Targets
 from headstart.errors import DataError
 
@@ -46,8 +55,8 @@ class Boxes(Targets):
             right = False
         if not right:
             raise DataError(
-                f"{row.place} has {str(value)[:40]!r} as its label, which are no boxes. Give COCO "
-                "JSON, Pascal VOC XML, YOLO text files or a table with one box a row."
+                f"{row.place} has {str(value)[:40]!r} as its label, which are no boxes. "
+                f"Give {BOX_FORMS}."
             )
         return str(value)
 

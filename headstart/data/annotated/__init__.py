@@ -1,4 +1,4 @@
-"""Data sets of pictures with boxes: COCO, Pascal VOC, YOLO, CVAT, tables, Hugging Face.
+"""Data sets of pictures with boxes: COCO, VOC, YOLO, CVAT, KITTI, LabelMe, VIA, tables.
 
 Exports of Roboflow, CVAT and Label Studio are of these forms.
 """
@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.contracts import Modality
+from headstart.contracts.boxes import BOX_FORMS
 from headstart.contracts.places import Extent
 from headstart.data import tables
-from headstart.data.annotated import coco, rows, voc, yolo
+from headstart.data.annotated import coco, kitti, labelme, rows, via, voc, yolo
 from headstart.data.annotated.marks import KIND, Marked, Reading
 from headstart.data.annotated.repair import repaired
 from headstart.data.containers import Part
@@ -29,6 +30,14 @@ from headstart.errors import DataError
 _UNMARKED = "no annotation names the picture"
 _SHOWN = 200  # characters of a name
 _AGAIN = "another annotation names the picture, too"
+_Folders = Sequence[tuple[Folder, tuple[str, ...]]]  # each with the names that lead there
+_DOCUMENTS = (  # of which one is told first; whether each is of one picture
+    ("COCO", coco.is_coco, coco.read, False),
+    ("XML", voc.is_boxes, voc.read, True),
+    ("LabelMe", labelme.is_labelme, labelme.read, True),
+    ("VIA", via.is_via, via.read, False),
+)
+_OF_ONE = {form for form, *_, of_one in _DOCUMENTS if of_one}
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json", ".arrow")
 
 
@@ -62,21 +71,15 @@ def _demand_boxes(path: Path, reading: Reading | None, schema: Schema) -> None:
     if schema.kind != KIND and (not faults or (reading and reading.form == "table")):
         return
     why = f" ({faults[0][0]}: {faults[0][1].removesuffix('; left out')})" if faults else ""
-    raise DataError(
-        f"{path} holds no boxes that can be read{why}. Give COCO JSON, Pascal VOC XML, YOLO "
-        "text files, CVAT XML, or a table with one box a row."
-    )
+    raise DataError(f"{path} holds no boxes that can be read{why}. Give {BOX_FORMS}.")
 
 
 def _of_file(path: Path, modality: Modality) -> Reading | None:
-    if coco.is_coco(path):
-        reading = Reading("COCO")
-        coco.read(path, None, reading)
-        return reading
-    if voc.is_boxes(path):
-        reading = Reading("XML")
-        voc.read(path, None, reading)
-        return reading
+    for form, is_own, read, _ in _DOCUMENTS:
+        if is_own(path):
+            reading = Reading(form)
+            read(path, None, reading)
+            return reading
     if path.suffix.lower() not in _TABLES:
         return None
     return _of_tables([(path, None)], modality)
@@ -92,35 +95,39 @@ def _of_folder(
         for folder, way in every
         for name in (*folder.others, *folder.tables)
     ]
-    documents = [(file, split) for file, split in files if coco.is_coco(file)]
-    if documents:
-        reading = Reading("COCO")
-        for file, split in documents:
-            coco.read(file, split, reading)
-        return _words(reading)
-    marked = [(file, split) for file, split in files if voc.is_boxes(file)]
-    if marked:
-        reading = Reading("XML")
-        for file, split in marked:
-            voc.read(file, split, reading)
-        stems = {Path(each.file).stem for each in reading.pictures}
-        stems |= {Path(each.place).stem for each in reading.pictures}  # as where files were renamed
-        reading.pictures += [
-            Marked(name, name, base=folder.path, missing=_UNMARKED)
-            for folder, _ in every
-            for name in folder.files
-            if Path(name).stem not in stems
-        ]
-        return _words(reading)
+    for form, is_own, read, of_one in _DOCUMENTS:
+        documents = [(file, split) for file, split in files if is_own(file)]
+        if documents:
+            reading = Reading(form)
+            for file, split in documents:
+                read(file, split, reading)
+            reading.pictures += _without_own(every, reading) if of_one else []
+            return _words(reading)
     listed = [(file, s) for file, s in files if file.suffix.lower() in _TABLES]
     reading_of_tables = _of_tables(parts or listed, modality)
     if reading_of_tables is not None:
         return _words(reading_of_tables)
+    if kitti.is_kitti(tree):
+        reading = Reading("KITTI")
+        kitti.read(tree, reading, _UNMARKED)
+        return _words(reading)
     if yolo.is_yolo(tree):
         reading = Reading("YOLO")
         yolo.read(tree, reading)
         return _words(reading)
     return None
+
+
+def _without_own(every: _Folders, reading: Reading) -> list[Marked]:
+    """The pictures that no document names, where each has one of its own."""
+    stems = {Path(each.file.replace("\\", "/")).stem for each in reading.pictures}
+    stems |= {Path(each.place).stem for each in reading.pictures}  # as where files were renamed
+    return [
+        Marked(name, name, base=folder.path, missing=_UNMARKED)
+        for folder, _ in every
+        for name in folder.files
+        if Path(name).stem not in stems
+    ]
 
 
 def _of_tables(files: list[tuple[Path, str | None]], modality: Modality) -> Reading | None:
@@ -133,8 +140,11 @@ def _of_tables(files: list[tuple[Path, str | None]], modality: Modality) -> Read
             tables_with_columns = [
                 (table, rows.columns(table, modality.columns)) for table in every
             ]
+            projects = [table for table in every if via.is_table(table)]
         except DataError:  # it is read as what it is by others, who say why it can't be
             continue
+        for table in projects:
+            via.read_table(table, split, reading)
         for table, own in tables_with_columns:
             if own is not None:
                 rows.read(table, own, split, reading)
@@ -178,13 +188,21 @@ def _contents(root: Path, reading: Reading, files: Paths, modality: Modality) ->
         listing.append(Row(name, marked.place, value or "", marked.split, source, why))
     boxes = sum(len(each.boxes) for each in reading.pictures)
     remarks = [f"{boxes} boxes in {len(reading.pictures)} pictures, read as {reading.form}"]
+    if reading.shapes:
+        remarks.append(f"{reading.shapes} polygons and circles are read as the boxes around them")
+    if reading.passed:
+        remarks.append(f"{reading.passed} regions of DontCare are no objects")
     return Contents(
         root,
         tuple(listing),
         kind=KIND,
         column="boxes",
         split_names=reading.words,
-        remarks=(*remarks, *reading.remarks, *(files.remarks() if reading.form != "XML" else ())),
+        remarks=(
+            *remarks,
+            *reading.remarks,
+            *(files.remarks() if reading.form not in _OF_ONE else ()),
+        ),
         repaired=tuple(reading.faults),
     )
 
@@ -194,7 +212,7 @@ def _located(marked: Marked, files: Paths) -> tuple[Marked, str, Source | None, 
     if marked.missing or marked.source is not None:
         return marked, marked.file, marked.source, marked.missing
     base, file = Path(marked.base), marked.file.replace("\\", "/")
-    if base.suffix.lower() == ".xml" and base.is_file():  # its name is what it says, or its own
+    if base.is_file():  # which is of one picture: its name is what it says, or its own
         file, base = file.rpartition("/")[2], base.parent
     names = [file]
     if Path(marked.base).is_file():

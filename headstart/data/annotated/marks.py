@@ -53,6 +53,22 @@ class Reading:
     faults: list[Fault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
+    shapes: int = 0  # polygons and the like, read as the boxes around them
+    passed: int = 0  # regions that are no objects, such as KITTI's `DontCare`
+
+    def shape(
+        self, label: Any, xs: Sequence[Any], ys: Sequence[Any], place: str, *, is_box: bool = False
+    ) -> Box | None:
+        """The box around points; None, with the fault written down, where they are none."""
+        points = [number(value) for value in (*xs, *ys)]
+        if len(xs) != len(ys) or not xs or any(each is None for each in points):
+            self.faults.append((place, f"{shown([*xs, *ys])} are no points; left out"))
+            return None
+        across, down = points[: len(xs)], points[len(xs) :]
+        sides = (min, across), (min, down), (max, across), (max, down)
+        box = self.box(label, [most(e for e in own if e is not None) for most, own in sides], place)
+        self.shapes += box is not None and not is_box
+        return box
 
     def box(self, label: Any, values: Iterable[Any], place: str) -> Box | None:
         """A box from four cells; None, with the fault written down, where they are none."""

@@ -22,7 +22,7 @@ _EXTENTS: Final = (
     ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
 )
 _CELL: Final = ("bbox", "box", "boxes")  # one column that holds a list of four
-_CLASS: Final = (
+CLASS_WORDS: Final = (
     *("class", "class_name", "classname", "label", "label_name", "labelname", "category"),
     *("category_name", "name", "object", "species"),
 )
@@ -53,7 +53,7 @@ def columns(table: ItemTable, content: Sequence[str]) -> dict[str, Any] | None:
         "file": file,
         "box": [lower[name] for name in box_columns] or [cell],
         "extent": corners is None,
-        "class": next((lower[name] for name in _CLASS if name in lower), None),
+        "class": next((lower[name] for name in CLASS_WORDS if name in lower), None),
         "size": [lower[name] for name in size],
         "split": lower.get("split"),
     }

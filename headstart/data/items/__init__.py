@@ -13,7 +13,8 @@ from headstart.data import annotated, containers, transcripts
 from headstart.data.grouping import grouped, part_of
 from headstart.data.items.file_names import from_names, label_part
 from headstart.data.items.folders import from_folders
-from headstart.data.items.split_lists import split_by_lists
+from headstart.data.items.lists import of_lists
+from headstart.data.items.split_lists import beside, split_by_lists
 from headstart.data.items.tables import Table, Tables, join
 from headstart.data.items.wrapping import unwrapped
 from headstart.data.manifests import Manifest
@@ -23,7 +24,7 @@ from headstart.data.paths import Paths, absence
 from headstart.data.remote import by_address
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
-from headstart.data.tables import READ, refusal
+from headstart.data.tables import READ, known_refusal, refusal
 from headstart.data.tables.moses import is_side
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError, UndirectedError
@@ -55,7 +56,8 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     if parts:
         return _from_parts(path, parts, modality, schema)
     if not path.is_dir():
-        return Manifest.within(_root(path, modality), path, modality).find(schema)
+        contents = Manifest.within(_root(path, modality), path, modality).find(schema)
+        return contents if modality.inline else split_by_lists(contents, beside(path))
     tree = walk(path, modality)
     tree, masks = (tree, ()) if modality.inline else without_masks(tree)
     name_part = label_part(schema.label)
@@ -141,6 +143,9 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     if listing and not (inline and _may_be_classes(top)):
         contents = _by_manifest(top, tables, listing)
         return _unused(contents, (t for t in every if t.split and t not in listing))
+    by_list = None if every else of_lists(top, tables)
+    if by_list is not None:
+        return by_list
     try:
         if not top.items:
             raise _nothing(path, top, tables.modality)
@@ -208,10 +213,16 @@ def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
             f"{path} holds no items but the archive {packed.name}. Give {packed} itself, or unpack "
             "it there."
         )
+    refused = next(((f, why) for f in files if (why := known_refusal(f))), None)
+    if refused:
+        name = refused[0].relative_to(path).as_posix()
+        return DataError(f"{path} holds no items: {name} {refused[1]}")
     example = f", as {files[0].name} is not" if files and modality.inline else ""
     advice = "Make one folder per class, or give a manifest"
     if example and any(len(f.folders) > 1 for f, _ in top.below()):
         advice = "Rename texts to end in .txt, or give a manifest"
+    elif len(files) == 1 and files[0].suffix.lower() in READ:
+        advice = f"Give {files[0]} itself, if it is a table of them"
     return DataError(
         f"{path} holds no items (files that count: {_kinds(modality)}{example}). {advice}."
     )

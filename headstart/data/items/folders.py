@@ -69,6 +69,7 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
         empty_classes=tuple(n for n in _empty(folders, classes) if n not in labels),
         warnings=(*_warnings(layout, stray), *joined, *left_out),
         remarks=classes.remarks,
+        advice=advice(top) if len(labels) == 1 else "",
         unlabelled={s: name for s, name in flat.items() if s not in names and s != UNLABELLED},
     )
 

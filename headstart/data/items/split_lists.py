@@ -1,16 +1,16 @@
-"""Text files that list which items are in which split: `train.txt`, `train_test_split.txt`."""
+"""Lists of which items are in which split: `train.txt`, `train_test_split.txt`, partitions."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from headstart.data.names import split_in, split_word
-from headstart.data.sources import SPLITS, Contents, FileSource
+from headstart.data.names import passed_over, split_in, split_word
+from headstart.data.sources import SPLIT_WORDS, SPLITS, Contents, FileSource
 from headstart.data.tables.text import opened
 from headstart.data.trees import Folder
 from headstart.errors import DataError
@@ -18,7 +18,11 @@ from headstart.errors import DataError
 _MOSTLY = 0.9  # of a list's lines that name items here
 _LONGEST = 64 << 20  # bytes of a list
 _REST = "the other files"
+_TEXTS = (".txt", ".lst")
+_HEAD = 2  # lines above a partition: how many files there are, and the names of its columns
 _FLAGS = {"1": "train", "0": "test"}
+_PARTS = {"0": "train", "1": "validation", "2": "test"}  # as CelebA numbers them
+_PARTITIONS = {"partition", "partitions", "split", "splits"}  # words in the names of such lists
 
 
 def split_by_lists(contents: Contents, tree: Folder) -> Contents:
@@ -28,6 +32,7 @@ def split_by_lists(contents: Contents, tree: Folder) -> Contents:
     no list is called after the training split, what none lists is learned from; else it is not
     used. One list called after both, as `train_test_split.txt`, says by 1 and 0 which files, or
     which of the numbers that another list gives them, are learned from and which are for the test.
+    One called after partitions says a split, or its number from 0 to 2, behind each file.
     """
     files = [row.id for row in contents.rows if isinstance(row.source, FileSource)]
     if contents.split_names or not files:
@@ -39,19 +44,63 @@ def split_by_lists(contents: Contents, tree: Folder) -> Contents:
             set().union(*items_of.values())
         ):
             words = {split: path.name for split, path in lists.items()}
-            return _split(contents, words, {i: s for s, own in items_of.items() for i in own})
+            split_of = {i: split for split, own in items_of.items() for i in own}
+            return _split(contents, [*words.values()], words, split_of)
     index = _index(files)
     for name, flags in _flags(tree, index):
         words = {"train": f"{name} 1", "test": f"{name} 0"}
-        return _split(contents, words, {i: _FLAGS[flag] for i, flag in flags.items()})
+        return _split(contents, [name], words, {i: _FLAGS[flag] for i, flag in flags.items()})
+    for folder, _ in tree.below():
+        for name in filter(_is_partition, (*folder.others, *folder.tables)):
+            parts = _parts(folder.path / name)
+            split_of = {index[file]: split for file, split in parts.items() if file in index}
+            splits = [split for split in SPLITS if split in split_of.values()]
+            if len(splits) > 1 and "train" in splits and len(split_of) >= _MOSTLY * len(files):
+                return _split(contents, [name], dict(zip(splits, splits, strict=True)), split_of)
     return contents
 
 
-def _split(contents: Contents, words: Mapping[str, str], split_of: Mapping[str, str]) -> Contents:
+def beside(path: Path) -> Folder:
+    """The files right beside a manifest, which may list what is in which split."""
+    names = sorted(each.name for each in path.parent.iterdir() if each != path)
+    return Folder(path.parent, (), (), tuple(n for n in names if not passed_over(n)), (), 0)
+
+
+def says_splits(path: Path) -> bool:
+    """Whether a file is called after partitions and says nothing but the split of each file."""
+    return _is_partition(path.name) and bool(_parts(path))
+
+
+def _is_partition(name: str) -> bool:
+    return name.lower().endswith((*_TEXTS, ".csv")) and bool(_PARTITIONS & _words(name))
+
+
+def _parts(path: Path) -> dict[str, str]:
+    """The split behind each file, but for two lines above; nothing where any other says none.
+
+    Numbers say it in a list of partitions alone, as others begin to count at the test split.
+    """
+    every = [re.split(r"[\s,;]+", line) for line in _lines(path)]
+    numbers = _PARTS if {"partition", "partitions"} & _words(path.name) else {}
+    split_of = {**SPLIT_WORDS, **numbers}
+    rows = [row for row in every if len(row) == 2 and row[1].lower() in split_of]
+    fits = len(every) - len(rows) <= _HEAD
+    return {file: split_of[word.lower()] for file, word in rows} if fits else {}
+
+
+def _words(name: str) -> set[str]:
+    return {*re.findall("[a-z]+", Path(name).stem.lower())}
+
+
+def _split(
+    contents: Contents,
+    names: Sequence[str],
+    words: Mapping[str, str],
+    split_of: Mapping[str, str],
+) -> Contents:
     rest = None if "train" in words else "train"
     rows = tuple(replace(row, split=split_of.get(row.id, rest)) for row in contents.rows)
     used_rows = tuple(row for row in rows if row.split)
-    names = dict.fromkeys(re.sub(" [01]$", "", word) for word in words.values())
     shown = " and ".join(f"`{name}`" for name in names)
     verb = "says" if len(names) == 1 else "say"
     warnings = contents.warnings
@@ -76,7 +125,7 @@ def _lists(tree: Folder) -> Iterator[dict[str, Path]]:
     before `trainval` where `val` is there.
     """
     for folder, _ in tree.below():
-        texts = [name for name in folder.others if _is_text(name)]
+        texts = [n for n in folder.others if _is_text(n) and not says_splits(folder.path / n)]
         plain = {Path(name).stem.lower(): name for name in texts if split_word(Path(name).stem)}
         if {"train", "val", "trainval"} <= set(plain):
             del plain["trainval"]
@@ -95,7 +144,7 @@ def _flags(tree: Folder, index: Mapping[str, str]) -> Iterator[tuple[str, dict[s
     for folder, _ in tree.below():
         texts = [name for name in folder.others if _is_text(name)]
         for name in texts:
-            words = {split_word(word) for word in re.findall("[a-z]+", Path(name).stem.lower())}
+            words = {*map(split_word, _words(name))}
             flags = _pairs(folder.path / name) if {"train", "test"} <= words else {}
             if {*flags.values()} != {*_FLAGS}:
                 continue
@@ -121,7 +170,7 @@ def _pairs(path: Path) -> dict[str, str]:
 
 
 def _is_text(name: str) -> bool:
-    return name.lower().endswith((".txt", ".lst"))
+    return name.lower().endswith(_TEXTS)
 
 
 def _index(files: list[str]) -> dict[str, str]:

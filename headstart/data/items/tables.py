@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from headstart.contracts import Modality
+from headstart.data.items.split_lists import says_splits
 from headstart.data.manifests import Manifest
 from headstart.data.names import lists_no_items, split_in, split_of
 from headstart.data.paths import Paths
@@ -41,7 +43,7 @@ class Tables:
     def every(self) -> list[Table]:
         """Those in the folder or its `data` folder, else in folders of splits, else of lists."""
         data = self.top.folder("data")
-        here = [_table(each, name) for each in (self.top, data) if each for name in each.tables]
+        here = [table_of(each, name) for each in (self.top, data) if each for name in each.tables]
         return [table for table in here if table] or self._in_splits() or self._beside_items()
 
     def _beside_items(self) -> list[Table]:
@@ -50,7 +52,10 @@ class Tables:
             return []
         folders = (folder for folder in self.top.folders if not folder.items)
         tables = (
-            _table(each, name) for top in folders for each, _ in top.below() for name in each.tables
+            table_of(each, name)
+            for top in folders
+            for each, _ in top.below()
+            for name in each.tables
         )
         return [table for table in tables if table and table.path.suffix.lower() != ".json"]
 
@@ -83,6 +88,9 @@ class Tables:
             unused = [table for table in tables if table not in of_splits]
             return _warned(self._by_split(of_splits), unused)
         if len(tables) > 1:
+            tables = [each for each in tables if not says_splits(each.path)] or tables
+            tables = self.with_label(tables) or tables
+        if len(tables) > 1:
             names = " and ".join(table.path.name for table in tables[:2])
             raise DataError(
                 f"{self.paths.root} holds more than one manifest ({names}). Give the path of the "
@@ -90,6 +98,11 @@ class Tables:
             )
         contents = self._manifest(tables[0]).find(self.schema)
         return self._unlisted(_split_by_folders(contents))
+
+    def with_label(self, tables: Sequence[Table]) -> list[Table]:
+        """Those that have the label columns that the user names."""
+        label = self.schema.label
+        return [each for each in tables if label and self._manifest(each).has_columns(label)]
 
     def _by_split(self, by_split: Sequence[Table]) -> Contents:
         """The first table's label column decides; a table without it has no labels."""
@@ -182,7 +195,8 @@ def _form(path: Path) -> str:
     return re.sub(r"[0-9a-f]{8,}|\d+", "0", path.stem.lower())
 
 
-def _table(folder: Folder, name: str) -> Table | None:
+def table_of(folder: Folder, name: str) -> Table | None:
+    """A table in a folder, with the split that it is called after; None where it lists none."""
     if lists_no_items(name):
         return None
     split = split_in(Path(name).stem)
@@ -190,10 +204,16 @@ def _table(folder: Folder, name: str) -> Table | None:
 
 
 def _split_by_folders(contents: Contents) -> Contents:
-    """The splits that the first folders of the rows' ids name, where all do and no column does."""
+    """The splits that the first folders of the rows' ids name, where all do and no column does.
+
+    Folders that all share, such as `data`, say nothing.
+    """
     if contents.split_names:
         return contents
-    words = {row.id: row.id.split("/")[0] for row in contents.rows if "/" in row.id}
+    ways = {row.id: row.id.split("/")[:-1] for row in contents.rows}
+    levels = zip(*ways.values(), strict=False)
+    shared = sum(1 for _ in takewhile(lambda names: len({*names}) == 1, levels))
+    words = {name: way[shared] for name, way in ways.items() if len(way) > shared}
     split = {word: split_of(word) for word in {*words.values(), ""}}
     splits = {split[words.get(row.id, "")]: words.get(row.id, "") for row in contents.rows}
     if len(splits) < 2 or "train" not in splits or not set(splits) <= set(SPLITS):

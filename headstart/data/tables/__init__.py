@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from headstart.data.tables import columnar, delimited, excel, moses, records, shards, tmx
 from headstart.data.tables.interface import ItemTable
+from headstart.data.tables.text import sample
 from headstart.data.tables.translations import unfolded
 from headstart.errors import DataError
 
@@ -31,10 +33,15 @@ _REFUSED = {
     '`sqlite3 -header -csv {file} "select * from TABLE" > table.csv`.',
     (".pkl", ".pickle", ".joblib"): f"is a pickle, and opening one may run code. {_WRITE}",
     (".npz", ".npy", ".mat", ".h5", ".hdf5", ".tfrecord"): f"holds arrays and no table. {_SAVE}",
+    (".arff",): "is a table of Weka. Save it as CSV, such as by Weka's own CSVSaver.",
+    (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v"): "is a film, which is not "
+    "read. Take pictures out of it, such as by `ffmpeg -i {file} -vf fps=1 frame%05d.png`.",
     (".xls", ".xlsb", ".ods"): "is no .xlsx workbook. Save it as .xlsx or CSV.",
     (".dta", ".sav", ".rds", ".rdata", ".orc", ".avro", ".xml"): f"is not read. {_WRITE}",
     (".gz",): "is compressed. Unpack it by `gzip -dk {file}` and give what comes out.",
 }
+_IDX = re.compile(r"idx[1-4]-ubyte")
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")  # how one of protocol 2 to 5 begins
 _SIGNS = {  # how files begin that may be called otherwise
     b"PAR1": ".parquet",
     b"ARROW1": ".arrow",
@@ -63,8 +70,31 @@ def read(path: Path) -> Sequence[ItemTable]:
 
 def refusal(path: Path) -> DataError:
     """Why a file that is none of those in READ is no data set, and what is to be done."""
-    for suffixes, sentence in _REFUSED.items():
-        if path.suffix.lower() in suffixes:
-            return DataError(f"{path} {sentence.format(file=shlex.quote(str(path)))}")
+    sentence = known_refusal(path)
+    if sentence:
+        return DataError(f"{path} {sentence}")
+    if not path.suffix and _is_text(path):
+        return DataError(
+            f"{path} is a text without a suffix. Where it is a table, rename it to end in .csv."
+        )
     kinds = ", ".join(sorted(READ))
     return DataError(f"{path} is no data set. Give a folder of classes or a manifest ({kinds}).")
+
+
+def known_refusal(path: Path) -> str:
+    """What a file is that holds data in no form that is read, and what to do; empty for others."""
+    for suffixes, sentence in _REFUSED.items():
+        if path.suffix.lower() in suffixes:
+            return sentence.format(file=shlex.quote(str(path)))
+    if _IDX.search(path.name):
+        return f"holds arrays of MNIST's form and no table. {_SAVE}"
+    with suppress(OSError), path.open("rb") as file:
+        if _PICKLE.match(file.read(2)) and not path.suffix:
+            return f"is a pickle, and opening one may run code. {_SAVE}"
+    return ""
+
+
+def _is_text(path: Path) -> bool:
+    with suppress(DataError, OSError):
+        return bool(sample(path)[0].strip())
+    return False

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from headstart.contracts.cells import number
+from headstart.data.tables import counted
 from headstart.data.tables.header import HEADINGS, parted
 from headstart.data.tables.interface import TableInMemory, column_names
 from headstart.data.tables.text import opened, sample
@@ -29,6 +30,9 @@ def read(path: Path) -> list[TableInMemory]:
 
     Comments and empty lines above the header are passed over, and rows without any value.
     """
+    table = counted.read(path)
+    if table is not None:
+        return [table]
     dialect = dialect_of(*sample(path))
     try:
         return [_cut(path, dialect, quotes=True)]

@@ -82,6 +82,8 @@ def _of_document(document: Any) -> Sequence[_Record] | None:
         return document
     if not isinstance(document, dict) or not document:
         return None
+    if {"images", "annotations", "categories"} <= document.keys():
+        return _of_pictures(document)
     columns, rows = document.get("columns"), document.get("data")
     if isinstance(columns, list) and isinstance(rows, list):
         return [dict(zip(columns, row, strict=False)) for row in rows]
@@ -97,6 +99,23 @@ def _of_document(document: Any) -> Sequence[_Record] | None:
         if not all(isinstance(each, dict) for value in lists for each in value):
             return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)]
     return lists[0] if len(lists) == 1 else None
+
+
+def _of_pictures(document: _Record) -> Sequence[_Record] | None:
+    """A record for each label of a whole picture, as iNaturalist writes them in COCO's form."""
+    lists = [document[name] for name in ("images", "annotations", "categories")]
+    if not all(isinstance(each, list) and all(isinstance(e, dict) for e in each) for each in lists):
+        return None
+    images, annotations, categories = lists
+    files = {str(each.get("id")): each.get("file_name") for each in images}
+    names = {str(each.get("id")): each.get("name") for each in categories}
+    return [
+        {
+            "file_name": files.get(str(each.get("image_id"))),
+            "label": names.get(str(each.get("category_id"))),
+        }
+        for each in annotations
+    ]
 
 
 def _table(path: Path, records: Sequence[tuple[int, _Record]], noun: str = "line") -> TableInMemory:

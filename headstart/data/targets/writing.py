@@ -24,6 +24,7 @@ _LISTS = ("[", "(", "{")
 _LONGEST = 100_000  # characters of a cell that is looked at as a list
 _ARRAY = re.compile(r"\[\s*(?:'[^']*'|\"[^\"]*\")(?:\s+(?:'[^']*'|\"[^\"]*\"))+\s*\]")  # NumPy's
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?\s*")
+_PAIR = re.compile(r"\d{1,3},\d{1,2}")  # which may as well be two numbers of classes
 _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+\s*")
 _POINT_AFTER_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+")
 _COMMA_AFTER_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
@@ -49,9 +50,20 @@ def settle(
     rows, sentences = _without_missing(contents.rows, schema, {*labels}, missing)
     verbatim = kind is not None and kind.verbatim
     lists = None if verbatim or schema.delimiter else _as_lists(rows)
-    if lists is None:
-        rows = _as_written(rows, kind, labels)
+    if lists is None and not schema.delimiter:
+        before, rows = rows, _as_written(rows, kind, labels)
+        sentences += _of_commas(before, rows)
     return replace(contents, rows=tuple(lists or rows), remarks=(*contents.remarks, *sentences))
+
+
+def _of_commas(before: Sequence[Row], after: Sequence[Row]) -> list[str]:
+    """A sentence where a comma between whole numbers was taken for a decimal sign."""
+    pairs = ((one.value, other.value) for one, other in zip(before, after, strict=True))
+    changed = ((a, b) for a, b in pairs if a is not b and _PAIR.fullmatch(str(a)))
+    first = next(changed, None)
+    if first is None:
+        return []
+    return [f"{first[0]!r} is read as the number {first[1]} (--delimiter ',' parts it in two)"]
 
 
 def _without_missing(

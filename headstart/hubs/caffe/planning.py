@@ -19,13 +19,13 @@ from headstart.hubs.caffe.recipe import InputSpec
 from headstart.loading import head_removal, refusals
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
-from headstart.loading.weights import TORCH_SUFFIXES, read
+from headstart.loading.weights import SUFFIXES, read
 
 FILE: Final = "network.prototxt"  # what a saved model calls the description
 _FORM: Final = "caffe:FILE.prototxt@FILE.caffemodel"
 _NATIVE: Final = ".caffemodel"
 _HEAD: Final = "head"  # of a network that has none of its own
-_OTHERS: Final = (".safetensors", *sorted(TORCH_SUFFIXES))
+_OTHERS: Final = tuple(sorted(SUFFIXES))
 
 
 @final

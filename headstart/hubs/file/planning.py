@@ -12,12 +12,11 @@ from headstart.errors import HeadstartError, WeightsError
 from headstart.loading import refusals
 from headstart.loading.preprocess import PictureInput
 from headstart.loading.spec import LoadSpec, resolve
-from headstart.loading.weights import TORCH_SUFFIXES
+from headstart.loading.weights import SUFFIXES
 from headstart.runtime import trust
 
 _PYTHON: Final = ".py"
 _KINDS: Final = {".pt": "TorchScript", ".ts": "TorchScript", ".pt2": "exported"}
-_WEIGHTS: Final = frozenset({".safetensors", *TORCH_SUFFIXES} - set(_KINDS))
 _FORM: Final = "file:FILE.py:FUNCTION@WEIGHTS"
 _WRITTEN: Final = ("ema", "trust", "network", "sha256", "pretrained")  # anew in every architecture
 
@@ -117,7 +116,7 @@ def _check_kind(path: Path, function: str) -> None:
     suffix = path.suffix.lower()
     if suffix == _PYTHON and not function:
         raise HeadstartError(f"{path} is given without a function. Write {_FORM}.")
-    if suffix in _WEIGHTS:
+    if suffix in SUFFIXES - _KINDS.keys():
         raise WeightsError(f"{path} holds weights without their network. Write {_FORM}.")
     if suffix != _PYTHON and suffix not in _KINDS:
         raise HeadstartError(

@@ -88,6 +88,9 @@ def from_file(spec: TimmSpec, file: Weights) -> Filled:
         filtered = filtering.filled(spec, tensors)
         if filtered is not None:
             return Filled(filtered, notes=notes)
+    from_arrays = filtering.of_arrays(spec, file)
+    if from_arrays is not None:
+        return Filled(from_arrays, notes=file.notes)
     if any(name.endswith(_TORCHVISION) for name in file.state):
         raise WeightsError(
             f"{what} holds weights under the names of torchvision's networks, which timm doesn't "

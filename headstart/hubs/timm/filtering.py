@@ -13,9 +13,10 @@ from torch.overrides import TorchFunctionMode
 
 from headstart.hubs.timm.library import timm
 from headstart.hubs.timm.planning import TimmSpec
-from headstart.loading.weights import State
+from headstart.loading.weights import State, Weights
 from headstart.loading.weights.fitting import without_wrappers
 
+_BLOCKS: Final = ("blocks.", "stages.", "patch_embed.backbone.stages.")
 _HEADS: Final = frozenset({"head", "heads", "fc", "classifier"})
 
 
@@ -71,9 +72,35 @@ def _filled(spec: TimmSpec, state: State) -> nn.Module | None:
     except Exception:  # a filter meets tensors of any other network
         return None
     network.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator,union-attr]
+    return network if _is_whole(network, copies) else None
+
+
+def of_arrays(spec: TimmSpec, file: Weights) -> nn.Module | None:
+    """The network as timm reads an archive of arrays that JAX named; None where it doesn't.
+
+    Every layer of the file must be one of the network's, as timm takes the first of more.
+    """
+    if file.archive is None:
+        return None
+    heads = [t for n, t in file.state.items() if n.endswith("head/bias") and t.dim() == 1]
+    try:
+        with _quiet(), _Copies() as copies:
+            network: nn.Module = timm.create_model(
+                spec.reference.name, num_classes=len(heads[0]) if heads else 0, **spec.keywords
+            )
+            copies.places.clear()  # of random values
+            network.load_pretrained(str(file.archive))  # type: ignore[operator]
+    except Exception:  # other networks have no such method, and other names no such arrays
+        return None
+    own = sum(p.numel() for n, p in network.named_parameters() if n.startswith(_BLOCKS))
+    names = (n for n in file.state if "block" in n and not n.startswith("opt/state"))
+    same = own == sum(file.state[name].numel() for name in names)
+    return network if same and _is_whole(network, copies) else None
+
+
+def _is_whole(network: nn.Module, copies: _Copies) -> bool:
     tensors = [t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")]
-    whole = all(tensor.data_ptr() in copies.places for tensor in tensors if tensor.numel())
-    return network if whole else None
+    return all(tensor.data_ptr() in copies.places for tensor in tensors if tensor.numel())
 
 
 def _classes(state: State) -> int:

@@ -5,7 +5,7 @@ from headstart.loading.weights.fitting import apart as apart
 from headstart.loading.weights.fitting import fit as fit
 from headstart.loading.weights.fitting import linear as linear
 from headstart.loading.weights.fitting import load_with_head as load_with_head
-from headstart.loading.weights.opening import TORCH_SUFFIXES as TORCH_SUFFIXES
+from headstart.loading.weights.opening import SUFFIXES as SUFFIXES
 from headstart.loading.weights.opening import Weights as Weights
 from headstart.loading.weights.opening import header as header
 from headstart.loading.weights.opening import names_file as names_file

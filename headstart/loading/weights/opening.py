@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any, Final, final
 from safetensors import SafetensorError, safe_open
 
 from headstart.errors import WeightsError
-from headstart.loading.weights.recognising import INDEX, SAFETENSORS, damaged, kind
+from headstart.loading.weights import numpy_archive
+from headstart.loading.weights.recognising import INDEX, NUMPY, SAFETENSORS, damaged, kind
 from headstart.loading.weights.tensors import State, shape
 from headstart.loading.weights.unwrapping import unwrap
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     from torch import Tensor
 
-TORCH_SUFFIXES: Final = frozenset({".pth", ".pt", ".th", ".bin", ".ckpt", ".tar", ".pkl"})
+SUFFIXES: Final = frozenset(
+    {".safetensors", ".npz", ".pth", ".pt", ".th", ".bin", ".ckpt", ".tar", ".pkl"}
+)
 _USUAL: Final = (  # which file of a folder holds its weights, first to last
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.pth", "model.pth"),
@@ -42,6 +45,7 @@ class Weights:
     state: State
     metadata: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    archive: Path | None = None  # of NumPy arrays, that they came from
 
     @property
     def terms(self) -> tuple[str | None, str | None]:
@@ -102,12 +106,11 @@ _ALLOWED: Final[list[Any]] = [
 
 def names_file(text: str) -> bool:
     """Whether the text after @ in a reference is a file, there or not, rather than a revision."""
-    endings = (".safetensors", ".index.json", *TORCH_SUFFIXES)
-    return Path(text).exists() or text.lower().endswith(endings)
+    return Path(text).exists() or text.lower().endswith((".index.json", *SUFFIXES))
 
 
 def read(path: str | Path, averaged: bool = True) -> Weights:
-    """Read what safetensors or torch.save wrote, whatever the file is called, on the CPU.
+    """Read what safetensors, torch.save or numpy.savez wrote, whatever it is called, on the CPU.
 
     Networks are looked for under the names that trainers save them by; of averaged weights and raw
     ones the `averaged` are taken. In a folder it is the file that libraries look for first; an
@@ -125,6 +128,9 @@ def read(path: str | Path, averaged: bool = True) -> Weights:
     form = kind(path)
     if form == INDEX:
         return _read_index(path, averaged)
+    if form == NUMPY:
+        state, notes = unwrap(numpy_archive.read(path), path, averaged)
+        return Weights(state, notes=notes, archive=path)
     content, metadata = _read_safetensors(path) if form == SAFETENSORS else (_read_torch(path), {})
     state, notes = unwrap(content, path, averaged)
     if form != SAFETENSORS:

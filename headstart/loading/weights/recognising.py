@@ -12,6 +12,7 @@ from headstart.errors import WeightsError
 SAFETENSORS: Final = "safetensors"
 TORCH: Final = "torch"
 INDEX: Final = "index"
+NUMPY: Final = "numpy"
 _LONGEST_HEADER: Final = 100_000_000  # bytes, as the library of safetensors has it
 _OLD_TORCH: Final = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # before torch 1.6, a pickled number
 _SAVE: Final = "torch.save(model.state_dict(), 'weights.pth')"
@@ -20,7 +21,11 @@ _UNPACK: Final = "Unpack it, and give the file of weights that is in it"
 _BEGINNINGS: Final = (  # how a file begins, what it then is, and what to do
     (b"\x80", "a plain pickle, which wants to run code when opened", _AGAIN),
     (b"\x89HDF", "an HDF5 file", "Weights of Keras belong behind a network of Keras, keras:NAME"),
-    (b"\x93NUMPY", "an array of NumPy", _AGAIN),
+    (
+        b"\x93NUMPY",
+        "a single array of NumPy",
+        "Save all by their names, with numpy.savez('weights.npz', **arrays)",
+    ),
     (b"\x1f\x8b", "compressed by gzip", _UNPACK),
     (b"BZh", "compressed by bzip2", _UNPACK),
     (b"\xfd7zXZ", "compressed by xz", _UNPACK),
@@ -43,12 +48,11 @@ _MEMBERS: Final = (  # the end of a member's name in a zip archive, what it then
         f"that it was made from, with {_SAVE}",
     ),
     (".weights.h5", "a network of Keras", "Write keras:FILE.keras"),
-    (".npy", "an archive of NumPy arrays", _AGAIN),
 )
 
 
 def kind(path: Path) -> str:
-    """Which reader a file of weights is for: SAFETENSORS, TORCH or INDEX.
+    """Which reader a file of weights is for: SAFETENSORS, TORCH, INDEX or NUMPY.
 
     Raises WeightsError saying what the file is instead, and what to do with it.
     """
@@ -87,7 +91,7 @@ def _no_weights(path: Path, begin: bytes) -> WeightsError:
 
 
 def _in_zip(path: Path) -> str:
-    """TORCH where a zip archive is what torch.save writes; raises WeightsError otherwise."""
+    """TORCH or NUMPY where torch.save or numpy.savez wrote it; raises WeightsError otherwise."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -99,6 +103,8 @@ def _in_zip(path: Path) -> str:
             raise WeightsError(f"{path} is {what}, not a file of weights. {advice}.")
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
         return TORCH
+    if any(name.endswith(".npy") for name in names):
+        return NUMPY
     raise WeightsError(f"{path} is a zip archive, not a file of weights. {_UNPACK}.")
 
 
