@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Self, final
+from typing import Any, Self, final
 
 from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
@@ -55,6 +55,10 @@ class RunContext:
     loads: list[float] = field(default_factory=list)  # seconds that each backbone took
     backbones: dict[str, Backbone] | None = None  # of all runs, where none changes weights
     executor: Executor = field(default_factory=Local)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without backbones; a worker keeps those that it loads."""
+        return vars(self) | {"backbones": {}}
 
     @classmethod
     def of(cls, settings: Settings, progress: Progress, workspace: Path | None = None) -> Self:
