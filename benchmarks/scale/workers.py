@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import RefusedError
 from benchmarks.lines import Lines
 from benchmarks.scale.extracting import draw, stored
 from benchmarks.scale.running import Run, run
@@ -137,14 +138,19 @@ class Row:
 
 
 def compare(bench: Bench) -> list[Row]:
-    """Each way; see `Bench.rows`."""
+    """Each way. Raises RuntimeError where one fails, RefusedError where pictures are too few."""
     rows, few = [], bench.sizes[0]
     by_cell = {(row["work"], row["way"], row["size"]): row for row in bench.rows()}
     for (work, way, size), row in by_cell.items():
         if work == "extract" and size == few:
             continue
         start = by_cell[work, way, few] if work == "extract" else {"seconds": 0.0, "spent": 0.0}
-        seconds, spent = (max(row[name] - start[name], 1e-9) for name in ("seconds", "spent"))
+        seconds, spent = (row[name] - start[name] for name in ("seconds", "spent"))
+        if seconds <= 0:
+            raise RefusedError(
+                f"{way} takes no longer over {size} pictures than over {few}, as its start varies "
+                f"by more. Give larger --sizes than {few},{size}."
+            )
         rows.append(Row(work, way, seconds, spent, row["answer"]))
     return rows
 
