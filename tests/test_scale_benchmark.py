@@ -48,9 +48,8 @@ def test_outcomes_are_kept_and_weighed(tmp_path: Path) -> None:
 
 
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    script = (
-        "import subprocess, sys; print('on'); subprocess.run([sys.executable, '-c', 'input()'])"
-    )
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', {!r}])"
+    script = child.format("import time; time.sleep(60)")
     with pytest.raises(RuntimeError, match=r"took longer than 1 s; see .*log"):
         running.run(["-c", script], tmp_path / "log", 1.0, {})
     done = running.run(["-c", "print('x' * 10**6)"], tmp_path / "log", 60.0, {})
