@@ -176,12 +176,14 @@ COMMANDS: Final = {
         ),
     ),
     "scale": Command(
-        "extraction in one worker of Ray and in two, beside joblib and Ray Data",
+        "extraction, rank and fit in one worker of Ray and in two, beside joblib and Ray Data",
         speed.scale,
         (
             flag("--sizes", "pictures, few and many, by a comma", default="128,1152"),
             flag("--backbone", "of timm", default="timm:mobilenetv2_100?pretrained=false"),
             count("--side", 224, "pixels of a picture"),
+            count("--epochs", 4, "that fit trains for"),
+            count("--limit", 3600, "seconds that one command may take"),
             place("--work", WORK / "scale"),
         ),
     ),

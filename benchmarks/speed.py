@@ -52,13 +52,20 @@ def _environment(name: str) -> Path:
 
 
 def scale(args: argparse.Namespace) -> int:
-    """Extract in workers beside peers; 1 where two are too slow or answer otherwise."""
+    """Extract, rank and fit in workers, beside peers; 1 where two are too slow or answer otherwise.
+
+    What an earlier call did is not done again.
+    """
     from benchmarks.scale import workers
 
     few, many = numbers(args.sizes, int)
-    rows = workers.compare(args.work.resolve(), args.backbone, (few, many), args.side)
+    work, limit = args.work.resolve(), float(args.limit)
+    bench = workers.Bench(work, args.backbone, (few, many), args.side, limit, epochs=args.epochs)
+    rows = workers.compare(bench)
     print(workers.as_markdown(rows))
-    return int(workers.missed(rows))
+    sentences = workers.missed(rows)
+    print("\n".join(sentences))
+    return int(bool(sentences))
 
 
 def kills(args: argparse.Namespace) -> int:

@@ -15,12 +15,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import dying
+import numpy as np
 import pytest
+from tiny import untimed
 
 import headstart as hs
 from headstart.contracts.executor import Each, Executor, Local
 from headstart.errors import DataError, HeadstartError, UnknownNameError
+from headstart.evidence import features_arm
+from headstart.evidence.trials import Start, Trial, outcomes
 from headstart.pipeline.executing import executor_of
+from headstart.pipeline.prepare import RunContext
+from headstart.pipeline.selection.choosing import prepare
+from headstart.runtime.budget import Budget
+from headstart.runtime.progress import Silent
 from headstart.testing import check_part
 
 if find_spec("ray") is None:  # not imported here, as it then listens on all addresses
@@ -198,21 +207,89 @@ def test_features_are_the_same_for_any_number_of_workers(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(WARNINGS)
-def test_trainings_from_other_seeds_are_the_same_in_workers(
-    instance: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("judge", ["holdout", "cv"])
+def test_trainings_are_the_same_in_workers(
+    instance: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: str
 ) -> None:
-    reports = []
-    for where in ("local", "ray"):
-        monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / f"cache-{where}"))
+    """Strategies, folds, rates from scratch and other seeds, in this process and in workers."""
+    reports: list[dict[str, Any]] = []
+    weights = []
+    for workers in (None, 1, 2):
+        monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / f"cache-{workers}"))
         settings = hs.Settings(
             epochs=2, device="cpu", seeds=3, evidence="none", precision="fp32", engine="torch"
         )
-        settings = replace(settings, on=where, workers=2 if where == "ray" else None)
-        place = tmp_path / where
-        hs.fit(pictures, "seeded:convnet", place, strategy="last-stages", settings=settings)
+        where: dict[str, Any] = {"on": "ray", "workers": workers} if workers else {}
+        settings = replace(settings, judge=judge, **where)
+        place = tmp_path / f"{workers}"
+        hs.fit(pictures, "seeded:convnet", place, strategy="auto", settings=settings)
         reports.append(json.loads((place / "evidence.json").read_text(encoding="utf-8")))
-    assert len(reports[0]["by_seed"]["chosen"]) == 3
-    assert reports[0]["by_seed"] == reports[1]["by_seed"]
-    assert reports[0]["gain"] == reports[1]["gain"]
-    weights = [(tmp_path / where / "model.safetensors").read_bytes() for where in ("local", "ray")]
-    assert weights[0] == weights[1]
+        weights.append((place / "model.safetensors").read_bytes())
+    assert {"tried", "arms", "gain", "by_seed", "protocol"} & reports[0].keys() >= {"arms", "gain"}
+    assert untimed(reports[0]) == untimed(reports[1]) == untimed(reports[2])
+    assert weights[0] == weights[1] == weights[2]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+def test_a_worker_that_dies_in_a_training_is_replaced_and_its_checkpoint_gone_on_with(
+    instance: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.training.loop.CHECKPOINT_EVERY", 5.0)  # restored afterwards
+    settings = hs.Settings(epochs=5, device="cpu", precision="fp32", engine="torch")
+    outputs, epochs = [], []
+    for where in ("local", "ray"):
+        folder = tmp_path / where
+        folder.mkdir()
+        context = RunContext.of(
+            replace(settings, on=where, workers=2 if where == "ray" else None), Silent()
+        )
+        transfer = prepare(pictures, "seeded:convnet?width=8", "full-fine-tuning", context)
+        experiment = replace(transfer.experiment, workspace=folder)
+        features = features_arm(experiment, transfer.backbone)
+        start = Start(experiment, transfer.backbone, features)
+        if where == "local":  # which survives, as it seems to have died before
+            for number in range(2):
+                (folder / f"{number}").mkdir()
+                (folder / f"{number}" / f"{dying.FATAL}").write_text("x", encoding="utf-8")
+        budget = Budget(None)
+        trials = [Trial(number, budget, budget) for number in range(2)]
+        call = partial(dying.trained, start, folder)
+        outputs.append(list(outcomes(experiment.executor, call, trials)))
+        epochs.append(
+            [
+                {file.name: file.stat().st_size for file in (folder / f"{number}").iterdir()}
+                for number in range(2)
+            ]
+        )
+    assert np.array_equal(outputs[0], outputs[1])
+    assert (
+        epochs[0] == epochs[1]
+    )  # each once, and the fatal one twice: from the checkpoint before it
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WARNINGS)
+def test_backbones_are_ranked_alike_in_workers(
+    instance: None, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By features of few and of all items, and by fine-tuning of those that are level."""
+    monkeypatch.setattr("headstart.pipeline.selection.ranking.FIRST", 30)
+    names = [f"seeded:convnet?width=8&seed={seed}" for seed in range(3)]
+    rows, stored = [], []
+    for workers in (None, 2):
+        cache = tmp_path / f"cache-{workers}"
+        monkeypatch.setenv("HEADSTART_CACHE", str(cache))
+        where: dict[str, Any] = {"on": "ray", "workers": workers} if workers else {}
+        options: dict[str, Any] = {
+            "epochs": 4,
+            "budget": 3600.0,
+            "device": "cpu",
+            "precision": "fp32",
+        }
+        ranking = hs.rank(pictures, names, engine="torch", **options, **where).to_json()
+        keys = ("backbone", "expected", "low", "high", "tuned", "scores", "dropped")
+        rows.append([{key: row[key] for key in keys} for row in ranking["ranking"]])
+        stored.append(len(list(cache.glob("features/*/rows.bin"))))
+    assert rows[0] == rows[1] and rows[0][0]["tuned"]
+    assert stored[0] == stored[1] > 0  # a fit that follows finds what workers computed

@@ -36,7 +36,10 @@ if __name__ == "__main__":
     import ray
 
     folder, backbone, actors = sys.argv[1:]
-    ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False)
+    cores = max(
+        os.cpu_count() or 1, int(actors) + 1
+    )  # actors hold one each; one must be to read by
+    ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False)
     name = backbone.removeprefix("timm:").partition("?")[0]
     data = ray.data.read_images(folder, mode="RGB")
     done = data.map_batches(

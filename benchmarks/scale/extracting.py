@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 import psutil
 from PIL import Image
+
+from benchmarks.scale.running import below
 
 CLASSES = ("ants", "bees")
 WORKER = "ray::Worker"
@@ -60,42 +61,21 @@ class Extraction:
         return answer
 
     def digest(self) -> str:
-        """A hash over all stored rows and which items they are of."""
-        total = hashlib.blake2b(digest_size=16)
-        for path in sorted(self.cache.glob("features/*/*.bin")):
-            total.update(path.read_bytes())
-        return total.hexdigest()
+        """A hash over all stored rows."""
+        return stored(self.cache)
+
+
+def stored(cache: Path) -> str:
+    """A hash over all stored rows."""
+    total = hashlib.blake2b(digest_size=16)
+    for path in sorted(cache.glob("features/*/*.bin")):
+        total.update(path.read_bytes())
+    return total.hexdigest()
 
 
 def workers(parent: int) -> list[psutil.Process]:
     """The processes of Ray below another that hold work."""
-    return [each for each in _below(parent) if _title(each).startswith(WORKER)]
-
-
-def seconds(parent: int, seconds_of: dict[int, float]) -> float:
-    """CPU seconds of a process and all below it, also of those that were seen before and ended."""
-    for each in [psutil.Process(parent), *_below(parent)]:
-        with suppress(psutil.Error):
-            spent = each.cpu_times()
-            seconds_of[each.pid] = spent.user + spent.system
-    return sum(seconds_of.values())
-
-
-def measured(process: subprocess.Popen[str]) -> tuple[float, float]:
-    """Seconds of the clock and of the CPU that a process takes until its end."""
-    started, seconds_of = time.monotonic(), dict[int, float]()
-    while process.poll() is None:
-        with suppress(psutil.Error):
-            seconds(process.pid, seconds_of)
-        time.sleep(0.1)
-    return time.monotonic() - started, sum(seconds_of.values())
-
-
-def _below(parent: int) -> Sequence[psutil.Process]:
-    with suppress(psutil.Error):
-        processes: list[psutil.Process] = psutil.Process(parent).children(recursive=True)
-        return processes
-    return []
+    return [each for each in below(parent) if _title(each).startswith(WORKER)]
 
 
 def _title(process: psutil.Process) -> str:

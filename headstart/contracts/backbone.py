@@ -108,6 +108,11 @@ class Backbone:
                 raise AttributeError(name)
             return getattr(vars(self)["_whole"](), name)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All of it, with the network where that isn't there yet."""
+        state = {each.name: getattr(self, each.name) for each in fields(self)}
+        return state | {"stages": dict(self.stages)}
+
     @property
     def is_late(self) -> bool:
         """Whether its network is not there yet."""

@@ -54,8 +54,10 @@ class Executor(ABC):
     """Runs work on pieces; used by one thread at a time.
 
     It is made of an address, empty where the user names none, how many workers are wanted, and
-    whether no connection may leave this machine.
+    whether no connection may leave this machine. `apart` is whether others than this process work.
     """
+
+    apart: ClassVar[bool] = True
 
     def __init__(
         self, address: str = "", workers: int | None = None, offline: bool = False
@@ -63,6 +65,10 @@ class Executor(ABC):
         self.address = address
         self.workers = workers  # that compute at the same time; None where it isn't known yet
         self.offline = offline
+
+    def __reduce__(self) -> tuple[type[Executor], tuple[()]]:
+        """What is sent to a worker computes there."""
+        return Local, ()
 
     @abstractmethod
     def start(self) -> None:
@@ -83,6 +89,8 @@ class Executor(ABC):
 @final
 class Local(Executor):
     """One worker, this process, whose libraries compute on all cores by themselves."""
+
+    apart: ClassVar[bool] = False
 
     def start(self) -> None:
         """Raises HeadstartError where an address or several workers are named."""

@@ -58,6 +58,10 @@ class FrozenModel:
     backbone: Backbone
     head: nn.Module | LinearHead
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the network, which is made again."""
+        return {"backbone": self.backbone, "head": self.head}
+
     @cached_property
     def network(self) -> Model:
         """Both in torch; it shares the backbone's modules."""

@@ -52,6 +52,12 @@ class ArmResult:
         """The network in torch, made now where it is a frozen backbone under a head."""
         return as_model(self.network)
 
+    def on(self, backbone: Backbone) -> ArmResult:
+        """The same on a backbone that is at hand, of which a worker sent a copy."""
+        frozen = isinstance(self.network, FrozenModel)
+        network = FrozenModel(backbone, self.network.head) if frozen else self.network
+        return replace(self, network=network)
+
     @property
     def start(self) -> nn.Module | None:
         """The head from which others start, in torch."""

@@ -53,6 +53,11 @@ class Experiment:
     pace: Sequence[float] = ()  # of the strategy's training, where a plan is repeated
     executor: Executor = field(default_factory=Local)  # where features are computed
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In a worker, which keeps checkpoints where it sees the run's folder."""
+        place = state["workspace"]
+        vars(self).update(state | {"workspace": place if place and place.is_dir() else None})
+
     @property
     def accelerator(self) -> Accelerator:
         """What trains; asking for it imports torch."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from headstart import defaults
@@ -16,6 +17,7 @@ from headstart.evidence.experiment import Experiment
 from headstart.evidence.judging import judge
 from headstart.evidence.record import Arm
 from headstart.evidence.remembered import Memory
+from headstart.evidence.trials import Trial, outcomes
 from headstart.runtime.budget import Budget
 from headstart.runtime.checkpoints import load_checkpoint
 from headstart.training import Session, Splits, Training, seed_everything
@@ -98,17 +100,33 @@ def _searched(
     remaining: Budget,
 ) -> Tried:
     """Each rate with a short training, as far as the budget goes; the first in any case."""
-    search = reference.epochs
-    trainings: Tried = []
-    for position, rate in enumerate(candidates):
-        if trainings and remaining.spent() > SEARCH_SHARE:
-            break
-        until = remaining.until((position + 1) / len(candidates) * SEARCH_SHARE)
-        label = f"scratch at {rate:g} (rate search)"
-        recipe = replace(reference, label=label, epochs=search, learning_rate=rate, patience=search)
-        session = experiment.session(f"scratch-{position}", until, last=False)
-        trainings.append((rate, _from_scratch(experiment, rebuild, recipe, session)[1]))
-    return trainings
+    workers, count = experiment.executor.workers or 1, len(candidates)
+
+    def affordable() -> Iterator[Trial]:
+        for position in range(count):
+            if position and remaining.spent() > SEARCH_SHARE:
+                return
+            share = min(1.0, (position + workers) / count) * SEARCH_SHARE
+            yield Trial(position, experiment.budget, remaining.until(share))
+
+    train = partial(_at_rate, experiment, rebuild, reference, candidates)
+    return list(zip(candidates, outcomes(experiment.executor, train, affordable()), strict=False))
+
+
+def _at_rate(
+    experiment: Experiment,
+    rebuild: Callable[[], Backbone],
+    reference: Recipe,
+    rates: Sequence[float],
+    trial: Trial,
+) -> Training:
+    """A short training at one of the rates."""
+    rate, epochs = rates[trial.what], reference.epochs
+    label = f"scratch at {rate:g} (rate search)"
+    recipe = replace(reference, label=label, learning_rate=rate, patience=epochs)
+    experiment = replace(experiment, budget=trial.budget)
+    session = experiment.session(f"scratch-{trial.what}", trial.until, last=False)
+    return _from_scratch(experiment, rebuild, recipe, session)[1]
 
 
 def _best(searched: Tried, usual: float) -> float:

@@ -58,7 +58,7 @@ class Activating(Work[Sequence[Item], Activated]):
             raise HeadstartError(
                 f"Engine {engine.name} can't run in workers: {error}. Give --on local."
             ) from None
-        return Activating(made_elsewhere, self._reader.afresh(), self._view)
+        return Activating(made_elsewhere, self._reader, self._view)
 
 
 @final

@@ -61,6 +61,10 @@ class Reader:
     _said: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _sizes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to workers: nothing that is decoded."""
+        return vars(self.afresh())
+
     def in_arrays(self) -> Reader:
         """The same whose batches are plain arrays, where its modality makes such."""
         return replace(self, plain=True) if self.modality.in_arrays else self

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,13 +15,13 @@ from headstart.contracts import Backbone
 from headstart.data import Dataset, everything, fold_dataset, most_folds
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.folds import Folds
+from headstart.evidence.trials import Start, Trial, outcomes, place, slot
 from headstart.pipeline.strategy_spec import FEATURES
 from headstart.runtime.budget import Budget
 from headstart.runtime.progress import Advance, Silent
 
-Judge = Callable[
-    [int, Experiment], ArmResult
-]  # an arm on the fold of that number, within its budget
+Judged = TypeVar("Judged")
+Judge = Callable[[Start, Trial], Judged]  # an arm on a fold, within the experiment's budget
 Pick = Callable[[Mapping[str, Arm]], str]
 
 
@@ -97,23 +99,41 @@ class Folding:
         self.arms["baseline"] = arms
         return self.arm("baseline")
 
-    def add(self, name: str, judge: Judge, budget: Budget, repeats: int = 1) -> bool:
-        """Make an arm on the folds of so many repeats; answer whether there was time for it.
+    def add(
+        self, name: str, judge: Judge[Arm], backbone: Backbone, budget: Budget, repeats: int = 1
+    ) -> bool:
+        """Make an arm on the folds of so many repeats; answer whether there was time for it."""
+        numbers = range(repeats * self.folds.count)
+        arms = self.judged(name, judge, backbone, numbers, budget)
+        if arms is not None:
+            self.arms[name] = arms
+        return arms is not None
 
-        Each fold gets its part of the time that is left; without time for all of them there is no
-        such arm.
+    def judged(
+        self, name: str, judge: Judge[Judged], backbone: Backbone, numbers: range, budget: Budget
+    ) -> list[Judged] | None:
+        """What comes of each of some folds, wherever trainings are done.
+
+        Each gets its part of the time that is left; None without time for all of them.
         """
-        parts = self.parts[: repeats * self.folds.count]
-        outcomes: list[ArmResult] = []
-        with self._tracked(name, len(parts)) as advance:
-            for number, part in enumerate(parts):
+        executor, done = self.whole.executor, list[Judged]()
+        starts = [
+            Start(self.parts[n], backbone, self.features[n] if self.features else None)
+            for n in numbers
+        ]
+
+        def trials() -> Iterator[Trial]:
+            for position in range(len(numbers)):
                 if budget.over():
-                    return False
-                slot = budget.part(len(parts) - number)
-                outcomes.append(judge(number, replace(part, budget=slot)))
+                    return
+                until = slot(budget, len(numbers) - position, executor)
+                yield Trial(position, until, until)
+
+        with self._tracked(name, len(numbers)) as advance:
+            for each in outcomes(executor, partial(_judged, starts, judge), trials()):
+                done.append(each)
                 advance(1)
-        self.arms[name] = [outcome.arm for outcome in outcomes]
-        return True
+        return done if len(done) == len(numbers) else None
 
     def arm(self, name: str) -> Arm:
         """One arm over all items, each judged by the training that it was held out of.
@@ -179,12 +199,17 @@ class Folding:
         )
 
 
+def _judged(starts: Sequence[Start], judge: Judge[Judged], trial: Trial) -> Judged:
+    start = starts[trial.what]
+    return judge(replace(start, experiment=replace(start.experiment, budget=trial.budget)), trial)
+
+
 def _part(experiment: Experiment, dataset: Dataset, number: int) -> Experiment:
     """One fold with a seed and a place of its own, so that folds show the luck of trainings."""
-    place = experiment.workspace / f"fold-{number}" if experiment.workspace else None
     settings = replace(experiment.settings, seed=experiment.settings.seed + number)
+    workspace = place(experiment, f"fold-{number}")
     return replace(
-        experiment, dataset=dataset, workspace=place, progress=Silent(), settings=settings
+        experiment, dataset=dataset, workspace=workspace, progress=Silent(), settings=settings
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Self, final
+from typing import Any, Self, final
 
 from headstart import catalog, defaults
 from headstart.contracts import Backbone, Modality, Strategy, Task
 from headstart.contracts.executor import Executor, Local
+from headstart.contracts.references import Reference
 from headstart.data import Data, Dataset, InMemory
 from headstart.data import load as load_data
 from headstart.data.targets import kind_named
@@ -34,12 +36,7 @@ from headstart.runtime.progress import Progress
 from headstart.runtime.workspace import Workspace
 from headstart.training import seed_everything
 
-_NOT_THE_RUN = (
-    "budget",
-    "track",
-    "on",
-    "workers",
-)  # settings that another run of the same kind may change
+_NOT_THE_RUN = ("budget", "track", "on", "workers")  # which another run of its kind may change
 SPARE = 1.5  # times what saving and checking the model is reckoned to take
 # What a fresh process takes to come this far; a notebook's process may have waited for hours.
 IMPORTED = warm(age(), time.process_time())
@@ -57,6 +54,10 @@ class RunContext:
     loads: list[float] = field(default_factory=list)  # seconds that each backbone takes once more
     backbones: dict[str, Backbone] | None = None  # of all runs, where none changes weights
     executor: Executor = field(default_factory=Local)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without backbones; a worker keeps those that it loads."""
+        return vars(self) | {"backbones": {}}
 
     @classmethod
     def of(cls, settings: Settings, progress: Progress, workspace: Path | None = None) -> Self:
@@ -290,10 +291,9 @@ def scratch_recipe(experiment: Experiment, strategy: Strategy, backbone: Backbon
 
 def random_init(backbone: Backbone) -> Callable[[], Backbone]:
     """A maker of the same network with random weights, drawn from torch's generator."""
-    for_task = backbone.for_task
+    return partial(_random, backbone.architecture, backbone.for_task)
 
-    def build() -> Backbone:
-        network = catalog.load_backbone(backbone.architecture)
-        return for_task(network) if for_task else network
 
-    return build
+def _random(architecture: Reference, for_task: Callable[[Backbone], Backbone] | None) -> Backbone:
+    network = catalog.load_backbone(architecture)
+    return for_task(network) if for_task else network

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
@@ -15,6 +16,7 @@ from headstart.data.targets import kind_named
 from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
 from headstart.evidence.doubt import UNENDED
+from headstart.evidence.trials import Start, Trial
 from headstart.pipeline.affordable import has_time
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.finish import SIMPLE, Stage, finish
@@ -212,30 +214,35 @@ def _scratch_in_folds(
     had a part in it. Together they take the time of one. The model is the last fold's, until one is
     trained on all items to be handed over.
     """
-    rebuild = random_init(search.backbone)
     name = search.winner if search.winner in folding.arms else FEATURES  # as time was out for it
-    results: list[ArmResult] = []
-    protocols: list[str] = []
-
-    def judge(number: int, part: Experiment) -> ArmResult:
-        count = len(part.dataset.split("train"))
-        size = part.settings.batch_size or defaults.batch_size(count)
-        own, first = replace(recipe, batch_size=size), results[0].recipe if results else None
-        if first is not None:
-            rate, epochs = first.learning_rate, first.epochs
-            results.append(evidence.scratch_at(part, rebuild, own, rate, epochs))
-            return results[-1]
-        transfer, share = folding.arms[name][number], 1 / folding.folds.count
-        result, protocol = evidence.scratch_arm(part, rebuild, own, rates, transfer, share)
-        results.append(result)
-        protocols.append(protocol)
-        return result
-
-    settings = search.experiment.settings
+    settings, count, backbone = search.experiment.settings, folding.folds.count, search.backbone
     until = search.experiment.budget.until(1.0 - evidence.FINDINGS_SHARE[settings.evidence])
-    if not folding.add("scratch", judge, until):
+    if until.over():
         return None
-    return replace(results[-1], arm=folding.arm("scratch")), f"In the first fold: {protocols[0]}"
+    part = replace(folding.parts[0], budget=until.part(count))
+    own, transfer = _sized(recipe, part), folding.arms[name][0]
+    result, protocol = evidence.scratch_arm(
+        part, random_init(backbone), own, rates, transfer, 1 / count
+    )
+    again = partial(_as_first, recipe, result.recipe or own)
+    others = folding.judged("scratch", again, backbone, range(1, count), until)
+    if others is None:
+        return None
+    results = [result, *others]
+    folding.arms["scratch"] = [each.arm for each in results]
+    return replace(results[-1], arm=folding.arm("scratch")), f"In the first fold: {protocol}"
+
+
+def _as_first(recipe: Recipe, first: Recipe, start: Start, _: Trial) -> ArmResult:
+    """Another fold's, at the rate and for the epochs of the first."""
+    own, rebuild = _sized(recipe, start.experiment), random_init(start.backbone)
+    return evidence.scratch_at(start.experiment, rebuild, own, first.learning_rate, first.epochs)
+
+
+def _sized(recipe: Recipe, experiment: Experiment) -> Recipe:
+    count = len(experiment.dataset.split("train"))
+    size = experiment.settings.batch_size or defaults.batch_size(count)
+    return replace(recipe, batch_size=size)
 
 
 def scratch_of_all(search: StrategySearch, folded: ArmResult) -> ArmResult:

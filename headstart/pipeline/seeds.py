@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import NamedTuple, final
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from headstart import defaults, evidence
-from headstart.contracts import Backbone
-from headstart.contracts.executor import Local, Work
-from headstart.contracts.frozen import FrozenModel
 from headstart.defaults import Recipe
-from headstart.evidence import ArmResult, Experiment, strategy_arm
+from headstart.evidence import strategy_arm
+from headstart.evidence.trials import Start, Trial, outcomes, place
 from headstart.pipeline.findings import Proof
 from headstart.pipeline.prepare import random_init, scratch_recipe
 from headstart.pipeline.strategy_spec import FEATURES, StrategySpec
-from headstart.runtime.progress import Silent
 
 LEAST = 3  # trainings whose spread says more than the policy's: of two it is off by far
 
@@ -40,21 +37,21 @@ def over_seeds(proof: Proof) -> Mapping[str, np.ndarray] | None:
         return None
     least, until = min(count, LEAST), first.budget.until(1.0)
 
-    def affordable() -> Iterator[int]:
+    def affordable() -> Iterator[Trial]:
         for number in range(1, count):
             if until.left() < seconds * max(1, least - number):
                 return
-            yield number
+            yield Trial(number, first.budget, until)
 
     features = search.arms[FEATURES] if proof.chosen == search.winner and spec.trains else None
-    work = _Trainings(first, search.backbone, spec, features, scratch.recipe)
+    start = Start(first, search.backbone, features)
+    train = partial(_trained, start, spec, scratch.recipe)
     rows = {"chosen": [winner.arm.scores], "scratch": [scratch.arm.scores]}
-    with closing(first.executor.run(work, affordable())) as trainings:
-        for training in trainings:
-            if training.cut or (features is None and winner.training.cut):
-                break
-            rows["chosen"].append(winner.arm.scores if features is None else training.chosen)
-            rows["scratch"].append(training.scratch)
+    for training in outcomes(first.executor, train, affordable()):
+        if training.cut or (features is None and winner.training.cut):
+            break
+        rows["chosen"].append(winner.arm.scores if features is None else training.chosen)
+        rows["scratch"].append(training.scratch)
     if len(rows["scratch"]) < max(2, least):
         return None
     return {name: np.stack(several) for name, several in rows.items()}
@@ -71,52 +68,22 @@ class _Training(NamedTuple):
     cut: bool
 
 
-@final
-@dataclass(frozen=True)
-class _Trainings(Work[int, _Training]):
-    """A training of the strategy, from `features` where it trains, and one from scratch a seed."""
+def _trained(start: Start, spec: StrategySpec, scratch: Recipe, trial: Trial) -> _Training:
+    """A training of the strategy, where there are features to begin with, and one from scratch.
 
-    experiment: Experiment
-    backbone: Backbone
-    spec: StrategySpec
-    features: ArmResult | None
-    scratch: Recipe
-
-    def stream(self, pieces: Iterable[int]) -> Iterator[_Training]:
-        """Both trainings, from the run's seed and so many."""
-        return map(self._trained, pieces)
-
-    def settled(self, first: int) -> _Trainings:
-        """The same without what belongs to this process alone."""
-        own, features = self.experiment, self.features
-        backbone = replace(self.backbone, stages=dict(self.backbone.stages))  # all of them loaded
-        if features is not None and isinstance(features.network, FrozenModel):
-            features = replace(features, network=FrozenModel(backbone, features.network.head))
-        experiment = replace(
-            own,
-            reader=own.reader.afresh(),
-            compute=replace(own.compute),
-            progress=Silent(),
-            executor=Local(),
-        )
-        return replace(self, experiment=experiment, backbone=backbone, features=features)
-
-    def _trained(self, number: int) -> _Training:
-        own = self.experiment
-        settings = replace(own.settings, seed=own.settings.seed + number)
-        place = own.workspace if own.workspace and own.workspace.is_dir() else None
-        experiment = replace(
-            own, settings=settings, workspace=place / f"seed-{number}" if place else None
-        )
-        until, strategy = experiment.budget.until(1.0), self.spec.build()
-        ours = None
-        if self.features is not None:
-            name = str(self.spec)
-            ours = strategy_arm(experiment, self.backbone, strategy, name, self.features, until)
-        recipe = scratch_recipe(experiment, strategy, self.backbone)
-        rate, epochs = self.scratch.learning_rate, self.scratch.epochs
-        rebuild = random_init(self.backbone)
-        theirs = evidence.scratch_at(experiment, rebuild, recipe, rate, epochs)
-        scores = theirs.arm.scores
-        cut = theirs.training.cut or (ours is not None and ours.training.cut)
-        return _Training(scores if ours is None else ours.arm.scores, scores, cut)
+    Both from the run's seed and so many.
+    """
+    settings = replace(start.experiment.settings, seed=start.experiment.settings.seed + trial.what)
+    workspace = place(start.experiment, f"seed-{trial.what}")
+    experiment = replace(
+        start.experiment, settings=settings, workspace=workspace, budget=trial.budget
+    )
+    strategy, backbone, ours = spec.build(), start.backbone, None
+    if start.features is not None:
+        ours = strategy_arm(experiment, backbone, strategy, str(spec), start.features, trial.until)
+    recipe = scratch_recipe(experiment, strategy, backbone)
+    rate, epochs = scratch.learning_rate, scratch.epochs
+    theirs = evidence.scratch_at(experiment, random_init(backbone), recipe, rate, epochs)
+    scores = theirs.arm.scores
+    cut = theirs.training.cut or (ours is not None and ours.training.cut)
+    return _Training(scores if ours is None else ours.arm.scores, scores, cut)

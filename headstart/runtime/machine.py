@@ -73,6 +73,10 @@ class Compute:
     parameters: int
     device: str
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without what belongs to this process."""
+        return {name: value for name, value in vars(self).items() if name != "accelerator"}
+
     @classmethod
     def of(cls, settings: Settings, parameters: int) -> Compute:
         """That of these settings. Raises HeadstartError for a device that this machine lacks."""

@@ -12,7 +12,11 @@ Advance = Callable[[int], None]
 
 
 class Progress(ABC):
-    """Where a run's messages go."""
+    """Where a run's messages go; from another process nowhere."""
+
+    def __reduce__(self) -> tuple[type[Progress], tuple[()]]:
+        """What is sent to a worker says nothing there."""
+        return Silent, ()
 
     @abstractmethod
     def say(self, text: str) -> None:

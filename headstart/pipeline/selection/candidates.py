@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from huggingface_hub import constants
@@ -66,6 +66,16 @@ class Candidate:
     by_item: np.ndarray = field(default_factory=lambda: np.empty(0))  # each scored by the others
     places: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # of those items
     tuned: Arm | None = None  # a short fine-tuning
+    untuned: str = ""  # why the last one could not be
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent between processes: never the network, which each loads itself."""
+        return vars(self) | {"backbone": None}
+
+    def take(self, other: Candidate) -> None:
+        """Know what was found out of a copy elsewhere."""
+        if other is not self:
+            vars(self).update(vars(other) | {"backbone": self.backbone})
 
     @property
     def loaded(self) -> Backbone:

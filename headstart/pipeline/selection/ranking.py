@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,11 @@ from headstart.pipeline.selection.candidates import (
     row,
     trained_first,
 )
+from headstart.pipeline.selection.looks import closer_look, first_look, look_at_all
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.plan import overlap
 from headstart.results.ranking import Ranking
+from headstart.runtime.budget import Budget
 from headstart.runtime.workspace import Workspace
 from headstart.transferability import Sample, combined, ridge, scored
 from headstart.transferability.history import Past, recall, remember
@@ -198,33 +201,30 @@ class BackboneRanking:
         waiting = sorted(self.alive, key=lambda each: each.parameters or 0)
         whole = len(self._items(MOST)[0])
         first = FIRST if whole > 2 * FIRST else whole
-        for number, each in enumerate(waiting):
-            self.look_at(each, first, len(waiting) - number)
+        until = self.context.budget.until(SHARE)
+        look_at_all(self, waiting, partial(first_look, first), until)
         layers.look_deeper(self, first, SHARE / 2)
         self._order()
         self._drop_behind()
         closer = [each for each in self.alive if len(each.by_item) < whole]
-        for each in closer:
-            if self.context.budget.spent() <= SHARE:
-                self.look_at(each, whole)
+        look_at_all(self, closer, partial(closer_look, whole, SHARE), until)
         if closer:
             self._order()
             self._drop_behind()
         self._remember()
         return self
 
-    def _affordable(self, each: Candidate, waiting: int, most: int) -> int:
-        if not self.context.budget.limited:
+    def _affordable(self, each: Candidate, until: Budget, most: int) -> int:
+        if not until.limited:
             return most
         price = evidence.Price.of(self.experiment(each.loaded), each.loaded)
-        slot = self.context.budget.until(SHARE).left() / waiting
-        return min(most, max(FEWEST, int(slot / price.item)))
+        return min(most, max(FEWEST, int(until.left() / price.item)))
 
-    def look_at(self, each: Candidate, count: int, waiting: int = 0) -> None:
-        """Score one of so many `waiting` in its part of the time; a late one keeps what it has."""
+    def look_at(self, each: Candidate, count: int, until: Budget | None = None) -> None:
+        """Score one on as many items as there is time for; a late one keeps what it has."""
         late, started = "" if len(each.by_item) else LATE, time.monotonic()
         try:
-            self._measure(each, self._affordable(each, waiting, count) if waiting else count)
+            self._measure(each, self._affordable(each, until, count) if until else count)
         except OutOfTimeError:
             each.dropped = late
         except (HeadstartError, ImportError, MemoryError, RuntimeError) as error:

@@ -9,7 +9,7 @@ from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
 from headstart.evidence import ArmResult, Experiment
 from headstart.evidence.rehearsal import rehearse
-from headstart.features.legality import cacheable_stages
+from headstart.pipeline.selection.ladder import is_light
 from headstart.pipeline.strategy_spec import StrategySpec
 from headstart.runtime.budget import Budget
 
@@ -64,7 +64,7 @@ def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budge
         result = evidence.strategy_arm(experiment, backbone, spec.build(), name, features, slot)
         search.arms[name], compared[name] = result, result.arm
         if experiment.task.enough(result.arm.outputs["validation"], truth):
-            if last or result.arm.seconds > LONG or not _reads_stored(backbone, specs[place + 1]):
+            if last or result.arm.seconds > LONG or not is_light(specs[place + 1], backbone):
                 break
             continue
         reached = f"{result.arm.selection_key[0]:.3f} {experiment.task.metric} on validation"
@@ -85,9 +85,4 @@ def climb_until_enough(search: StrategySearch, features: ArmResult, until: Budge
 def _pays(experiment: Experiment, backbone: Backbone, spec: StrategySpec) -> bool:
     """Whether a strategy reads stored activations, or there is a budget or an accelerator."""
     has_time = experiment.budget.limited or experiment.accelerator.device.type != "cpu"
-    return has_time or _reads_stored(backbone, spec)
-
-
-def _reads_stored(backbone: Backbone, spec: StrategySpec) -> bool:
-    """Whether a strategy's trained layers lie behind stages whose activations can be stored."""
-    return cacheable_stages(spec.build(), 1, len(backbone.stages), augmented=False) > 0
+    return has_time or is_light(spec, backbone)

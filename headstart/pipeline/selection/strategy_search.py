@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from headstart import catalog, evidence
@@ -11,13 +12,20 @@ from headstart.contracts import Backbone
 from headstart.data import Dataset, most_folds
 from headstart.defaults import Recipe
 from headstart.evidence import Arm, ArmResult, Experiment
-from headstart.features.legality import cacheable_stages
+from headstart.evidence.trials import Start, Trial
 from headstart.pipeline.affordable import features_in_time, has_time
 from headstart.pipeline.demands import demand_head, demand_probe
 from headstart.pipeline.folding import Folding, by_folds
 from headstart.pipeline.likeness import likeness, warning
 from headstart.pipeline.prepare import Transfer, random_init, scratch_recipe
-from headstart.pipeline.selection.ladder import BLENDED, TIMELESS, Ladder, policy_strategies
+from headstart.pipeline.selection.ladder import (
+    BLENDED,
+    TIMELESS,
+    Ladder,
+    is_light,
+    policy_strategies,
+    store_ahead,
+)
 from headstart.pipeline.selection.rungs import climb_until_enough, rehearsed
 from headstart.pipeline.strategy_spec import FEATURES, StrategySpec, learns_from_sources
 from headstart.results.ranking import Ranking
@@ -209,21 +217,17 @@ def _light(experiment: Experiment, backbone: Backbone) -> list[StrategySpec]:
 
     Folds train each several times, which takes many minutes where that is the whole network.
     """
-    specs, stages = policy_strategies(experiment, backbone), len(backbone.stages)
+    specs = policy_strategies(experiment, backbone)
     if experiment.budget.limited:
         return specs
 
-    def is_light(spec: StrategySpec) -> bool:
-        strategy = spec.build()
-        return cacheable_stages(strategy, strategy.epochs(1), stages, augmented=False) > 0
-
-    others = ", ".join(str(spec) for spec in specs if not is_light(spec))
+    others = ", ".join(str(spec) for spec in specs if not is_light(spec, backbone))
     if others:
         experiment.progress.say(
             f"{others}: left out, as each fold would train the whole network. Give a --budget to "
             "have them tried, or name one with -s."
         )
-    return [spec for spec in specs if is_light(spec)]
+    return [spec for spec in specs if is_light(spec, backbone)]
 
 
 def _over_folds(
@@ -231,16 +235,19 @@ def _over_folds(
 ) -> dict[str, Arm]:
     """Each strategy's arm over all items, for those that there is time for."""
     for place, spec in enumerate(specs):
-
-        def judge(number: int, part: Experiment, spec: StrategySpec = spec) -> ArmResult:
-            features = folding.features[number]
-            return _arm(spec, part, backbone, features, part.budget.until(1.0)) or features
-
+        store_ahead(folding.whole, backbone, spec)
+        judge, own = partial(_judged, spec), until.part(len(specs) - place)
         repeats = folding.folds.repeats if folding.parts and _is_quick(spec, backbone) else 1
-        if not folding.add(str(spec), judge, until.part(len(specs) - place), repeats):
+        if not folding.add(str(spec), judge, backbone, own, repeats):
             folding.whole.progress.say(f"{spec} {TIMELESS}")
     names = [str(spec) for spec in specs]
     return {name: folding.arm(name) for name in names if name in folding.arms}
+
+
+def _judged(spec: StrategySpec, start: Start, trial: Trial) -> Arm:
+    """A strategy's arm on one fold, or that of its features where it does nothing else."""
+    experiment, until = start.experiment, trial.until.until(1.0)
+    return (_arm(spec, experiment, start.backbone, start.probe, until) or start.probe).arm
 
 
 def _is_quick(spec: StrategySpec, backbone: Backbone) -> bool:
@@ -254,7 +261,7 @@ def _climb(search: StrategySearch, features: ArmResult, until: Budget) -> None:
     ladder = Ladder.over(experiment, backbone, features)
     search.compared = ladder.climb(until.until(1.0 - LAST) if ladder.folded else until)
     if not ladder.folded:
-        search.arms |= ladder.arms[0]
+        search.arms |= ladder.results
     elif search.winner != FEATURES:
         end = until.until(1.0)
         search.arms[search.winner] = (

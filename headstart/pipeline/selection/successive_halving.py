@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 from headstart import catalog, defaults, evidence
 from headstart.contracts import Backbone
 from headstart.errors import HeadstartError
 from headstart.evidence import Arm
 from headstart.pipeline.selection.candidates import Candidate
+from headstart.pipeline.selection.looks import looks
 from headstart.pipeline.selection.ranking import BackboneRanking
 from headstart.runtime.budget import Budget
 
@@ -31,8 +33,11 @@ def successive_halving(ranking: BackboneRanking, until: Budget) -> None:
     whole = defaults.epochs(len(ranking.dataset.split("train")))
     epochs = max(1, whole // SHORTEST)
     while len(finalists) > 1 and not until.over() and epochs <= whole:
-        for place, each in enumerate(finalists):
-            _tune(ranking, each, epochs, until.part(len(finalists) - place))
+        for each, other in looks(ranking, finalists, partial(_tuned, epochs), until):
+            each.take(other)
+            if each.untuned:
+                sentence = f"{each.reference} could not be fine-tuned: {each.untuned}"
+                ranking.context.progress.warn(sentence)
         finalists.sort(key=_selection_key, reverse=True)
         ranking.promote(finalists)
         half = finalists[: (len(finalists) + 1) // 2]
@@ -50,14 +55,15 @@ def _beaten(best: Candidate, other: Candidate) -> bool:
     return evidence.paired(best.tuned.checked, other.tuned.checked).low > 0
 
 
-def _tune(ranking: BackboneRanking, each: Candidate, epochs: int, until: Budget) -> None:
-    """Fine-tune one candidate for some epochs; where that can't be, it keeps what it had."""
-    started = time.monotonic()
+def _tuned(epochs: int, ranking: BackboneRanking, each: Candidate, until: Budget) -> Candidate:
+    """A candidate after some epochs of fine-tuning; where that can't be, it keeps what it had."""
+    started, each.untuned = time.monotonic(), ""
     try:
         each.tuned = _arm(ranking, each.loaded, epochs, until)
     except (HeadstartError, MemoryError, RuntimeError) as error:
-        ranking.context.progress.warn(f"{each.reference} could not be fine-tuned: {error}")
+        each.untuned = str(error)
     each.seconds += time.monotonic() - started
+    return each
 
 
 def _arm(ranking: BackboneRanking, backbone: Backbone, epochs: int, until: Budget) -> Arm:

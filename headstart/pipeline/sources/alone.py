@@ -8,7 +8,8 @@ from typing import Final
 
 from headstart import catalog, evidence
 from headstart.contracts import Backbone
-from headstart.evidence import ArmResult, Experiment
+from headstart.evidence import Arm, ArmResult
+from headstart.evidence.trials import Start, Trial
 from headstart.features.reading import Reader
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
@@ -38,20 +39,11 @@ def columns_alone(search: StrategySearch) -> ArmResult | None:
     backbone, folding = _plain(search.backbone), search.folding
     if backbone is None:
         return None
-
-    def judge(name: str, _: int, part: Experiment) -> ArmResult:
-        reader = Reader(catalog.modality(backbone.modality).fitted(backbone), backbone.preprocess)
-        own = replace(part, reader=reader)
-        probe = evidence.features_arm(own, backbone)
-        if name == _PLAIN:
-            return probe
-        return evidence.head_arm(own, backbone, catalog.head(name), name, probe)
-
-    arms = {}
+    arms, budget = {}, search.experiment.budget
     for name in (_PLAIN, *backbone.heads):
         if folding is None:
-            arms[name] = judge(name, 0, search.experiment).arm
-        elif folding.add(name, partial(judge, name), search.experiment.budget):
+            arms[name] = _judged(name, Start(search.experiment, backbone))
+        elif folding.add(name, partial(_judged, name), backbone, budget):
             arms[name] = folding.arm(name)
             del folding.arms[name]
     if not arms:
@@ -59,6 +51,17 @@ def columns_alone(search: StrategySearch) -> ArmResult | None:
     best = max(arms, key=lambda name: arms[name].selection_key)
     arm = replace(arms[best], strategy="scratch", note=f"{best} without texts and pictures")
     return replace(search.arms[FEATURES], arm=arm)
+
+
+def _judged(name: str, start: Start, _: Trial | None = None) -> Arm:
+    """The probe on plain columns, or another head."""
+    backbone = start.backbone
+    reader = Reader(catalog.modality(backbone.modality).fitted(backbone), backbone.preprocess)
+    own = replace(start.experiment, reader=reader)
+    probe = evidence.features_arm(own, backbone)
+    if name == _PLAIN:
+        return probe.arm
+    return evidence.head_arm(own, backbone, catalog.head(name), name, probe).arm
 
 
 def _plain(backbone: Backbone) -> Backbone | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from headstart import catalog, evidence
 from headstart.contracts import Backbone
 from headstart.data import Data, Dataset, demand_data, most_folds
 from headstart.errors import DataError
-from headstart.evidence import Arm, ArmResult, Experiment
+from headstart.evidence import Arm
+from headstart.evidence.trials import Start, Trial
 from headstart.pipeline.folding import Folding
 from headstart.pipeline.prepare import RunContext
 from headstart.pipeline.sources import beside
@@ -57,10 +59,10 @@ def _cross_validated(
     if not backbone.related:
         return folding, folding.arm(FEATURES)
     name = backbone.heads[-1]
-
-    def judge(number: int, part: Experiment) -> ArmResult:
-        features = folding.features[number]
-        return evidence.head_arm(part, backbone, catalog.head(name), name, features)
-
-    folding.add(name, judge, context.budget, folding.folds.repeats)
+    folding.add(name, partial(_judged, name), backbone, context.budget, folding.folds.repeats)
     return folding, folding.arm(name)
+
+
+def _judged(name: str, start: Start, _: Trial) -> Arm:
+    head = catalog.head(name)
+    return evidence.head_arm(start.experiment, start.backbone, head, name, start.probe).arm
