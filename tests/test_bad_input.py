@@ -91,7 +91,10 @@ def only(kind: str) -> Make:
     ("make", "words"),
     [
         (empty_folder, "Make one folder per class, or give a manifest"),
-        (one_class, "has only one class, 'ants'. Give at least two."),
+        (
+            one_class,
+            "has only one class, 'ants', as its files lie in one folder. Make one folder per class",
+        ),
         (one_file, "Class 'bees' in {data} has only one usable item. Give at least two."),
         (empty_class, "Folder 'cats' in {data} holds no item of its class."),
         (loose_files, "holds files but no folder of a class."),

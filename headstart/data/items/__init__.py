@@ -209,10 +209,8 @@ def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
     files = [f.path / name for f, _ in top.below() for name in (*f.others, *f.tables)]
     packed = next(filter(containers.is_archive, files), None)
     if packed:
-        return DataError(
-            f"{path} holds no items but the archive {packed.name}. Give {packed} itself, or unpack "
-            "it there."
-        )
+        advice = f"Give {packed} itself, or unpack it there"
+        return DataError(f"{path} holds no items but the archive {packed.name}. {advice}.")
     refused = next(((f, why) for f in files if (why := known_refusal(f))), None)
     if refused:
         name = refused[0].relative_to(path).as_posix()

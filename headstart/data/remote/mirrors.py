@@ -17,8 +17,6 @@ from typing import Any, Final, ParamSpec, TypeVar, final
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from huggingface_hub import constants
-
 from headstart.data.remote.addresses import address, below, joined, parted, scheme_of, shown
 from headstart.data.remote.pointers import MARK, URLS, Pointer, mirror_of, most_kept
 from headstart.data.remote.stores import State, patiently, store_of
@@ -49,6 +47,8 @@ def local(data: str | os.PathLike[str], lock: Callable[[Path], None]) -> Path:
         return Path(os.fsdecode(data))
     if scheme_of(text) == "file":
         return Path(url2pathname(f"/{text.removeprefix('file://')}"))
+    from huggingface_hub import constants  # late: predicting alone does without
+
     if constants.HF_HUB_OFFLINE:
         raise DataError(
             f"{shown(text)} is an address, and offline no connection may be opened. Leave out "
