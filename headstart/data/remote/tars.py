@@ -14,7 +14,6 @@ from headstart.data.remote.addresses import shown
 from headstart.data.remote.mirrors import fill, is_whole
 from headstart.data.remote.pointers import Pointer, Remote, mirror_of
 from headstart.errors import DataError, WeightsError
-from headstart.loading.downloads.unpacking import files_in
 
 _AHEAD: Final = 8 << 20  # bytes that one request asks for; what is larger is passed over
 _MEMBERS: Final = 2_000_000
@@ -53,6 +52,8 @@ def indexed(path: Path, pointer: Pointer) -> Path:
 
 
 def _write(pointer: Pointer, draft: Path) -> None:
+    from headstart.loading.downloads.unpacking import files_in  # late: answers do without
+
     what = shown(pointer.address)
     file = io.BufferedReader(Remote(pointer, keep=False), _AHEAD)
     draft.mkdir(parents=True)
