@@ -24,6 +24,7 @@ from headstart.data import Dataset, Schema, load
 from headstart.data.tables import read as read_tables
 from headstart.data.tables.delimited import read as read_delimited
 from headstart.errors import DataError
+from headstart.modalities.image import Image
 from headstart.modalities.text import Text
 
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"
@@ -381,3 +382,11 @@ def test_many_rows_and_one_long_text_take_little_memory(tmp_path: Path) -> None:
     items, kibibytes = map(int, output_of(code, folder=tmp_path).split())
     assert items == 200_001
     assert kibibytes < 2 << 20
+
+
+def test_pixels_in_a_cell_are_no_row_to_learn_from(tmp_path: Path) -> None:
+    cell = " ".join(map(str, range(64)))
+    path = tmp_path / "fer.csv"
+    path.write_text("emotion,pixels\n" + "".join(f"{n % 2},{cell}\n" for n in range(9)))
+    with pytest.raises(DataError, match="holds pixels as numbers in 'pixels', which are not read"):
+        load(path, Image(), Schema(label="emotion"))

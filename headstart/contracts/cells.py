@@ -10,6 +10,7 @@ from typing import Any
 MISSING = frozenset(  # pandas' words for no value
     "NaN nan NAN -NaN -nan NA <NA> #NA N/A n/a #N/A NULL null None NaT".split()
 )
+_FEW_PIXELS = 64
 
 
 def number(value: Any) -> float | None:
@@ -49,3 +50,10 @@ def are_signs(values: Iterable[Any]) -> bool:
     """Whether a column holds 1 and -1 alone, or one of both, as CelebA's attributes do."""
     signs = {mark(value) for value in values if not is_blank(value)}
     return bool(signs) and signs <= {1.0, -1.0}
+
+
+def are_pixels(values: Iterable[Any]) -> bool:
+    """Whether the first cell holds as many whole numbers from 0 to 255 as a small picture has."""
+    first = next((str(value) for value in values if not is_blank(value)), "")
+    cells = first.replace(",", " ").strip("[] ").split()
+    return len(cells) >= _FEW_PIXELS and all(map(str.isdecimal, cells))

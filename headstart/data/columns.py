@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.contracts.cells import are_marks, are_signs, is_blank, number
+from headstart.contracts.cells import are_marks, are_pixels, are_signs, is_blank, number
 from headstart.contracts.metric import SEQUENCES
 from headstart.data.class_names import twins
 from headstart.data.content_columns import is_passed, may_hold_content, span
@@ -236,15 +236,19 @@ class _Choice:
         )
 
     def _without_content(self, others: Sequence[str]) -> DataError:
+        pixels = [name for name in others if are_pixels(self.table.values(name))]
         values = [v for name in others for v in self.table.values(name) if not is_blank(v)]
-        numbers = not values or any(number(value) is not None for value in values)
-        if not numbers:
-            return self._no_column(" Where they are categories, -b table:columns learns from rows.")
         kind = _CONTENTS.get(self.modality.columns[0], "files")
+        why = f"is a table of numbers without {kind}, which this backbone reads"
+        advice = "Have its rows learned from by -b table:columns, or"
+        if pixels and not self.modality.inline:
+            why = f"holds pixels as numbers in {pixels[0]!r}, which are not read"
+            advice = "Save each row's as a file, such as by PIL.Image.fromarray, and"
+        elif values and all(number(value) is None for value in values):
+            return self._no_column(" Where they are categories, -b table:columns learns from rows.")
+        paths = "" if self.modality.inline else "paths of "
         return DataError(
-            f"{self.path} is a table of numbers without {kind}, "
-            "which this backbone reads. Have its rows learned from by -b table:columns, or give a "
-            f"table with a column of {'' if self.modality.inline else 'paths of '}{kind}."
+            f"{self.path} {why}. {advice} give a table with a column of {paths}{kind}."
         )
 
     def _demand_direction(self) -> None:
