@@ -43,6 +43,16 @@ def _celeba(root: Path, suffix: str = ".csv") -> None:
     (root / "list_eval_partition.txt").write_text(parted)
 
 
+def _tiny_imagenet(root: Path) -> None:
+    """Class folders in one split, a list of the other's files with their classes and boxes."""
+    for name in ("n01", "n02"):
+        pictures(root / "train" / name / "images")
+    files = [path.name for path in pictures(root / "val" / "images")]
+    lines = [f"{file}\tn0{1 + n % 2}\t0\t0\t3\t3\n" for n, file in enumerate(files)]
+    (root / "val" / "val_annotations.txt").write_text("".join(lines))
+    pictures(root / "test" / "images")
+
+
 def _roboflow(root: Path) -> None:
     """One column of 0 and 1 a class; the test split's are all 0."""
     for split in ("train", "valid", "test"):
@@ -215,6 +225,11 @@ PICTURES = [
         ),
         r"refused: data holds 2 lists of its files, such as identity_CelebA\.txt and "
         r"list_attr_celeba\.txt\. Give the path of the one with the labels .* by --label\.",
+    ),
+    Form(
+        "a list of the files of `val/` with their classes (Tiny ImageNet)",
+        _tiny_imagenet,
+        r"read: n01, n02; 60 items; `test` has no labels; `val` is the validation; test .*",
     ),
     Form(
         "`_classes.csv` in each split, 0 throughout in `test/`",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headstart.data.items.file_names import advice
 from headstart.data.items.levels import STRAY, Classes, choose
+from headstart.data.items.lists import listed_classes
 from headstart.data.names import (
     UNLABELLED,
     alike,
@@ -29,12 +30,16 @@ _DEPTH = 3  # folders down to where signs are looked for
 
 @dataclass(frozen=True)
 class _Layout:
-    """The folders that hold class folders, each with its split, and those beside them."""
+    """The folders that hold class folders, each with its split, and those beside them.
+
+    Of splits without any class folder, `listed` are those where a text names each file's class.
+    """
 
     roots: tuple[tuple[Folder, str | None], ...]
-    flat: tuple[Folder, ...] = ()  # called after a split, without any class folder
+    flat: tuple[Folder, ...] = ()  # called after a split, without any class
     beside: tuple[Folder, ...] = ()
     empty: tuple[Folder, ...] = ()
+    listed: tuple[Folder, ...] = ()
 
 
 def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
@@ -54,7 +59,8 @@ def from_folders(path: Path, top: Folder, schema: Schema) -> Contents:
         )
     classes = choose(path, folders, schema)
     rows, stray = _rows(path, layout, classes)
-    rows, joined = _joined(rows)
+    layout, listed = _listed(path, layout, {row.value for row in rows})
+    rows, joined = _joined([*rows, *listed])
     rows, left_out = _labelled(rows, bool(layout.roots[0][1]))
     labels = {row.value for row in rows}
     names = _split_names(layout, classes)
@@ -153,6 +159,21 @@ def _rows(path: Path, layout: _Layout, classes: Classes) -> tuple[list[Row], dic
     return rows, dict(stray)
 
 
+def _listed(path: Path, layout: _Layout, classes: set[str]) -> tuple[_Layout, list[Row]]:
+    """The layout with splits in which a text names the class of each file, and their items."""
+    rows: list[Row] = []
+    listed: list[Folder] = []
+    for folder in layout.flat:
+        class_of = listed_classes(folder, classes)
+        listed += [folder] if class_of else []
+        start = folder.path.relative_to(path).parts
+        for way, name in class_of.items():
+            source = FileSource(folder.path.joinpath(*way))
+            rows.append(Row("/".join((*start, *way)), str(source.path), name, folder.split, source))
+    flat = tuple(folder for folder in layout.flat if folder not in listed)
+    return replace(layout, flat=flat, listed=tuple(listed)), rows
+
+
 def _joined(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
     """Classes whose names differ in case or composition alone are one, called as most items are."""
     counts = Counter(row.value for row in rows)
@@ -197,7 +218,8 @@ def _split_names(layout: _Layout, classes: Classes) -> dict[str, str]:
     if classes.split:  # which lie below the classes
         return {split_of(name) or "": name for name in reversed(classes.split.names)}
     names = {split: folder.name for folder, split in reversed(layout.roots) if split}
-    return names | {folder.split or "": folder.name for folder in layout.empty}
+    others = (*layout.empty, *layout.listed)
+    return names | {folder.split or "": folder.name for folder in others}
 
 
 def _empty(folders: Sequence[Folder], classes: Classes) -> Iterator[str]:

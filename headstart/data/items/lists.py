@@ -1,12 +1,12 @@
-"""Texts beside the items of one folder that list them, where no manifest and no class folder is."""
+"""Texts beside the items of one folder that list them, where no class folder is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from headstart.data.items.split_lists import says_splits
+from headstart.data.items.split_lists import says_splits, text_lines
 from headstart.data.items.tables import Table, Tables, table_of
 from headstart.data.sources import Contents
 from headstart.data.tables import read
@@ -42,6 +42,22 @@ def of_lists(top: Folder, tables: Tables) -> Contents | None:
             "--label."
         )
     return tables.read(listing)
+
+
+def listed_classes(folder: Folder, classes: Collection[str]) -> dict[tuple[str, ...], str]:
+    """The class of each item in a folder by its way, where a text there names one for all of them.
+
+    As Tiny ImageNet's `val_annotations.txt` does. Empty where none does, or another class is named.
+    """
+    ways = {way[-1]: way for way in folder.every()}
+    for name in folder.others:
+        if name.lower().endswith(_LISTS):
+            every = text_lines(folder.path / name)
+            rows = [line.split("\t") if "\t" in line else line.split() for line in every]
+            class_of = {Path(row[0]).name: row[1] for row in rows if len(row) > 1}
+            if ways.keys() <= class_of.keys() and {class_of[file] for file in ways} <= {*classes}:
+                return {way: class_of[file] for file, way in ways.items()}
+    return {}
 
 
 def _may_name_classes(top: Folder) -> bool:

@@ -80,7 +80,7 @@ def _parts(path: Path) -> dict[str, str]:
 
     Numbers say it in a list of partitions alone, as others begin to count at the test split.
     """
-    every = [re.split(r"[\s,;]+", line) for line in _lines(path)]
+    every = [re.split(r"[\s,;]+", line) for line in text_lines(path)]
     numbers = _PARTS if {"partition", "partitions"} & _words(path.name) else {}
     split_of = {**SPLIT_WORDS, **numbers}
     rows = [row for row in every if len(row) == 2 and row[1].lower() in split_of]
@@ -165,7 +165,7 @@ def _flags(tree: Folder, index: Mapping[str, str]) -> Iterator[tuple[str, dict[s
 
 def _pairs(path: Path) -> dict[str, str]:
     """What stands behind the first word of each line; nothing where any line has no more."""
-    pairs = [line.split(maxsplit=1) for line in _lines(path)]
+    pairs = [line.split(maxsplit=1) for line in text_lines(path)]
     return {pair[0]: pair[1] for pair in pairs} if all(len(pair) == 2 for pair in pairs) else {}
 
 
@@ -186,14 +186,14 @@ def _index(files: list[str]) -> dict[str, str]:
 
 def _listed_items(path: Path, index: Mapping[str, str]) -> Iterator[str]:
     """The items that a list names; none where too many of its lines name nothing here."""
-    lines = _lines(path)
+    lines = text_lines(path)
     items = [index.get(line) or index.get(line.split()[0]) for line in lines]
     listed = [item for item in items if item]
     if listed and len(listed) >= _MOSTLY * len(items):
         yield from listed
 
 
-def _lines(path: Path) -> list[str]:
+def text_lines(path: Path) -> list[str]:
     """The lines that say anything; none where it can't be read as text, or is too long."""
     with suppress(DataError, OSError):
         if path.stat().st_size <= _LONGEST:
