@@ -232,6 +232,11 @@ PICTURES = [
         r"read: n01, n02; 60 items; `test` has no labels; `val` is the validation; test .*",
     ),
     Form(
+        "pictures in one folder, labels in a `.mat` beside it (Oxford's flowers)",
+        both(flat("jpg"), lambda root: (root / "imagelabels.mat").write_bytes(b"MATLAB 5.0")),
+        r"refused: .* 'jpg', which names no class\. .* or save what imagelabels\.mat says as .*",
+    ),
+    Form(
         "`_classes.csv` in each split, 0 throughout in `test/`",
         _roboflow,
         r"read: cat, dog; 40 items; `test` has no labels; `valid` is the validation; test .*",

@@ -11,7 +11,7 @@ from headstart.contracts.labels import several
 from headstart.data.grouping import part_by_folder
 from headstart.data.names import split_of, without_count
 from headstart.data.sources import SPLITS, Contents, FileSource, Row
-from headstart.data.tables import READ, SUFFIXES
+from headstart.data.tables import READ, SUFFIXES, known_refusal
 from headstart.data.trees import Folder
 from headstart.errors import DataError
 
@@ -76,6 +76,9 @@ def advice(top: Folder) -> str:
     tables = list(_may_list(top))
     if 0 < len(tables) <= _MOST_LISTS:
         hints.append(f"give {tables[0]} itself, if that lists them")
+    refused = next((name for name in top.others if known_refusal(top.path / name)), None)
+    if refused:
+        hints.append(f"save what {refused} says as such a table")
     return (
         f"Make one folder per class, {''.join(f'{hint}, ' for hint in hints[:-1])}or {hints[-1]}."
     )
