@@ -9,21 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.cells import number
-from headstart.data.annotated.marks import Box, Marked, Reading, shown
+from headstart.data.annotated.marks import Box, Marked, Reading, is_json_with, shown
 
-_SIGNS = (b'"shapes"', b'"imagePath"')
 _AREAS = frozenset({"polygon", "circle", "mask", ""})  # other shapes surround nothing
 
 
 def is_labelme(path: Path) -> bool:
     """Whether a file is one, by the names that it holds."""
-    if path.suffix.lower() != ".json":
-        return False
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return all(sign in content for sign in _SIGNS)
+    return is_json_with(path, "shapes", "imagePath")
 
 
 def read(path: Path, split: str | None, into: Reading) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from headstart.contracts.cells import number
@@ -13,6 +14,15 @@ from headstart.data.sources import Source
 KIND: Final = "boxes"
 Corners = tuple[float, float, float, float]  # left, top, right, bottom
 Fault = tuple[str, str]  # where it is, and what is wrong and was done
+
+
+def is_json_with(path: Path, *names: str) -> bool:
+    """Whether a file is called JSON and has all of these names in it."""
+    try:
+        content = path.read_bytes() if path.suffix.lower() == ".json" else b""
+    except OSError:
+        return False
+    return all(f'"{name}"'.encode() in content for name in names)
 
 
 @dataclass(frozen=True)

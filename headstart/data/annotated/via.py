@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.data.annotated.marks import Box, Marked, Reading, from_extent, shown
+from headstart.data.annotated.marks import Box, Marked, Reading, from_extent, is_json_with, shown
 from headstart.data.annotated.rows import CLASS_WORDS
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
-_SIGNS = (b'"regions"', b'"filename"')
 _TABLE = ("filename", "region_shape_attributes", "region_attributes")
 _ONE = "object"  # the class where regions have no attribute
 
@@ -31,13 +30,7 @@ class _Region:
 
 def is_via(path: Path) -> bool:
     """Whether a file is such JSON, by the names that it holds."""
-    if path.suffix.lower() != ".json":
-        return False
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return all(sign in content for sign in _SIGNS)
+    return is_json_with(path, "regions", "filename")
 
 
 def is_table(table: ItemTable) -> bool:
