@@ -106,7 +106,9 @@ MAKERS = [branched, nested, plain]
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, Any]:
-    """Each of Keras' own networks here, made once."""
+    """Each of Keras' own networks here, made once; of others a ReLU might let nothing by."""
+    with applications.library() as keras:
+        keras.utils.set_random_seed(0)
     return {make.__name__: own(make) for make in MAKERS}
 
 

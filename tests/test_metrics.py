@@ -16,7 +16,9 @@ import headstart as hs
 from headstart import catalog
 from headstart.evidence.by_class import by_group, of_class, within
 from headstart.evidence.intervals import Interval, gained
+from headstart.evidence.resampling import metric_interval
 from headstart.loading import record
+from headstart.metrics.right import BalancedAccuracy
 from headstart.pipeline.metrics import fitting, weighed
 from headstart.report.page import FILE
 
@@ -236,5 +238,37 @@ def test_balanced_accuracy_scores_items_by_their_influence(seed: int, count: int
     metric = catalog.metric_named("balanced-accuracy")
     scores = metric.scores(predictions, targets)
     by_slope = hs.contracts.Metric.scores(metric, predictions, targets)
-    np.testing.assert_allclose(scores, by_slope, atol=1e-9)
+    value, items = metric.of(predictions, targets), np.bincount(targets)[targets]
+    several = items > 1  # of one item there is no slope
+    more = np.sqrt(items / np.maximum(items - 1, 1))
+    expected = value + (by_slope - value) * more
+    np.testing.assert_allclose(scores[several], expected[several], atol=1e-9)
     assert scores.mean() == pytest.approx(metric.of(predictions, targets))
+
+
+def test_balanced_accuracy_of_one_item_a_class_has_an_interval_that_holds() -> None:
+    rng, classes = np.random.default_rng(0), 60
+    holds, widths = 0, []
+    for _ in range(100):
+        shares = rng.beta(6, 2, classes)  # of each class, what is answered
+        right = rng.random(classes) < shares
+        answers = np.where(right, np.arange(classes), (np.arange(classes) + 1) % classes)
+        interval = metric_interval(BalancedAccuracy(), np.eye(classes)[answers], np.arange(classes))
+        assert interval.value == pytest.approx(right.mean())
+        holds += interval.low <= shares.mean() <= interval.high
+        widths.append(interval.high - interval.low)
+    assert holds >= 92 and 0.1 < np.mean(widths) < 0.3
+
+
+@pytest.mark.parametrize("items", [2, 3, 10])
+def test_influences_vary_as_other_items_of_few_would(items: int) -> None:
+    rng, classes = np.random.default_rng(1), 40
+    values, errors = [], []
+    targets = np.repeat(np.arange(classes), items)
+    for _ in range(300):
+        right = rng.random(len(targets)) < 0.7
+        answers = np.where(right, targets, (targets + 1) % classes)
+        scores = BalancedAccuracy().scores(np.eye(classes)[answers], targets)
+        values.append(right.mean())
+        errors.append(scores.var() / len(scores))
+    assert np.mean(errors) == pytest.approx(np.var(values), rel=0.25)

@@ -12,6 +12,7 @@ import pytest
 
 from headstart.errors import HeadstartError
 from headstart.runtime import workspace as workspaces
+from headstart.runtime.places import demand_path
 from headstart.runtime.workspace import Workspace
 
 RUN = {"data": "abc", "settings": {"seed": 0, "rate": None}}
@@ -235,3 +236,14 @@ def test_a_proof_keeps_checkpoints_of_the_same_data_alone(tmp_path: Path) -> Non
             assert len(list(workspace.folder.glob("*.checkpoint"))) == checkpoints
             (workspace.folder / "scratch.checkpoint").touch()
     assert names(out) == ["headstart.json"]
+
+
+def test_nothing_is_written_to_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in ("s3://bucket/model", Path("gs://bucket/model")):
+        with pytest.raises(HeadstartError, match="is an address, and nothing is written to one"):
+            Workspace(Path(place))
+        with pytest.raises(HeadstartError, match="is an address"):
+            demand_path(place)
+    demand_path("C:/model")
+    assert not [*tmp_path.iterdir()]

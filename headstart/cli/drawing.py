@@ -11,6 +11,7 @@ from PIL import Image
 from headstart.data import Input
 from headstart.errors import HeadstartError
 from headstart.report.drawing import with_boxes
+from headstart.runtime.places import demand_path
 from headstart.serve import Predictions, Predictor
 
 _WIDEST = 4096  # px of a drawn picture's side
@@ -27,6 +28,7 @@ def demand_boxes(predictor: Predictor, draw: str | None) -> None:
             f"--draw shows boxes, and the model answers with {predictor.task.kind}. "
             f"Leave it out{'' if predictor.task.reads_maps else ', or give --explain'}."
         )
+    demand_path(draw)
     if Path(draw).exists() and not Path(draw).is_dir():
         raise HeadstartError(f"{draw} is a file. Name a folder for the pictures.")
 

@@ -11,6 +11,7 @@ from headstart.data import Input
 from headstart.errors import HeadstartError
 from headstart.explain import Explanation, PictureExplanation, TextExplanation, explain
 from headstart.report import as_columns
+from headstart.runtime.places import demand_path
 from headstart.serve import Predictions, Predictor
 
 _BAR = 12  # signs of the heaviest word's bar
@@ -70,6 +71,7 @@ def explained(predictor: Predictor, inputs: Iterable[Input], out: str | None) ->
 
 
 def _make(folder: Path) -> None:
+    demand_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

@@ -6,9 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-Data = Annotated[
-    str, typer.Argument(help="A folder per class, a table, or the address of one.")
-]
+Data = Annotated[str, typer.Argument(help="A folder per class, a table, or the address of one.")]
 PlannedData = Annotated[
     str | None, typer.Argument(help="A folder per class, or a manifest; a plan names its own.")
 ]

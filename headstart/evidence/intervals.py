@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot, sqrt
+from math import hypot, inf, sqrt
 
 import numpy as np
 
 RESAMPLES = 2000
 LEVEL = 0.95
+_SAME = 1e-12  # of what independent items would vary by, below which nothing varies
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,14 @@ def average(
     answers as would vary as much (Korn and Graubard 1998, for samples in clusters): it keeps inside
     the scale and its word for few items and means near 1, where resampling does not. `clusters`
     (N,) says which items are copies of one another or otherwise belong together; `spread` is what
-    the variance is multiplied by, where the mean is one over folds. Other scores are resampled.
+    the variance is multiplied by, where the mean is one over folds. Other scores are resampled, and
+    the interval is widened by what either of the two adds.
     """
     if scores.min() < 0.0 or scores.max() > 1.0:
-        return bootstrap(scores, seed, lowest=min(0.0, float(scores.min())))
+        resampled = bootstrap(scores, seed, lowest=min(0.0, float(scores.min())))
+        wide = _apart(resampled, scores, clusters, spread)
+        low, high = (0.0, 1.0) if 0.0 <= wide.value <= 1.0 else (-inf, inf)
+        return Interval(wide.value, max(low, wide.low), min(high, wide.high))
     value = float(scores.mean())
     count = _effective(scores, clusters) / spread
     square = _normal() ** 2 / count
@@ -107,7 +112,7 @@ def paired(
     differences = better - other
     if not np.isin(differences, (-1.0, 0.0, 1.0)).all():
         resampled = bootstrap(differences, seed, lowest=-1.0)
-        return resampled if spread == 1.0 else widened(resampled, sqrt(spread))
+        return _apart(resampled, differences, clusters, spread)
     count = _effective(differences, clusters) / spread
     return _proportions(differences, count)
 
@@ -141,6 +146,15 @@ def _proportions(differences: np.ndarray, count: float) -> Interval:
     return Interval(value, max(-1.0, middle - half), min(1.0, middle + half))
 
 
+def _apart(
+    resampled: Interval, scores: np.ndarray, clusters: np.ndarray | None, spread: float
+) -> Interval:
+    """An interval from resampled items, as much wider as these hang together."""
+    together = 1.0 if clusters is None else len(scores) / _effective(scores, clusters)
+    times = sqrt(max(1.0, together * spread))
+    return resampled if times == 1.0 else widened(resampled, times)
+
+
 def _effective(scores: np.ndarray, clusters: np.ndarray | None) -> float:
     """As many independent items as the mean of the scores (N,) has the spread of."""
     count = len(scores)
@@ -155,7 +169,7 @@ def _effective(scores: np.ndarray, clusters: np.ndarray | None) -> float:
     whole = float(((scores - scores.mean()) ** 2).sum()) * count
     if scores.min() >= 0.0:
         whole = count**2 * float(scores.mean()) * (1 - float(scores.mean()))
-    return whole / total if total > 0 and whole > 0 else float(families)
+    return whole / total if total > _SAME * whole > 0 else float(families)
 
 
 def _normal() -> float:

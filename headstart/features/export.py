@@ -16,6 +16,7 @@ from headstart.contracts import Encoding
 from headstart.data import Item
 from headstart.data.targets import kind_named
 from headstart.errors import HeadstartError
+from headstart.runtime.places import demand_path
 
 _CHUNK_BYTES = 8 << 20  # of features in memory at a time
 
@@ -58,6 +59,7 @@ def demand_free(path: Path, files: Sequence[Path], suffixes: Sequence[str], what
 
     Raises HeadstartError where one of them is, or the path has none of the suffixes.
     """
+    demand_path(path)
     if path.suffix.lower() not in suffixes:
         raise HeadstartError(
             f"{path} is of no kind that {what} are written in. "

@@ -48,12 +48,22 @@ class BalancedAccuracy(Metric):
         return recalls.sum(1) / (items > 0).sum(1)
 
     def scores(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The number plus each item's influence: how far it is from its class's recall, (N,)."""
+        """The number plus each item's influence: how far it is from its class's recall, (N,).
+
+        Influences of n items are larger by sqrt(n / (n - 1)), so that their variance is that of
+        other items of the class. Classes of one item say nothing of it: they are taken as one.
+        Where there is a single class, scores are 0 and 1 as those of accuracy.
+        """
         if not len(targets):
             return np.empty(0)
         own, right = self.statistics(predictions, targets).astype(np.int64).T
         items = np.bincount(own)
         recalls = np.bincount(own, right) / np.maximum(items, 1)
-        classes = int((items > 0).sum())
-        influence = len(own) * (right - recalls[own]) / (classes * items[own])
+        classes, alone = int((items > 0).sum()), items[own] == 1
+        if classes == 1:
+            return right.astype(np.float64)
+        count = np.where(alone, alone.sum(), items[own])
+        centre = np.where(alone, right[alone].mean() if alone.any() else 0.0, recalls[own])
+        influence = (right - centre) * np.sqrt(count / np.maximum(count - 1, 1))
+        influence *= len(own) / (classes * items[own])
         return np.asarray(recalls.sum() / classes + influence)

@@ -25,6 +25,7 @@ from headstart.pipeline.provenance import Name, called, provenance
 from headstart.plan import overlap
 from headstart.report.page import write_page
 from headstart.results import Reported
+from headstart.runtime.places import demand_path
 from headstart.runtime.progress import Show, as_progress
 from headstart.serve import Predictor
 from headstart.serve.noticing import between
@@ -47,6 +48,8 @@ def report_on(
     """
     data, progress = data_of(data), as_progress(progress)
     predictor = load(model)
+    if out is not None:
+        demand_path(out)
     record, schema = artifact.read(Path(model)), fitted_schema(model, schema)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress

@@ -25,3 +25,12 @@ def cache_folder() -> Path:
             "be locked. Give a path on this machine; data may be read from an address."
         )
     return Path(place)
+
+
+def demand_path(place: str | os.PathLike[str]) -> None:
+    """Raise HeadstartError where something is to be written to an address."""
+    if _ADDRESS.match(os.fspath(place)):
+        raise HeadstartError(
+            f"{os.fspath(place)} is an address, and nothing is written to one. Name a path on this "
+            "machine, and copy what is there then."
+        )

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from headstart.errors import HeadstartError
+from headstart.runtime.places import demand_path
 
 _RECORD = "headstart.json"
 _AT_ONCE = {"linux": ("renameat2", 2), "darwin": ("renameatx_np", 2)}  # both: exchange the names
@@ -31,6 +32,7 @@ class Workspace:
     """
 
     def __init__(self, out: Path, proves: bool = False, shares: bool = False) -> None:
+        demand_path(out)
         self.shares = shares
         self.out = Path(os.path.abspath(out))
         self.folder = self.out.with_name(f"{self.out.name}.unfinished")

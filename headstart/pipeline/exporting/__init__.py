@@ -26,6 +26,7 @@ from headstart.pipeline.exporting.checking import HeldOut, own_data
 from headstart.pipeline.opening import DataOptions, load
 from headstart.report.markdown import render
 from headstart.results.exported import ExportedModel
+from headstart.runtime.places import demand_path
 from headstart.runtime.progress import Progress, Show, as_progress
 from headstart.serve import Predictor
 
@@ -177,6 +178,7 @@ def _text(facts: Mapping[str, Any]) -> str:
 
 def _demand_free(place: Path) -> None:
     """Raise HeadstartError where a new folder can't be made."""
+    demand_path(place)
     if os.path.lexists(place):
         raise HeadstartError(f"{place} is there already. Name a new folder.")
     try:
