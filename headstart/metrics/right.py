@@ -61,7 +61,7 @@ class BalancedAccuracy(Metric):
         recalls = np.bincount(own, right) / np.maximum(items, 1)
         classes, alone = int((items > 0).sum()), items[own] == 1
         if classes == 1:
-            return right.astype(np.float64)
+            return np.asarray(right, dtype=np.float64)
         count = np.where(alone, alone.sum(), items[own])
         centre = np.where(alone, right[alone].mean() if alone.any() else 0.0, recalls[own])
         influence = (right - centre) * np.sqrt(count / np.maximum(count - 1, 1))

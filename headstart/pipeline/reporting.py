@@ -48,8 +48,7 @@ def report_on(
     """
     data, progress = data_of(data), as_progress(progress)
     predictor = load(model)
-    if out is not None:
-        demand_path(out)
+    demand_path(out or "")
     record, schema = artifact.read(Path(model)), fitted_schema(model, schema)
     dataset = load_labelled(
         data, predictor.reader.modality, predictor.labels, schema, progress=progress

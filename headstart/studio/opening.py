@@ -13,6 +13,7 @@ from headstart.data.schema import Schema
 from headstart.errors import HeadstartError
 from headstart.report.notebook import Printed
 from headstart.runtime.local_page import LocalServer
+from headstart.runtime.places import demand_path
 from headstart.runtime.progress import Show, as_progress
 from headstart.studio.desk import Desk, Opening
 from headstart.studio.notes import Notes
@@ -62,6 +63,7 @@ def studio(
     HeadstartError for anything the user can mend.
     """
     progress = as_progress(progress)
+    demand_path(opening.folder)
     place = None if data is None else Path(data)
     if place is not None:
         demand_data(place)

@@ -18,7 +18,6 @@ from headstart.data.sources import text_content
 from headstart.errors import DataError, HeadstartError
 from headstart.labelling.desk import MOST, class_name
 from headstart.labelling.sheet import PATH, Sheet
-from headstart.runtime.places import demand_path
 from headstart.runtime.progress import Progress
 from headstart.studio.examples import ITEMS, Example, Intake, RawExample, example_of
 from headstart.studio.notes import Notes
@@ -49,7 +48,6 @@ class Session:
         self.notes = Notes()
 
     def __enter__(self) -> Session:
-        demand_path(self.folder)
         for place in (self.folder, self.folder / ITEMS):
             place.mkdir(parents=True, exist_ok=True)
         with self._stack as opening:
