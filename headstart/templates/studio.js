@@ -233,7 +233,7 @@ function recording() {
   return new Blob([bytes], { type: "audio/wav" });
 }
 
-const capturing = { timer: 0, busy: false, last: 0 };
+const capturing = { timer: 0, busy: false, last: 0, next: null }; // a key that was pressed meanwhile
 
 async function capture(label) {
   if (capturing.busy) return;
@@ -259,7 +259,15 @@ async function capture(label) {
     }
   } finally {
     capturing.busy = false;
+    const next = capturing.next;
+    capturing.next = null;
+    if (next !== null) capture(next);
   }
+}
+
+function press(label) {
+  if (capturing.busy) capturing.next = label;
+  else capture(label);
 }
 
 function holds(element, label) {
@@ -676,7 +684,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !state || !state.classes) return;
   if (/INPUT|TEXTAREA|SELECT/.test(event.target.tagName) || find("look").open) return;
   const chosen = state.classes[Number(event.key) - 1];
-  if (chosen && state.kind !== "text") capture(chosen.name);
+  if (chosen && state.kind !== "text") press(chosen.name);
 });
 
 let news = null;
