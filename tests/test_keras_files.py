@@ -106,9 +106,7 @@ MAKERS = [branched, nested, plain]
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, Any]:
-    """Each of Keras' own networks here, made once; of others a ReLU might let nothing by."""
-    with applications.library() as keras:
-        keras.utils.set_random_seed(0)
+    """Each of Keras' own networks here, made once."""
     return {make.__name__: own(make) for make in MAKERS}
 
 
@@ -185,8 +183,9 @@ def test_training_the_last_stage_leaves_the_others_alone(backbone: Backbone) -> 
     strategy.on_epoch_start(0, model)
     moving = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.SGD(moving, 0.1)
-    pictures = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(0)) * 255
-    nn.functional.cross_entropy(model(pictures), torch.tensor([0, 1, 0, 1])).backward()  # type: ignore[no-untyped-call]
+    # of fewer pictures dropout may let nothing of its layer by
+    pictures = torch.rand(32, 3, 12, 12, generator=torch.Generator().manual_seed(0)) * 255
+    nn.functional.cross_entropy(model(pictures), torch.arange(32) % 2).backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     last = f"stages.{len(model.stages) - 1}."
     for name, tensor in model.state_dict().items():
