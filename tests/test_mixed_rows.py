@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import shutil
@@ -25,6 +26,8 @@ from headstart.forms.description import _inside
 from headstart.modalities.table.columns import kind_as
 from headstart.pipeline.rows import fitted_to_rows
 from headstart.runtime.progress import Silent
+from headstart.server.body import Body
+from headstart.server.intake import inputs_in
 
 QUICK: dict[str, Any] = {"evidence": "none", "progress": False}
 BOTH = "table:columns?text=seeded:text-encoder&image=seeded:convnet"
@@ -338,3 +341,17 @@ def test_rows_with_networks_of_their_own_leave_as_no_single_file(
 )
 def test_names_of_strangers_stay_in_the_folder(name: str, remaining: str) -> None:
     assert _inside(name) == remaining
+
+
+def test_a_row_that_was_sent_opens_no_file_of_the_server(sales: Path, model: Path) -> None:
+    predictor = hs.load(model)
+    photo = next(sales.parent.rglob("*.png"))
+    row = {name: value for name, value in sale(3).items() if name != "price"}
+    content = base64.b64encode(photo.read_bytes()).decode()
+    rows = [row | {"photo": each} for each in (content, str(photo), None)]
+    body = Body("application/json", json.dumps({"inputs": rows}).encode())
+    sent, path, absent = inputs_in(body, predictor, 9)
+    (own,) = predictor.inputs([row | {"photo": photo}])
+    assert sent.source is not None and own.source is not None
+    assert sent.source.read() == own.source.read() and absent.source is not None
+    assert path.source is None and path.problem == "its 'photo' is not written in base64"

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import file_server
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +20,8 @@ from huggingface_hub import constants
 from packed_photos import arrow, manifest, parquet, shard
 
 import headstart as hs
-from headstart.data import data_of, load
+from headstart.data import Schema, data_of, inputs_of, load
+from headstart.data.items import find
 from headstart.data.remote import stores
 from headstart.data.remote.pointers import MARK
 from headstart.data.sources import FileSource
@@ -269,3 +272,15 @@ def test_the_same_model_comes_of_an_address(
 
 def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_no_address_in_rows_that_a_program_holds_is_fetched() -> None:
+    there = "https://host/x.png"
+    frame = pd.DataFrame({"image": [there], "label": ["a"]})
+    for rows in (frame, frame["image"], np.array([there]), {"image": there}):
+        (each,) = inputs_of(rows, Image())
+        assert each.source is None
+        assert "is an address, and nothing is fetched from one" in each.problem
+    contents = find(data_of(frame), Image(), Schema(label="label"))
+    assert [row.source for row in contents.rows] == [None]

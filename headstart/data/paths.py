@@ -12,7 +12,7 @@ from typing import Any, final
 
 from headstart.data.names import alike, split_of
 from headstart.data.remote import address, mirror_at
-from headstart.data.remote.addresses import scheme_of, shown
+from headstart.data.remote.addresses import UNFETCHED, scheme_of, shown
 from headstart.data.sources import FileSource
 from headstart.errors import DataError
 
@@ -76,8 +76,7 @@ class Paths:
         if "://" in value and address(value):
             inner = self._mirror.inside(value, self.root) if self._mirror else ""
             if not inner:
-                reason = "is an address, and nothing is fetched from one: save the file itself"
-                return value, None, reason
+                return value, None, UNFETCHED
             value, base = inner, self.root
         written = self._inside(value, base, place)
         if self._mirror:

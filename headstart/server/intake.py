@@ -134,6 +134,10 @@ def _one(value: Any, place: str, predictor: Predictor) -> Input:
     pair = pair and what == "text" and len(value) == len(_columns(predictor)) == _PAIR
     if not isinstance(value, dict) and not pair:
         raise _strange(value, place, predictor)
+    if what == "row":
+        value, problem = _with_content(value, predictor)
+        if problem:
+            return Input(place, None, problem=problem)
     try:
         inputs = list(predictor.inputs([tuple(value) if isinstance(value, list) else value]))
     except DataError as error:
@@ -143,20 +147,36 @@ def _one(value: Any, place: str, predictor: Predictor) -> Input:
     return replace(inputs[0], name=place) if what == "row" else inputs[0]
 
 
+def _with_content(row: dict[str, Any], predictor: Predictor) -> tuple[dict[str, Any], str]:
+    """A row whose cells hold content where they would name files, or the problem of one of them."""
+    cells = dict(row)
+    for name, modality in predictor.reader.modality.holds().items():
+        if not modality.inline and cells.get(name) not in (None, ""):
+            content = _content(cells[name]) if isinstance(cells[name], str) else None
+            if content is None:
+                return cells, f"its {name!r} is not written in base64"
+            cells[name] = content
+    return cells, ""
+
+
 def _decoded(text: str, place: str) -> Input:
-    """Content that is written as base64, or as a data URL."""
-    start = _DATA_URL.match(text[:200])
-    try:
-        content = base64.b64decode(
-            "".join(text[start.end() if start else 0 :].split()), validate=True
-        )
-    except (binascii.Error, ValueError):
+    content = _content(text)
+    if content is None:
         return Input(place, None, problem="it is not written in base64")
     return (
         Input(place, InlineSource(content))
         if content
         else Input(place, None, problem="it is empty")
     )
+
+
+def _content(text: str) -> bytes | None:
+    """What is written as base64, or as a data URL; None where it is neither."""
+    start = _DATA_URL.match(text[:200])
+    try:
+        return base64.b64decode("".join(text[start.end() if start else 0 :].split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _strange(value: Any, place: str, predictor: Predictor) -> RefusedError:

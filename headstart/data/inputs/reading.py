@@ -21,6 +21,7 @@ from headstart.data.inputs.pictures import as_array, encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.items import find_inputs
 from headstart.data.remote import address, address_of, by_address, local
+from headstart.data.remote.addresses import UNFETCHED, shown
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import (
     NO_CONTENT,
@@ -128,9 +129,7 @@ class InputReader:
         if data.dtype.kind in "OUS":
             column = data.ndim == 0 or data.shape[1:] == (1,)
             values = (data.reshape(-1) if column else data).tolist()
-            return chain.from_iterable(
-                self.demanded(value, f"item {number}") for number, value in enumerate(values)
-            )
+            return (self.cell([value], f"item {number}") for number, value in enumerate(values))
         if self.modality.inline:
             raise self.refusal(data, place)
         return (self._picture(name, picture) for name, picture in pictures_of(data, place))
@@ -201,6 +200,8 @@ class InputReader:
             value = value.get("bytes") or value.get("path")
         if _missing(value) or (isinstance(value, str) and not value):
             return Input(place, None, problem=NO_CONTENT)
+        if isinstance(value, str | os.PathLike) and address(value):
+            return Input(shown(address(value)), None, problem=f"it {UNFETCHED}")
         inputs = list(self.demanded(value, place))
         if len(inputs) != 1:
             raise DataError(

@@ -7,6 +7,7 @@ import re
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+UNFETCHED: Final = "is an address, and nothing is fetched from one: save the file itself"
 SCHEMES: Final = ("s3", "gs", "http", "https")
 _ALSO: Final = {"s3a": "s3", "gcs": "gs"}
 _ADDRESS: Final = re.compile(r"([a-z][a-z\d+.-]+):/+(.+)", re.IGNORECASE | re.DOTALL)
