@@ -51,6 +51,8 @@ def test_no_password_and_no_name_of_the_user_is_kept(monkeypatch: pytest.MonkeyP
         monkeypatch, "headstart", "fit", "/home/someone/photos", "-b", "https://me:secret@host/w.pt"
     )
     assert typed == "headstart fit ~/photos -b https://host/w.pt"
+    typed = command(monkeypatch, "headstart", "fit", "https://host/t.parquet?sig=secret", "-o", "m")
+    assert typed == "headstart fit https://host/t.parquet -o m"
     assert "/home/someoneelse" in command(monkeypatch, "headstart", "fit", "/home/someoneelse/x")
 
 

@@ -243,6 +243,9 @@ def test_what_a_web_server_says_ends_with_one_sentence(
             HeadstartError, match=r"/none.csv can't be read: nothing is there\. Che"
         ):
             data_of(f"{served}/none.csv")
+        with pytest.raises(HeadstartError, match="it names a user, and none is sent") as caught:
+            data_of(f"{served}/none.csv".replace("//", "//me:secret@", 1))
+        assert "secret" not in str(caught.value)
         served.moved = {"a.csv": "file:///etc/passwd"}
         with pytest.raises(HeadstartError, match=r"/a.csv can't be read: the server answered 302"):
             data_of(f"{served}/a.csv")

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
+from headstart.data.remote.addresses import address, shown
 from headstart.defaults import Settings
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")  # user and password before a host
@@ -60,12 +61,16 @@ def called(name: str, *arguments: str, settings: Settings | None = None, **optio
 
 
 def _typed() -> str | None:
-    """The command that began this process, where it was one of Headstart's."""
+    """The command that began this process, where it was one of Headstart's.
+
+    Of addresses there is no query in it, as it may be a signature.
+    """
     program = Path(sys.argv[0])
     module = program.name == "__main__.py" and program.parent.name == "headstart"
     if program.name not in ("headstart", "headstart.exe") and not module:
         return None
-    return shlex.join(["headstart", *sys.argv[1:]])
+    words = (shown(address(word)) if address(word) else word for word in sys.argv[1:])
+    return shlex.join(["headstart", *words])
 
 
 def _tidied(command: str) -> str:

@@ -75,6 +75,8 @@ def _content(answer: Any) -> bytes:
 
 
 def _answer(request: http.Request) -> Any:
+    if "@" in request.host:
+        raise Fault("it names a user, and none is sent", "Give an address that needs none.")
     request.add_header("User-Agent", "headstart")
     try:
         return opener().open(request, timeout=TIMEOUT)
