@@ -59,6 +59,51 @@ def jax_arrays(model: Any, prefix: str = "") -> dict[str, Any]:
     return {f"{prefix}{name}": array for name, array in arrays.items()}
 
 
+def jax_resnet(model: Any) -> dict[str, Any]:
+    """The same of a ResNet of BiT."""
+    own = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+    def turned(name: str) -> Any:
+        return own[f"{name}.weight"].transpose(2, 3, 1, 0)
+
+    arrays = {"root_block/standardized_conv2d/kernel": turned("stem.conv")}
+    arrays |= {"head/conv2d/kernel": turned("head.fc"), "head/conv2d/bias": own["head.fc.bias"]}
+    norms = {"group_norm": "norm"}
+    for i, stage in enumerate(model.stages):
+        for j in range(len(stage.blocks)):
+            block, jax = f"stages.{i}.blocks.{j}", f"block{i + 1}/unit{j + 1:02d}"
+            for number, part in enumerate("abc", start=1):
+                arrays[f"{jax}/{part}/standardized_conv2d/kernel"] = turned(f"{block}.conv{number}")
+                norms[f"{jax}/{part}/group_norm"] = f"{block}.norm{number}"
+            if stage.blocks[j].downsample is not None:
+                arrays[f"{jax}/a/proj/standardized_conv2d/kernel"] = turned(
+                    f"{block}.downsample.conv"
+                )
+    for jax, norm in norms.items():
+        arrays |= {f"{jax}/gamma": own[f"{norm}.weight"], f"{jax}/beta": own[f"{norm}.bias"]}
+    return {f"resnet/{name}": array for name, array in arrays.items()}
+
+
+@pytest.mark.slow
+def test_a_resnet_of_bit_is_read_alike_under_both_names(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = timm.create_model("resnetv2_50x1_bit", num_classes=7).eval()
+    own = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    for name, arrays in (("torch", own), ("jax", jax_resnet(model))):
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    one, other = (
+        catalog.load_backbone(f"timm:resnetv2_50x1_bit@{tmp_path / name}.npz")
+        for name in ("torch", "jax")
+    )
+    assert one.origin.weights_hash == other.origin.weights_hash
+    assert (one.head is None) == (other.head is None)
+    pictures = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = torch.nn.Sequential(*other.stages.values())(pictures)
+        expected = model.forward_head(model.forward_features(pictures), pre_logits=True)
+    assert torch.allclose(features, expected, atol=1e-5)
+
+
 def answers(file: Path) -> torch.Tensor:
     backbone = catalog.load_backbone(f"timm:{_VIT}@{file}")
     pictures = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))

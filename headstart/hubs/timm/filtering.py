@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from headstart.hubs.timm.planning import TimmSpec
 from headstart.loading.weights import State, Weights
 from headstart.loading.weights.fitting import without_wrappers
 
+_BLOCK: Final = re.compile(r"block_?\d")  # in JAX's names, of transformers and of BiT
+_HEAD_BIASES: Final = ("head/bias", "head/conv2d/bias")
 _BLOCKS: Final = ("blocks.", "stages.", "patch_embed.backbone.stages.")
 _HEADS: Final = frozenset({"head", "heads", "fc", "classifier"})
 
@@ -82,7 +85,7 @@ def of_arrays(spec: TimmSpec, file: Weights) -> nn.Module | None:
     """
     if file.archive is None:
         return None
-    heads = [t for n, t in file.state.items() if n.endswith("head/bias") and t.dim() == 1]
+    heads = [t for n, t in file.state.items() if n.endswith(_HEAD_BIASES) and t.dim() == 1]
     try:
         with _quiet(), _Copies() as copies:
             network: nn.Module = timm.create_model(
@@ -93,7 +96,7 @@ def of_arrays(spec: TimmSpec, file: Weights) -> nn.Module | None:
     except Exception:  # other networks have no such method, and other names no such arrays
         return None
     own = sum(p.numel() for n, p in network.named_parameters() if n.startswith(_BLOCKS))
-    names = (n for n in file.state if "block" in n and not n.startswith("opt/state"))
+    names = (n for n in file.state if _BLOCK.search(n) and not n.startswith("opt/state"))
     same = own == sum(file.state[name].numel() for name in names)
     return network if same and _is_whole(network, copies) else None
 
