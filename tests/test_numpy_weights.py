@@ -87,7 +87,7 @@ def jax_resnet(model: Any) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_resnet_of_bit_is_read_alike_under_both_names(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = timm.create_model("resnetv2_50x1_bit", num_classes=7).eval()
+    model: Any = timm.create_model("resnetv2_50x1_bit", num_classes=7).eval()
     own = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     for name, arrays in (("torch", own), ("jax", jax_resnet(model))):
         np.savez(tmp_path / f"{name}.npz", **arrays)

@@ -99,6 +99,6 @@ def test_good_answers_end_the_ladder_where_more_would_take_long(
     reference, out = f"graph:{detector(tmp_path / 'small.onnx')}", tmp_path / "model"
     data = squares(tmp_path / "data", 24)
     hs.fit(data, reference, out, strategy="auto", scratch=False, evidence="none", epochs=1)
-    tried = json.loads((out / "evidence.json").read_text())["tried"]
+    arms = json.loads((out / "evidence.json").read_text())["tried"]
     ladder = list(catalog.task("image-boxes").ladder)
-    assert list(tried) == ladder[:count]
+    assert list(arms) == ladder[:count]

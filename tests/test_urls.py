@@ -103,7 +103,7 @@ def test_a_store_that_fails_at_times_is_asked_again(bucket: Bucket, photos: Path
 def test_a_store_that_fails_for_good_ends_with_one_sentence(
     bucket: Bucket, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stores, "_PAUSES", (0.0, None))
+    monkeypatch.setattr(stores, "_PAUSES", (0.0,))
     place = data_of(bucket.copy(photos / "ants", "data/ants"))
     bucket.statuses = [500] * 10_000
     with pytest.raises(HeadstartError, match=r"^s3://bucket/data/ants/000.png can't be .*\.$"):

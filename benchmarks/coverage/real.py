@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def _draw(
         return
     bench = Bench.of(spec, (tier, condition), data, work, plan["strategy"])
     for each in missing:
-        results.once(each, lambda each=each: bench.measure(each["size"], each["draw"]))  # type: ignore[misc]
+        results.once(each, partial(bench.measure, each["size"], each["draw"]))
         print(".", end="", flush=True)
     print(f" {tier}, {condition}, {name}: {len(rows)} draws", flush=True)
 

@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Bench:
     def rows(self) -> list[dict[str, Any]]:
         """Do what is missing; all outcomes. Raises RuntimeError where a command fails."""
         for cell in self.lines.missing(self.cells()):
-            self.lines.once(cell, lambda cell=cell: self._outcome(**cell))  # type: ignore[misc]
+            self.lines.once(cell, partial(self._outcome, **cell))
         wanted = self.cells()
         return [
             row for row in self.lines.rows() if {name: row[name] for name in wanted[0]} in wanted

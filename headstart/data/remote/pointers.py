@@ -92,8 +92,8 @@ class Pointer:
     def part(self, start: int, size: int | None, keep: bool = True) -> bytes:
         """Some of its bytes. Raises as `read` does."""
         start += self.start
-        kept = self._kept(start, size) if self.version and keep else None
-        content = _content(kept) if kept else None
+        copy = self._copy(start, size) if self.version and keep else None
+        content = _content(copy) if copy else None
         if content is not None:
             return content
         whole = start == 0 and size == self.size
@@ -107,15 +107,15 @@ class Pointer:
                 f"{shown(self.address)} ended after {len(content)} of {size} bytes. Run the "
                 "command again."
             )
-        if kept:
-            _keep(kept, content)
+        if copy:
+            _keep(copy, content)
         return content
 
     def keep(self, content: bytes) -> None:
         """Keep what it points to, which was read on the way."""
-        kept = self._kept(self.start, self.size)
-        if kept:
-            _keep(kept, content)
+        copy = self._copy(self.start, self.size)
+        if copy:
+            _keep(copy, content)
 
     def length(self) -> int:
         """Its bytes. Raises DataError where nothing is there."""
@@ -136,7 +136,7 @@ class Pointer:
             raise DataError(f"{shown(self.address)} can't be read: nothing is there. Correct it.")
         return state
 
-    def _kept(self, start: int, size: int | None) -> Path | None:
+    def _copy(self, start: int, size: int | None) -> Path | None:
         key = json.dumps([self.address, self.version, start, size])
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         mirror = mirror_of(self.place)
@@ -237,25 +237,25 @@ def _sizes(top: Path) -> Iterator[int]:
                     yield os.stat(os.path.join(parent, name)).st_size
 
 
-def _content(kept: Path) -> bytes | None:
+def _content(copy: Path) -> bytes | None:
     """What is kept there, if it is whole."""
     try:
-        raw = kept.read_bytes()
+        raw = copy.read_bytes()
     except OSError:
         return None
     content = raw[_SUM:]
     return content if raw[:_SUM] == _sum(content) else None
 
 
-def _keep(kept: Path, content: bytes) -> None:
+def _keep(copy: Path, content: bytes) -> None:
     """Keep content where there is room. A cache that can't be written is done without."""
     if not _ROOM.takes(len(content) + _SUM):
         return
-    draft = kept.with_name(uuid4().hex)
+    draft = copy.with_name(uuid4().hex)
     with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(_sum(content) + content)
-        os.replace(draft, kept)
+        os.replace(draft, copy)
 
 
 def _sum(content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ from headstart.data.remote.addresses import SCHEMES, scheme_of, shown
 from headstart.errors import DataError, RemoteError, reason
 
 _T = TypeVar("_T")
-_PAUSES: Final = (0.2, 1.0, None)  # seconds before another attempt; AWS's client makes its own
+_PAUSES: Final = (0.2, 1.0)  # seconds before another attempt; AWS's client makes its own
 _LONGEST: Final = timedelta(seconds=60)  # of attempts of Google's client, which makes them for 15'
 _NETWORK: Final = "Check the address and the connection, and run the command again."
 _CHANGED: Final = "has changed since it was listed. Run the command again"
@@ -138,14 +139,12 @@ def _bucket(text: str) -> tuple[Any, str]:
 
     `s3://anonymous@bucket/…` asks without a key, as Arrow writes it.
     """
-    import os
-
     scheme, _, path = text.partition("://")
     anonymous = path.startswith("anonymous@")
     path = path.removeprefix("anonymous@")
-    read = os.environ.get
-    endpoint = read("AWS_ENDPOINT_URL_S3") or read("AWS_ENDPOINT_URL") or ""
-    region = read("AWS_REGION") or read("AWS_DEFAULT_REGION") or ""
+    variable = os.environ.get
+    endpoint = variable("AWS_ENDPOINT_URL_S3") or variable("AWS_ENDPOINT_URL") or ""
+    region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION") or ""
     bucket = path.partition("/")[0]
     client = _answer_of(lambda: _client(scheme, bucket, anonymous, (endpoint, region)))
     return client, path
@@ -206,16 +205,16 @@ def patiently(text: str, work: Callable[[Store], _T]) -> _T:
 
     Raises DataError for a file that isn't there, and else RemoteError; both name the address.
     """
-    store = store_of(text)
-    for pause in _PAUSES:
+    store, pauses = store_of(text), iter(_PAUSES)
+    while True:
         try:
             return work(store)
         except Fault as fault:
-            if pause is None or not fault.passing:
+            pause = next(pauses, None) if fault.passing else None
+            if pause is None:
                 kind = DataError if fault.absent else RemoteError
                 raise kind(f"{shown(text)} can't be read: {fault}. {fault.advice}") from fault
-            time.sleep(pause)
-    raise AssertionError("the last pause is None")
+        time.sleep(pause)
 
 
 def demand_same(text: str, version: str, state: State, in_parts: bool) -> None:

@@ -95,8 +95,8 @@ class Ladder:
                     own = slot(until, rest * len(self.starts) - number, executor)
                     yield Trial((spec, number), start.experiment.budget, own)
 
-        tried = partial(_tried, self.starts, _hopeless(self._pooled()))
-        for number, arms, results in outcomes(executor, tried, trials()):
+        try_out = partial(_tried, self.starts, _hopeless(self._pooled()))
+        for number, arms, results in outcomes(executor, try_out, trials()):
             self.arms[number] |= arms
             self.results |= {name: each.on(self.backbone) for name, each in results.items()}
 
