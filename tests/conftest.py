@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import shutil
@@ -57,9 +58,8 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_unconfigure() -> None:
-    """Let extensions see all of theirs go, as some of them count that."""
-    gc.unfreeze()
+# Extensions see all of theirs go, as some of them count that; pytest's own last looks come before.
+atexit.register(gc.unfreeze)
 
 
 # Seen with OpenVINO 2026.4.1; not known of processors that really have no more than AVX2.
