@@ -57,10 +57,19 @@ def test_parts_stand_side_by_side_in_rows_of_length_one() -> None:
 
 def test_texts_are_counted_again_only_where_nothing_is_shared() -> None:
     texts = ["bees", "ants", "wasps"]
-    assert words.Counts.of(texts) is not words.Counts.of(texts)
+    assert words.Counts.of(texts, []) is not words.Counts.of(texts, [])
+    assert words.Counts.of(texts[:2], texts[2:]).texts == ("bees", "ants")
     with words.shared():
-        first = words.Counts.of(texts)
-        assert words.Counts.of(texts[:2]) is first
-        other = words.Counts.of([*texts, "flies"])
-        assert other is not first and words.Counts.of(texts) is other
-    assert words.Counts.of(texts) is not other
+        first = words.Counts.of(texts[:2], texts[2:])
+        assert words.Counts.of(texts[1:], texts[:1]) is first
+        other = words.Counts.of([*texts, "flies"], ["moths"])
+        assert other is not first and words.Counts.of(["moths"], texts) is other
+    assert words.Counts.of(texts, []) is not other
+
+
+def test_weights_are_the_same_whatever_else_is_counted() -> None:
+    learned, others = ["bees have wings", "ants have legs"], ["wasps have wings", "old bees"]
+    alone = words.Counts.of(learned, others).weights(learned, ["words", "letters"], 9)(others)
+    with words.shared():
+        beside = words.Counts.of(learned, others).weights(learned, ["words", "letters"], 9)(others)
+    assert alone.nnz and (alone != beside).nnz == 0

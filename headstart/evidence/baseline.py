@@ -67,7 +67,7 @@ def baseline_arm(experiment: Experiment) -> Arm | None:
     name = _name([each for split in content.values() for each in split])
     truth = {split: experiment.dataset.targets(split) for split in content}
     learned = [*content["train"], *content["validation"]]
-    rows_of = _rows(learned if name else ())
+    rows_of = _rows(learned if name else (), content["test"])
     first = rows_of(content["train"], len(experiment.labels))
     if first is None:
         return None
@@ -129,13 +129,13 @@ def _name(contents: Sequence[Any]) -> str:
     return WORDS if isinstance(contents[0], str) else "-and-".join(contents[0])
 
 
-def _rows(learned: Sequence[Any]) -> Learner:
-    """How rows are learned from some of these items; from none of them nothing is."""
+def _rows(learned: Sequence[Any], others: Sequence[Any]) -> Learner:
+    """How rows are learned from some of these items, not the others; from none of them nothing is."""
     if not learned:
         return lambda items, outputs: None
     if not isinstance(learned[0], str):
         return lambda items, outputs: _numbers(items)
-    counts = Counts.of(learned)
+    counts = Counts.of(learned, others)
     return lambda texts, outputs: _words(counts, texts, outputs)
 
 
@@ -152,8 +152,8 @@ def _words(counts: Counts, texts: Sequence[str], outputs: int) -> Rows | None:
     rows = weights(texts)
     lengths, axes = np.linalg.eigh((rows @ rows.T).toarray())
     sound = lengths > _SOUND * lengths[-1]
-    turn = axes[:, sound] / np.sqrt(lengths[sound])
-    return lambda others: (weights(others) @ rows.T) @ turn
+    own, turn = axes[:, sound] * np.sqrt(lengths[sound]), axes[:, sound] / np.sqrt(lengths[sound])
+    return lambda others: own if others == texts else (weights(others) @ rows.T) @ turn
 
 
 def _numbers(items: Sequence[Mapping[str, np.ndarray]]) -> Rows:

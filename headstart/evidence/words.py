@@ -39,16 +39,18 @@ class Counts:
         self._parts: dict[str, _Part] = {}
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> Counts:
-        """Those of these texts, or of more where such are `shared`."""
+    def of(cls, texts: Sequence[str], others: Sequence[str]) -> Counts:
+        """Those of these texts; where such are `shared`, of the others too, which arms divide anew.
+
+        What weighs is learned from the texts that `weights` is asked for, whatever else is counted.
+        """
         earlier = _shared.get()
-        for each in earlier or ():
-            if set(texts) <= set(each.texts):
-                return each
-        counts = cls(texts)
-        if earlier is not None:
-            earlier[:] = [counts]
-        return counts
+        if earlier is None:
+            return cls(texts)
+        if not earlier or not {*texts, *others} <= set(earlier[0].texts):
+            known = earlier[0].texts if earlier else ()
+            earlier[:] = [cls([*known, *texts, *others])]
+        return earlier[0]
 
     def weights(self, texts: Sequence[str], parts: Sequence[str], most: int | None) -> Weights:
         """TF-IDF weights as some of the texts have them, each part of a row of one length.
