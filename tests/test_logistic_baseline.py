@@ -37,3 +37,10 @@ def test_extreme_rows_stay_finite() -> None:
     answers = layer.log_probabilities(np.array([[1e8], [-1e8]]))
     assert np.isfinite(answers).all()
     assert answers.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_words_that_are_rare_one_by_one_are_learned_from() -> None:
+    words = np.arange(4000) % 2000
+    rows = csr_matrix((np.ones(4000), (np.arange(4000), words)))
+    layer = fitted(rows, words % 2, np.ones(4000), 10.0)
+    assert (layer.log_probabilities(rows).argmax(axis=1) == words % 2).all()
