@@ -48,7 +48,7 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
     demand_data(path)
     path = containers.opened(path)
     parts = containers.parts(path)
-    marked = annotated.find(path, modality, schema, parts)
+    marked = annotated.find(path, modality, schema, parts, _root(path, modality))
     if marked is None and not parts:
         marked = transcripts.find(path, modality, schema)
     if marked is not None:
