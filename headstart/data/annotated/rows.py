@@ -46,8 +46,8 @@ def columns(table: ItemTable, content: Sequence[str]) -> dict[str, Any] | None:
     """
     lower = {name.lower(): name for name in reversed(table.names)}
     if _is_bare(table):
-        file, *box, kind = table.names
-        return {"file": file, "box": box, "extent": False, "class": kind, "size": [], "split": None}
+        bare, *box, kind = table.names
+        return {"file": bare, "box": box, "extent": False, "class": kind, "size": [], "split": None}
     file = next((lower[name] for name in (*content, *_FILES) if name in lower), None)
     objects = next((lower[name] for name in _OBJECTS if name in lower), None)
     if file and objects and _holds_boxes(table, objects):
@@ -103,13 +103,10 @@ def read(table: ItemTable, column_of: Mapping[str, Any], split: str | None, into
         return
     files = list(table.values(column_of["file"]))
     cells = list(zip(*(table.values(name) for name in column_of["box"]), strict=True))
-    labels = (
-        list(table.values(column_of["class"])) if column_of["class"] else ["object"] * len(files)
-    )
+    labels = _labels(table, column_of["class"], len(files))
     sizes = list(zip(*(table.values(name) for name in column_of["size"]), strict=True))
     splits = list(table.values(column_of["split"])) if column_of["split"] else [None] * len(files)
     crowds = list(table.values(column_of["crowd"])) if column_of.get("crowd") else []
-    names = _class_names(table.path)
     boxes: dict[str, list[Box]] = {}
     first: dict[str, tuple[str, int]] = {}
     shares = _are_shares(cells)
@@ -127,7 +124,7 @@ def read(table: ItemTable, column_of: Mapping[str, Any], split: str | None, into
             into.faults.append((place, CROWD))
             continue
         values = from_extent(values) if column_of["extent"] else values
-        box = into.box(names.get(str(labels[row]), labels[row]), values, place)
+        box = into.box(labels[row], values, place)
         own += [box] if box else []
     for file, own in boxes.items():
         place, row = first[file]
@@ -137,6 +134,14 @@ def read(table: ItemTable, column_of: Mapping[str, Any], split: str | None, into
         into.pictures.append(
             Marked(file, place, tuple(own), size, split=own_split, base=base, shares=shares)
         )
+
+
+def _labels(table: ItemTable, column: str | None, count: int) -> list[Any]:
+    """The class of each row, by its name where another file has that."""
+    if not column:
+        return ["object"] * count
+    names = _class_names(table.path)
+    return [names.get(str(value), value) for value in table.values(column)]
 
 
 def _size(cells: Sequence[Any]) -> tuple[float, float] | None:
