@@ -212,7 +212,8 @@ PICTURES = [
         "`<class>/<subject>`",
         classes("cat", "dog", names=("subject_1", "subject_2")),
         rf"read: cat, dog; 80 items; {CUT}; the folders of level 1 are the classes: 'cat', 'dog'; "
-        r"--class-level 2 takes 'subject_1', 'subject_2'",
+        r"--class-level 2 takes 'subject_1', 'subject_2'; Folders are called `subject_1`, "
+        r"`subject_2` .* Have each reported by itself with --group folder:2\.",
     ),
     Form(
         "`part_1/`, `part_2/` without a manifest",

@@ -57,6 +57,8 @@ def test_formats_are_told_by_their_bytes_and_sound_alike(
     [
         (b"", "it is empty"),
         (b"no sound at all", "no sound file"),
+        (b"\0\0\0\x20ftypM4A " + bytes(40), "AAC in MPEG-4, which is not read (`ffmpeg"),
+        (b"\0\0\0\x20ftypheic" + bytes(40), "no sound file"),
         (encoded(np.zeros(0, np.float32)), "no samples"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "can't be read as sound"),
         (encoded(np.full(400, np.nan, np.float32), subtype="FLOAT"), "no finite numbers"),

@@ -122,7 +122,9 @@ def test_boxes_turn_with_the_picture(tmp_path: Path, turn: int, expected: list[A
     """Orientation 6 is a quarter clockwise of the stored picture: (x, y) -> (80 - y, x)."""
     coco(tmp_path, {"bbox": [1, 1, 0, 0]})
     picture(tmp_path / "a.jpg", turn=turn)
-    (box,) = boxes(found(tmp_path), "a.jpg")
+    contents = found(tmp_path)
+    assert not [why for _, why in contents.repaired if "wrong way" in why]
+    (box,) = boxes(contents, "a.jpg")
     left, top, right, bottom = 10.0, 20.0, 40.0, 60.0
     points = {
         6: (80 - bottom, left, 80 - top, right),

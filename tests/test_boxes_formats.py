@@ -13,7 +13,9 @@ from pyarrow import parquet
 
 from headstart import catalog
 from headstart.data import load
+from headstart.data.items import find
 from headstart.data.schema import GUESSED
+from headstart.errors import DataError
 
 
 def _coco(folder: Path) -> None:
@@ -61,6 +63,23 @@ def _shares(folder: Path) -> None:
     )
 
 
+def _open_images(folder: Path) -> None:
+    picture(folder / "train" / "a.jpg")
+    (folder / "train-annotations-bbox.csv").write_text(
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
+        "a,xclick,/m/01yrx,1,0.1,0.4,0.25,0.75,0\n"
+    )
+    (folder / "class-descriptions-boxable.csv").write_text("/m/0bt9lr,Dog\n/m/01yrx,cat\n")
+
+
+def _bare(folder: Path) -> None:
+    picture(folder / "a.jpg")
+    picture(folder / "b.jpg")
+    rows = "a.jpg,10,20,40,60,cat\nc.jpg,,,,,\n"
+    rows += "".join(f"b.jpg,{n},5,50,50,cat\n" for n in range(9))
+    (folder / "boxes.csv").write_text(rows)
+
+
 def _lists(folder: Path) -> None:
     picture(folder / "a.jpg")
     (folder / "boxes.csv").write_text('image_id,bbox,label\na.jpg,"[10, 20, 30, 40]",cat\n')
@@ -97,6 +116,8 @@ FORMS: dict[str, Any] = {
     "CVAT": _cvat,
     "one box a row": _csv,
     "shares, as in Open Images": _shares,
+    "Open Images with names of classes": _open_images,
+    "no header, as keras-retinanet has it": _bare,
     "lists in a cell": _lists,
     "objects in Parquet": _objects,
     "metadata.jsonl": _metadata,
@@ -112,6 +133,49 @@ def test_a_box_is_the_same_in_every_format(tmp_path: Path, make: Any) -> None:
     assert not contents.repaired
     row = next(row for row in contents.rows if row.id.endswith(name))
     assert row.source is not None and row.source.read()[:2] == b"\xff\xd8"
+
+
+def test_faces_of_wider_are_read(tmp_path: Path) -> None:
+    picture(tmp_path / "WIDER_train" / "images" / "0--Parade" / "a.jpg")
+    picture(tmp_path / "WIDER_train" / "images" / "1--Run" / "b.jpg", (60, 60))
+    face, none = "10 20 30 40 0 0 0 {} 0 0 \n", "0 0 0 0 0 0 0 0 0 0 \n"
+    (tmp_path / "wider_face_split").mkdir()
+    (tmp_path / "wider_face_split" / "wider_face_train_bbx_gt.txt").write_text(
+        f"0--Parade/a.jpg\n2\n{face.format(0)}{face.format(1)}1--Run/b.jpg\n0\n{none}"
+    )
+    contents = found(tmp_path)
+    assert boxes(contents, "a.jpg") == [["face", *KEPT[1:]]] and boxes(contents, "b.jpg") == []
+    where = "wider_face_train_bbx_gt.txt line 4"
+    assert contents.repaired == ((where, "it is marked as invalid; left out"),)
+
+
+def test_a_crowd_of_open_images_is_left_out(tmp_path: Path) -> None:
+    _open_images(tmp_path)
+    with (tmp_path / "train-annotations-bbox.csv").open("a") as file:
+        file.write("a,xclick,/m/0bt9lr,1,0,0.9,0,0.9,1\n")
+    contents = found(tmp_path)
+    assert boxes(contents, "a.jpg") == [KEPT] and "a crowd" in contents.repaired[0][1]
+
+
+def test_keypoints_and_segments_of_coco_stand_behind_its_objects(tmp_path: Path) -> None:
+    marks = tmp_path / "annotations"
+    coco(tmp_path, {"image_id": 7, "bbox": [1, 2, 10, 20], "category_id": 9})
+    marks.mkdir()
+    stated = json.loads((tmp_path / "instances.json").read_text())
+    (tmp_path / "instances.json").rename(marks / "instances_train2017.json")
+    segments = {"image_id": 0, "file_name": "a.png", "segments_info": [{"id": 1}]}
+    for name, marked in (("keypoints", stated["annotations"][:1]), ("panoptic", [segments])):
+        document = json.dumps(stated | {"annotations": marked})
+        (marks / f"{'person_' * (name[0] == 'k')}{name}_train2017.json").write_text(document)
+    by_folder = found(tmp_path)
+    assert [row.id for row in by_folder.rows] == ["a.jpg", "b.jpg"]
+    assert not by_folder.repaired and boxes(by_folder, "a.jpg") == [KEPT]
+    by_file = find(marks / "instances_train2017.json", catalog.modality("image"), GUESSED)
+    assert [row.source is not None for row in by_file.rows] == [True, True]
+    (marks / "person_keypoints_train2017.json").unlink()
+    (marks / "instances_train2017.json").unlink()
+    with pytest.raises(DataError, match="panoptic form, with all segments"):
+        found(tmp_path)
 
 
 def test_splits_are_those_of_the_folders(tmp_path: Path) -> None:

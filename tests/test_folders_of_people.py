@@ -47,6 +47,20 @@ def test_folders_of_people_are_refused_with_advice_that_works(tmp_path: Path, fo
     assert of_people.labels == tuple(form.format(n) for n in range(1, 5))
 
 
+def test_folders_beside_the_label_are_proposed_as_groups_and_taken(tmp_path: Path) -> None:
+    actors(tmp_path / "data")
+    warnings = load(tmp_path / "data", Image(), Schema(label="name:2")).report.warnings
+    (sentence,) = [each for each in warnings if "group" in each]
+    assert "`Actor_01`, `Actor_02`" in sentence
+    assert sentence.endswith("Keep each on one side with --group folder:1.")
+    data = load(tmp_path / "data", Image(), Schema(label="name:2", group="folder:1"))
+    assert not [each for each in data.report.warnings if "group" in each]
+    assert {item.group == item.id.split("/")[0] for item in data.items} == {True}
+    assert len({(item.group, item.split) for item in data.items}) == 4
+    with pytest.raises(DataError, match="has no folder 2 above, as --group folder:2 says"):
+        load(tmp_path / "data", Image(), Schema(label="name:2", group="folder:2"))
+
+
 def test_folders_of_people_in_splits_and_of_texts_are_refused(tmp_path: Path) -> None:
     layouts.classes("train", "test", names=("F01", "M01", "M02"))(tmp_path / "a")
     with pytest.raises(DataError, match=r"number people.*\('F01', 'M01', 'M02'\)"):

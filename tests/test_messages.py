@@ -22,6 +22,7 @@ OTHERS = {
     "iconv": {"-f", "-t"},
     "sqlite3": {"-header", "-csv"},
     "gzip": {"-dk"},
+    "po2tmx": {"-l"},
     "ffmpeg": {"-i", "-vf"},
     "curl": {"--data-binary"},
 }  # another program's flags, in text that names the program

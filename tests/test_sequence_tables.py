@@ -161,3 +161,26 @@ def test_real_pairs_are_read_with_what_is_wrong_in_them(shared_data: Path) -> No
     report = load(folder, TEXT, schema).report
     assert report.sizes["test"] > 900 and len(report.leaks) > 100
     assert any("copy of its source" in why for _, why in report.skipped)
+
+
+def test_pairs_without_a_header_are_asked_about_with_flags_that_work(tmp_path: Path) -> None:
+    path = tmp_path / "rus.tsv"
+    credit = "CC-BY 2.0 (France) Attribution: tatoeba.org"
+    rows = [
+        f"say {one} now\t{other} уже так\t{credit} #{n}\n" for n, (one, other) in enumerate(PAIRS)
+    ]
+    path.write_text("".join(rows), encoding="utf-8")
+    with pytest.raises(DataError, match=r"--source 'column 1' --target 'column 2'; for classes"):
+        load(path, TEXT, Schema())
+    schema = Schema(label="column 2", content=("column 1",), kind="sequences")
+    one, other = PAIRS[0]
+    assert (f"say {one} now", f"{other} уже так") in of(load(path, TEXT, schema))
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [("a.po", "po2tmx -l"), ("a.xlf", "XLIFF"), ("a.srt", "sub")]
+)
+def test_catalogues_and_subtitles_are_refused_by_name(name: str, way: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(DataError, match=way):
+        load(tmp_path / name, TEXT, Schema())

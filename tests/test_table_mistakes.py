@@ -10,6 +10,7 @@ import pytest
 import headstart as hs
 from headstart import catalog
 from headstart.contracts.related import Related
+from headstart.data import Schema, load
 from headstart.errors import DataError
 from headstart.modalities.table.dates import days
 from headstart.pipeline.likeness import warning
@@ -59,6 +60,17 @@ def test_a_column_that_rows_are_made_without_is_no_label(extra: str, tmp_path: P
     path.write_text("\n".join([f"area,town,{extra}", *rows]) + "\n")
     with pytest.raises(DataError, match=r"no column 'label'.*Say which one holds the label"):
         hs.fit(path, "table:columns", tmp_path / "out", progress=False)
+
+
+def test_columns_that_count_rows_by_their_names_are_named_and_quantities_are_read(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f"{n},{n % 3},{n + 1},{n % 7},{n % 5}.5\n" for n in range(40))
+    (tmp_path / "a.csv").write_text(f"id,index,no,size,price\n{rows}")
+    data = load(tmp_path / "a.csv", catalog.modality("table"), Schema(label="price"))
+    (remark,) = [each for each in data.report.remarks if "numbers `" in each]
+    assert "numbers `index`, `size`" in remark
+    assert "left out: `id`, `no`, which each counts rows by its name" in remark
 
 
 def test_an_empty_table_is_called_so(tmp_path: Path) -> None:

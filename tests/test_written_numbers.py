@@ -56,6 +56,10 @@ def test_numbers_with_a_comma(text: str, amount: float) -> None:
         (["3,5", "4,25", "1"], COMMA),
         (["1,234", "2,500"], POINT),
         (["1.234", "1.234,5"], COMMA),
+        (["0,512", "1,347"], COMMA),  # no thousands, as these don't begin with 0
+        (["463.545 €", "92.430 €"], COMMA),
+        (["$3.459", "$4.100"], POINT),  # a gallon
+        (["463.545", "92.430"], POINT),
         (["a", "b"], None),
         ([None, "", "NA"], None),
         (["1", "2", "x"], None),

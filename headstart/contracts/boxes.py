@@ -13,8 +13,8 @@ import numpy as np
 MOST, NUMBERS = 100, 6  # boxes a picture, and numbers of each: corners, score, class
 MISSED, FOUND, PASSED = 0, 1, -1
 BOX_FORMS = (  # for messages
-    "COCO JSON, Pascal VOC XML, YOLO or KITTI text files, CVAT XML, JSON of LabelMe or the VGG "
-    "Image Annotator, or a table with one box a row"
+    "COCO JSON, Pascal VOC XML, YOLO, KITTI or WIDER FACE text files, CVAT XML, JSON of LabelMe or "
+    "the VGG Image Annotator, or a table with one box a row"
 )
 _HELD = 4_000_000  # pairs of a box or an overlap with an object, at a time
 

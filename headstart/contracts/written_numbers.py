@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,8 +14,11 @@ _SIGNS: Final = re.compile(  # what may stand around a number: currency, %, a co
     r"^(?:[A-Z]{3}\s?|[^\w\s.,()+\-−']{1,2}\s?)?(?P<core>.*?)(?:\s?(?:%|[A-Z]{3}|[^\w\s.,()]{1,2}))?$"
 )
 _SPACES: Final = "\u00a0\u202f\u2009\u2019' "
-_POINT: Final = re.compile(rf"[+-]?(\d{{1,3}}(?:([,{_SPACES}])\d{{3}})(?:\2\d{{3}})*)(\.\d+)?")
-_COMMA: Final = re.compile(rf"[+-]?(\d{{1,3}}(?:([.{_SPACES}])\d{{3}})(?:\2\d{{3}})*|\d+)(,\d+)?")
+_POINT: Final = re.compile(rf"[+-]?([1-9]\d{{0,2}}(?:([,{_SPACES}])\d{{3}})(?:\2\d{{3}})*)(\.\d+)?")
+_COMMA: Final = re.compile(
+    rf"[+-]?([1-9]\d{{0,2}}(?:([.{_SPACES}])\d{{3}})(?:\2\d{{3}})*|\d+)(,\d+)?"
+)
+_AMOUNT: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # money with a point before three digits
 _LONGEST: Final = 40  # characters of a number
 
 
@@ -48,14 +52,29 @@ COMMA: Final = NumberFormat(",")
 def format_of(values: Iterable[Any], least: float = 0.9) -> NumberFormat | None:
     """The way in which most of a column's values are written; None where under `least` are numbers.
 
-    Of two that read as many the plain one, with a point: "1,234" is then a thousand and more.
+    Of two that read as many the plain one, with a point: "1,234" is then a thousand and more. Money
+    is not written with three decimals: points in "463.545 €" part thousands.
     """
     cells = [value for value in values if not is_blank(value)]
     if not cells:
         return None
     best = max((POINT, COMMA), key=lambda form: sum(form(cell) is not None for cell in cells))
+    if best is POINT and _are_thousands(cells):
+        best = COMMA
     count = sum(best(cell) is not None for cell in cells)
     return best if count >= least * len(cells) else None
+
+
+def _are_thousands(cells: Sequence[Any]) -> bool:
+    """Whether all are money with a point before three digits, not all of it units as of fuel."""
+    if not all(isinstance(cell, str) and any(map(_is_currency, cell)) for cell in cells):
+        return False
+    cores = [_core(cell)[0] or "" for cell in cells]
+    return all(map(_AMOUNT.fullmatch, cores)) and any(core.index(".") > 1 for core in cores)
+
+
+def _is_currency(sign: str) -> bool:
+    return unicodedata.category(sign) == "Sc"
 
 
 def plain_labels(values: Sequence[Any]) -> tuple[list[Any], bool]:

@@ -12,7 +12,7 @@ from headstart.contracts import Modality
 from headstart.contracts.cells import are_marks, are_pixels, are_signs, is_blank, number
 from headstart.contracts.metric import SEQUENCES
 from headstart.data.class_names import twins
-from headstart.data.content_columns import is_passed, may_hold_content, span
+from headstart.data.content_columns import counters, is_passed, may_hold_content, no_column, span
 from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
 from headstart.data.split_columns import numbers_folds, split_column
@@ -205,19 +205,15 @@ class _Choice:
             )
         label = self.schema.label or self._named_label(()) or ""
         passed = {*map(self._demanded, self.schema.drop), *self._columns_of(label)}
-        free = [name for name in self._others(()) if name not in passed]
+        others = {*self._others(())} - passed
+        counting, rows = counters(self.table, passed | {self.schema.group, self.split})
+        free = [name for name in self.names if name in others or name in rows]
         columns = self._content_columns(self.schema.content) if self.schema.content else free
         used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in columns})
+        remarks = (*remarks, *([] if self.schema.content else counting))
         if used:
             return used, remarks
-        rows = sum(1 for _ in self.table.numbers())
-        if rows < 2:
-            count = "one row" if rows else "no row"
-            raise DataError(f"{self.path} has {count} besides its header. Give more rows.")
-        raise DataError(
-            f"{self.path} has no column to learn from besides the label; its columns: "
-            f"{self.listed}{''.join(f'; {each}' for each in remarks)}. Give one more column."
-        )
+        raise no_column(self.table, self.listed, remarks)
 
     def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
         """The columns of 0 and 1, or of 1 and -1, if all that may hold labels are such.

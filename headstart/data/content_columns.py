@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import is_blank, number
 from headstart.data.split_columns import USUAL
 from headstart.data.tables.interface import ItemTable
+from headstart.errors import DataError
 
 NUMBERING = frozenset(  # columns that only count rows
     {"", "id", "idx", "index", "unnamed: 0", "no", "no.", "nr", "nr.", "#", "s.no", "s.no.", "sno"}
 )
+
+_MAY_SAY = NUMBERING - {"", "id", "unnamed: 0"}  # where values come again
 
 
 def may_hold_content(table: ItemTable, names: Sequence[str], modality: Modality) -> bool:
@@ -38,6 +41,38 @@ def is_passed(name: str) -> bool:
     """Whether a column by its name only counts rows, names splits or nothing."""
     word = name.strip().lower()
     return word in (USUAL, *NUMBERING) or word.startswith("unnamed: ")
+
+
+def counters(
+    table: ItemTable, passed: Collection[str | None]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A sentence on columns of rows that by their names only count these, and those that don't.
+
+    Values that come again, of a column that is not called after ids, count nothing.
+    """
+    names = [n for n in table.names if n not in passed and is_passed(n) and n.lower() != USUAL]
+    cells = {name: [v for v in table.values(name) if not is_blank(v)] for name in names}
+    own = tuple(
+        name
+        for name, values in cells.items()
+        if name.strip().lower() in _MAY_SAY and len(set(map(str, values))) < len(values)
+    )
+    left_out = [f"`{name}`" for name in names if name not in own]
+    each = "each " * (len(left_out) > 1)
+    sentence = f"left out: {', '.join(left_out)}, which {each}counts rows by its name"
+    return ((sentence,) if left_out else ()), own
+
+
+def no_column(table: ItemTable, listed: str, remarks: Sequence[str]) -> DataError:
+    """The error for a table of which no column is left to learn from."""
+    rows = sum(1 for _ in table.numbers())
+    if rows < 2:
+        count = "one row" if rows else "no row"
+        return DataError(f"{table.path} has {count} besides its header. Give more rows.")
+    return DataError(
+        f"{table.path} has no column to learn from besides the label; its columns: "
+        f"{listed}{''.join(f'; {each}' for each in remarks)}. Give one more column."
+    )
 
 
 def span(

@@ -192,7 +192,7 @@ def _understood(contents: Contents, kind: Targets) -> _Labelled:
         label = kind.read(row)
         label = None if label is None else unicodedata.normalize("NFC", label)
         if label is None or row.source is None:
-            skipped.append((row.id, _NO_LABEL if label is None else row.missing))
+            skipped.append((row.id, row.missing if row.source is None else _NO_LABEL))
         else:
             items.append(Item(row.id, label, row.split, row.source, group=row.group))
     return _Labelled(kind, tuple(items), tuple(skipped))

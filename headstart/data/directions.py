@@ -21,6 +21,7 @@ def demand_direction(table: ItemTable, names: Sequence[str]) -> None:
     spoken = [name for name in names if language(name) and _has_words(table, name)]
     spoken = spoken or [lower[n] for pair in _PAIRS if set(pair) <= lower.keys() for n in pair]
     if len(spoken) < 2:
+        _demand_no_bare_texts(table, names)
         return
     one, other = spoken[:2]
     raise UndirectedError(
@@ -28,6 +29,26 @@ def demand_direction(table: ItemTable, names: Sequence[str]) -> None:
         f"nothing says which is translated. Give --source {one} --target {other}, or the "
         "other way round."
     )
+
+
+def _demand_no_bare_texts(table: ItemTable, names: Sequence[str]) -> None:
+    """Raise UndirectedError where columns without a header hold texts, as pairs do."""
+    bare = [name for name in names if table.remark and name.startswith("column ")]
+    texts = [name for name in bare if _has_texts(table, name)]
+    if len(texts) < 2:
+        return
+    one, other = texts[:2]
+    raise UndirectedError(
+        f"{table.path} has no header, and texts in {one!r} and {other!r}. To translate, give "
+        f"--source '{one}' --target '{other}'; for classes name the columns by --text and --label."
+    )
+
+
+def _has_texts(table: ItemTable, name: str) -> bool:
+    """Whether most cells are of several words and come once."""
+    cells = [str(value) for value in table.values(name) if not is_blank(value)]
+    words = sum(len(cell.split()) for cell in cells)
+    return words >= 2 * len(cells) > 0 and 2 * len(set(cells)) > len(cells)
 
 
 def _has_words(table: ItemTable, name: str) -> bool:

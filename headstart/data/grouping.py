@@ -1,4 +1,4 @@
-"""Groups that the names of files give away: a speaker, a kit, a patient."""
+"""Groups that files' names and folders give away: a speaker, a kit, a patient."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from headstart.data.names import split_of
 from headstart.data.sources import Contents, Item
 from headstart.errors import DataError
 
-_NAMED: Final = re.compile(r"name:([1-9]\d?)")
+_NAMED: Final = re.compile(r"(name|folder):([1-9]\d?)")
 _FEWEST: Final = 4  # items of a group, half of which have more
+_ENOUGH: Final = 4  # groups, from which on each can be kept in one of three splits
 _SHOWN: Final = 3  # groups in a sentence
 
 
-def part_of(group: str | None) -> int | None:
-    """Which part of a file's name is its group, from 1 on, where `name:2` or the like says so."""
+def place_of(group: str | None) -> tuple[str, int] | None:
+    """Where a file's path says its group: `name:2` its name's second part, `folder:1` a folder."""
     match = _NAMED.fullmatch(group or "")
-    return int(match[1]) if match else None
+    return (match[1], int(match[2])) if match else None
 
 
-def grouped(contents: Contents, part: int) -> Contents:
-    """The same, each row in the group that a part of its file's name says.
+def grouped(contents: Contents, place: tuple[str, int]) -> Contents:
+    """The same, each row in the group that a part of its file's name, or a folder, says.
 
-    Raises DataError for a name that has no such part.
+    Folders count from below the data set's. Raises DataError for a path that has no such part.
     """
+    where, part = place
     names = [_stem(row.id) for row in contents.rows]
     sign = _sign(names)
     rows = []
     for row, name in zip(contents.rows, names, strict=True):
-        parts = name.split(sign)
+        parts = name.split(sign) if where == "name" else PurePosixPath(row.id).parts[:-1]
         if part > len(parts) or "#" in row.id:
+            lacks = f"no part {part} in its name" if where == "name" else f"no folder {part} above"
             raise DataError(
-                f"{row.id} has no part {part} in its name, as --group name:{part} says. "
+                f"{row.id} has {lacks}, as --group {where}:{part} says. "
                 "Name a column of groups, or a part that all names have."
             )
         rows.append(replace(row, group=parts[part - 1]))
@@ -57,26 +60,39 @@ def part_by_folder(ways: Sequence[tuple[str, ...]]) -> int | None:
 
 
 def proposal(items: Sequence[Item]) -> tuple[str, ...]:
-    """A sentence where files' names hold what looks like groups, and none are known; else none.
+    """A sentence where files' paths hold what looks like groups, and none are known; else none.
 
-    A part looks so that says words, a few of them, each of several files and more than one label.
+    A folder or a part of the names looks so that says words, a few of them, each of several files
+    and more than one label.
     """
     if any(item.group or "#" in item.id for item in items) or len(items) < 2 * _FEWEST:
         return ()
-    names = [_stem(item.id) for item in items]
-    sign = _sign(names)
-    parts = [name.split(sign) for name in names]
-    if len({len(each) for each in parts}) != 1 or len(parts[0]) < 2:
-        return ()
-    for place, values in enumerate(zip(*parts, strict=True), 1):
-        if None in map(split_of, values) and _are_groups(values, [item.label for item in items]):
-            examples = ", ".join(f"`{value}`" for value in sorted(set(values))[:_SHOWN])
-            return (
-                f"File names hold {examples} and the like, each in several files: if these are "
-                "speakers, kits or other groups, a score on other files of them says little of new "
-                f"ones. Keep each on one side with --group name:{place}.",
-            )
+    labels = [item.label for item in items]
+    folders = [PurePosixPath(item.id).parts[:-1] for item in items]
+    for where, what, each in (
+        ("folder", "Folders are called", folders),
+        ("name", "File names hold", _parted([_stem(item.id) for item in items])),
+    ):
+        for place, values in enumerate(zip(*each, strict=False), 1):
+            if None in map(split_of, values) and _are_groups(values, labels):
+                different = sorted(set(values))
+                examples = ", ".join(f"`{value}`" for value in different[:_SHOWN])
+                enough = len(different) >= _ENOUGH
+                advice = "Keep each on one side" if enough else "Have each reported by itself"
+                return (
+                    f"{what} {examples} and the like, each in several files: if these are "
+                    "speakers, kits or other groups, a score on other files of them says little of "
+                    f"new ones. {advice} with --group {where}:{place}.",
+                )
     return ()
+
+
+def _parted(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """The parts of names, where all have as many, and more than one; else none."""
+    sign = _sign(names)
+    parts = [tuple(name.split(sign)) for name in names]
+    alike = len({len(each) for each in parts}) == 1 and len(parts[0]) > 1
+    return parts if alike else [()] * len(names)
 
 
 def _are_groups(values: Sequence[str], labels: Sequence[str]) -> bool:
@@ -87,6 +103,7 @@ def _are_groups(values: Sequence[str], labels: Sequence[str]) -> bool:
     several = sum(len(own) > 1 for own in labels_of.values())
     usual = sorted(counts.values())[len(counts) // 2]
     words = all(re.search(r"[^\W\d_]", value) for value in counts)
+    words = words and max(map(len, counts)) > 1  # letters alone tell takes apart, or channels
     return words and 1 < len(counts) and usual >= _FEWEST and several > len(counts) / 2
 
 

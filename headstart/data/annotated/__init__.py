@@ -1,4 +1,4 @@
-"""Data sets of pictures with boxes: COCO, VOC, YOLO, CVAT, KITTI, LabelMe, VIA, tables.
+"""Data sets of pictures with boxes: COCO, VOC, YOLO, CVAT, KITTI, LabelMe, VIA, WIDER, tables.
 
 Exports of Roboflow, CVAT and Label Studio are of these forms.
 """
@@ -16,7 +16,7 @@ from headstart.contracts import Modality
 from headstart.contracts.boxes import BOX_FORMS
 from headstart.contracts.places import Extent
 from headstart.data import tables
-from headstart.data.annotated import coco, kitti, labelme, rows, via, voc, yolo
+from headstart.data.annotated import coco, kitti, labelme, rows, via, voc, wider, yolo
 from headstart.data.annotated.marks import KIND, Marked, Reading
 from headstart.data.annotated.repair import repaired
 from headstart.data.containers import Part
@@ -36,24 +36,30 @@ _DOCUMENTS = (  # of which one is told first; whether each is of one picture
     ("XML", voc.is_boxes, voc.read, True),
     ("LabelMe", labelme.is_labelme, labelme.read, True),
     ("VIA", via.is_via, via.read, False),
+    ("WIDER FACE", wider.is_wider, wider.read, False),
 )
 _OF_ONE = {form for form, *_, of_one in _DOCUMENTS if of_one}
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json", ".arrow")
 
 
 def find(
-    path: Path, modality: Modality, schema: Schema, parts: Sequence[Part] = ()
+    path: Path,
+    modality: Modality,
+    schema: Schema,
+    parts: Sequence[Part] = (),
+    root: Path | None = None,
 ) -> Contents | None:
     """What annotators marked there; None where it isn't that, or another kind of target is named.
 
-    `parts` are the tables that a folder is made of. Raises DataError where boxes are asked for and
+    `parts` are the tables that a folder is made of, `root` the folder of a file's pictures, its own
+    unless given. Raises DataError where boxes are asked for and
     there are none, or a file is broken.
     """
     if not modality.has_extent or schema.kind not in (None, KIND):
         return None
     if schema.kind is None and (schema.label or schema.class_level):
         return None
-    root = path if path.is_dir() else path.parent
+    root = path if path.is_dir() else root or path.parent
     tree = walk(root, modality)
     tables_there = [(part.path, part.split) for part in parts]
     folder = path.is_dir()
@@ -96,7 +102,7 @@ def _of_folder(
         for name in (*folder.others, *folder.tables)
     ]
     for form, is_own, read, of_one in _DOCUMENTS:
-        documents = [(file, split) for file, split in files if is_own(file)]
+        documents = coco.of_objects([(file, split) for file, split in files if is_own(file)])
         if documents:
             reading = Reading(form)
             for file, split in documents:

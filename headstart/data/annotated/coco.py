@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts.cells import number
-from headstart.data.annotated.marks import Box, Marked, Reading, around, from_extent, shown
+from headstart.data.annotated.marks import CROWD, Box, Marked, Reading, around, from_extent, shown
 from headstart.errors import DataError
 
+_INSTANCES, _OTHERS = "instances", ("person_keypoints", "panoptic", "captions")  # COCO's files
+_SEGMENTS = "segments_info"  # of all that a picture shows, as panoptic files have them
+_OBJECT = frozenset({"bbox", "segmentation", _SEGMENTS})
 _HEAD = 4096  # bytes of a file that are looked at before all of it is read
 
 
@@ -36,7 +39,17 @@ def is_coco(path: Path) -> bool:
     if not isinstance(images, list) or not isinstance(annotations, list):
         return _is_meant(entries)
     boxes = [each for each in annotations[:100] if isinstance(each, dict)]
-    return not boxes or any("bbox" in each or "segmentation" in each for each in boxes)
+    return not boxes or any(not _OBJECT.isdisjoint(each) for each in boxes)
+
+
+def of_objects(documents: Sequence[tuple[Path, str | None]]) -> list[tuple[Path, str | None]]:
+    """Without those on keypoints and all segments of pictures whose objects another file has."""
+    folders = {path.parent for path, _ in documents if path.name.startswith(_INSTANCES)}
+    return [
+        each
+        for each in documents
+        if each[0].parent not in folders or not each[0].name.startswith(_OTHERS)
+    ]
 
 
 def _is_meant(entries: Mapping[str, Any]) -> bool:
@@ -55,6 +68,12 @@ def read(path: Path, split: str | None, into: Reading) -> None:
     for word, entries in (("images", images), ("annotations", annotations)):
         if not isinstance(entries, list):
             raise DataError(f"{path} has no list of {word}. Export it again.")
+    if any(isinstance(each, dict) and _SEGMENTS in each for each in annotations[:1]):
+        raise DataError(
+            f"{path} is COCO's panoptic form, with all segments of each picture in a PNG. Give "
+            "instances_*.json of the same pictures, or make it by panopticapi's "
+            "panoptic2detection_coco_format.py."
+        )
     names = _names(path, categories)
     ids = {_id(each.get("id")) for each in images if isinstance(each, dict)}
     boxes: defaultdict[str, list[Box]] = defaultdict(list)
@@ -105,7 +124,7 @@ def _box(
     elif _id(each.get("category_id")) not in names:
         fault = f"category_id {shown(each.get('category_id'))} is none of its categories; left out"
     elif each.get("iscrowd") in (1, "1"):
-        fault = "it marks a crowd and no single object; left out"
+        fault = CROWD
     if fault:
         into.faults.append((where, fault))
         return None

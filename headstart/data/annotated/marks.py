@@ -12,6 +12,7 @@ from headstart.contracts.cells import number
 from headstart.data.sources import Source
 
 KIND: Final = "boxes"
+CROWD: Final = "it marks a crowd and no single object; left out"
 Corners = tuple[float, float, float, float]  # left, top, right, bottom
 Fault = tuple[str, str]  # where it is, and what is wrong and was done
 

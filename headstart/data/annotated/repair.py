@@ -30,7 +30,8 @@ def repaired(marked: Marked, extent: Extent) -> Sound:
         faults.append((marked.place, remark))
     sound: list[tuple[str, Corners]] = []
     for box in marked.boxes:
-        corners, fault = _inside(_ordered(turn.of(box.corners)), size)
+        ordered, swapped = _ordered(box.corners)
+        corners, fault = _inside((_ordered(turn.of(ordered))[0], swapped), size)
         if corners is not None and _repeats(box.label, corners, sound):
             corners, fault = None, "it repeats another box; left out"
         if fault:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from headstart.contracts.cells import is_blank, number
-from headstart.data.annotated.marks import Box, Marked, Reading, from_extent, shown
+from headstart.contracts.cells import is_blank, mark, number
+from headstart.data.annotated.marks import CROWD, Box, Marked, Reading, from_extent, shown
 from headstart.data.sources import SPLIT_WORDS, Source
 from headstart.data.tables.interface import ItemTable
+from headstart.data.tables.text import opened
+from headstart.errors import DataError
 
 _CORNERS: Final = (
     *(("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max")),
@@ -29,6 +33,9 @@ CLASS_WORDS: Final = (
 _OBJECTS: Final = ("objects", "annotations")  # a column of all of a picture's
 _KINDS: Final = ("category", "categories", "label", "labels", "class", "classes", "category_id")
 _SIZES: Final = (("width", "height"), ("image_width", "image_height"), ("img_w", "img_h"))
+_FILES: Final = ("image_url", "imageid")  # columns of pictures besides the modality's own
+_CROWDS: Final = ("isgroupof", "iscrowd", "is_crowd")
+_LOOKED: Final = 50  # rows of a table without a header
 _LONGEST: Final = 1_000  # characters of a cell that is read as a list
 
 
@@ -38,7 +45,10 @@ def columns(table: ItemTable, content: Sequence[str]) -> dict[str, Any] | None:
     `content` are names of columns that may hold pictures or their paths, best first.
     """
     lower = {name.lower(): name for name in reversed(table.names)}
-    file = next((lower[name] for name in (*content, "image_url") if name in lower), None)
+    if _is_bare(table):
+        bare, *box, kind = table.names
+        return {"file": bare, "box": box, "extent": False, "class": kind, "size": [], "split": None}
+    file = next((lower[name] for name in (*content, *_FILES) if name in lower), None)
     objects = next((lower[name] for name in _OBJECTS if name in lower), None)
     if file and objects and _holds_boxes(table, objects):
         return {"file": file, "objects": objects, "split": lower.get("split")}
@@ -56,7 +66,29 @@ def columns(table: ItemTable, content: Sequence[str]) -> dict[str, Any] | None:
         "class": next((lower[name] for name in CLASS_WORDS if name in lower), None),
         "size": [lower[name] for name in size],
         "split": lower.get("split"),
+        "crowd": next((lower[name] for name in _CROWDS if name in lower), None),
     }
+
+
+def _is_bare(table: ItemTable) -> bool:
+    """Whether a table without a header has a path, four numbers and a class in each row."""
+    if not table.remark or len(table.names) != 6 or not table.names[0].startswith("column "):
+        return False
+    rows = [[row.get(name) for name in table.names] for row in table.first_rows(_LOOKED)]
+    boxes = [row for row in rows if not all(map(is_blank, row[1:]))]
+    return bool(boxes) and all(
+        Path(str(row[0])).suffix and number(row[5]) is None and None not in map(number, row[1:5])
+        for row in boxes
+    )
+
+
+def _class_names(path: Path) -> dict[str, str]:
+    """The names of classes by the codes that stand in Open Images' tables."""
+    names: dict[str, str] = {}
+    for file in sorted(path.parent.glob("*class-descriptions*.csv")):
+        with suppress(DataError), opened(file) as lines:
+            names |= {row[0]: row[1] for row in csv.reader(lines) if len(row) == 2}
+    return names
 
 
 def _holds_boxes(table: ItemTable, column: str) -> bool:
@@ -71,11 +103,10 @@ def read(table: ItemTable, column_of: Mapping[str, Any], split: str | None, into
         return
     files = list(table.values(column_of["file"]))
     cells = list(zip(*(table.values(name) for name in column_of["box"]), strict=True))
-    labels = (
-        list(table.values(column_of["class"])) if column_of["class"] else ["object"] * len(files)
-    )
+    labels = _labels(table, column_of["class"], len(files))
     sizes = list(zip(*(table.values(name) for name in column_of["size"]), strict=True))
     splits = list(table.values(column_of["split"])) if column_of["split"] else [None] * len(files)
+    crowds = list(table.values(column_of["crowd"])) if column_of.get("crowd") else []
     boxes: dict[str, list[Box]] = {}
     first: dict[str, tuple[str, int]] = {}
     shares = _are_shares(cells)
@@ -89,6 +120,9 @@ def read(table: ItemTable, column_of: Mapping[str, Any], split: str | None, into
         values = _listed(cells[row][0]) if len(cells[row]) == 1 else list(cells[row])
         if all(is_blank(value) for value in values):  # a picture without an object
             continue
+        if crowds and mark(crowds[row]) == 1.0:
+            into.faults.append((place, CROWD))
+            continue
         values = from_extent(values) if column_of["extent"] else values
         box = into.box(labels[row], values, place)
         own += [box] if box else []
@@ -100,6 +134,14 @@ def read(table: ItemTable, column_of: Mapping[str, Any], split: str | None, into
         into.pictures.append(
             Marked(file, place, tuple(own), size, split=own_split, base=base, shares=shares)
         )
+
+
+def _labels(table: ItemTable, column: str | None, count: int) -> list[Any]:
+    """The class of each row, by its name where another file has that."""
+    if not column:
+        return ["object"] * count
+    names = _class_names(table.path)
+    return [names.get(str(value), value) for value in table.values(column)]
 
 
 def _size(cells: Sequence[Any]) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headstart.contracts import Modality
 from headstart.data import annotated, containers, transcripts
-from headstart.data.grouping import grouped, part_of
+from headstart.data.grouping import grouped, place_of
 from headstart.data.items.file_names import from_names, label_part
 from headstart.data.items.folders import from_folders
 from headstart.data.items.lists import of_lists
@@ -39,16 +39,16 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
 
     Raises DataError when there is nothing, or nothing that says the classes.
     """
-    part = part_of(schema.group)
-    if part is not None:
-        return grouped(find(data, modality, replace(schema, group=None)), part)
+    place = place_of(schema.group)
+    if place is not None:
+        return grouped(find(data, modality, replace(schema, group=None)), place)
     if isinstance(data, InMemory):
         return data.find(modality, schema)
     path = data
     demand_data(path)
     path = containers.opened(path)
     parts = containers.parts(path)
-    marked = annotated.find(path, modality, schema, parts)
+    marked = annotated.find(path, modality, schema, parts, _root(path, modality))
     if marked is None and not parts:
         marked = transcripts.find(path, modality, schema)
     if marked is not None:

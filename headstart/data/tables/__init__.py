@@ -38,6 +38,11 @@ _REFUSED = {
     "read. Take pictures out of it, such as by `ffmpeg -i {file} -vf fps=1 frame%05d.png`.",
     (".xls", ".xlsb", ".ods"): "is no .xlsx workbook. Save it as .xlsx or CSV.",
     (".dta", ".sav", ".rds", ".rdata", ".orc", ".avro", ".xml"): f"is not read. {_WRITE}",
+    (".po", ".pot"): "is a catalogue of gettext. Write its pairs as TMX, such as by `po2tmx -l "
+    "LANGUAGE {file} pairs.tmx` of the Translate Toolkit.",
+    (".xlf", ".xliff", ".mxliff", ".sdlxliff"): "is XLIFF. Write its pairs as TMX, such as by "
+    "the tool that made it, or by `xliff2po` and `po2tmx` of the Translate Toolkit.",
+    (".srt", ".vtt", ".sbv"): "holds subtitles. Write them as a table, a column a language.",
     (".gz",): "is compressed. Unpack it by `gzip -dk {file}` and give what comes out.",
 }
 _IDX = re.compile(r"idx[1-4]-ubyte")

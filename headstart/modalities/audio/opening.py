@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,11 +18,18 @@ from headstart.runtime.installed import installation
 SUFFIXES: Final = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd"}
     | {".w64", ".rf64", ".caf"}
+    | {".m4a", ".m4b", ".aac", ".wma", ".amr"}  # which are refused, one by one
 )
 RESAMPLER: Final = "soxr-hq"  # as `loading.sounds.options` calls it
 BLOCK: Final = 1 << 18  # frames that are read at once
 _MOST_CHANNELS: Final = 64
 _BEGINNINGS: Final = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff", b"riff", b"RF64")
+_UNREAD: Final = {  # how sounds begin that libsndfile doesn't read
+    "AAC in MPEG-4": re.compile(rb"....ftyp(M4|mp4|iso|dash|3gp|qt)", re.DOTALL),
+    "AAC": re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"),
+    "Windows Media": re.compile(rb"\x30\x26\xb2\x75"),
+    "AMR": re.compile(rb"#!AMR"),
+}
 _FRAMES: Final = {0xFB, 0xFA, 0xF3, 0xF2, 0xE3, 0xE2}  # second bytes of an MPEG frame of layer 3
 
 
@@ -39,7 +47,7 @@ def opened(raw: bytes) -> Iterator[Any]:
     if not raw:
         raise DataError("it is empty")
     if not is_sound(raw[:16]) and find_spec("soundfile") is None:
-        raise DataError("it is no sound file that can be read")
+        raise DataError(_no_sound(raw))
     library = soundfile()
     try:
         with library.SoundFile(io.BytesIO(raw)) as file:
@@ -49,8 +57,16 @@ def opened(raw: bytes) -> Iterator[Any]:
     except (library.LibsndfileError, RuntimeError, TypeError, ValueError, OverflowError) as error:
         why = str(getattr(error, "error_string", error)).strip().rstrip(".").splitlines()[0]
         if not is_sound(raw[:16]):
-            raise DataError("it is no sound file that can be read") from error
+            raise DataError(_no_sound(raw)) from error
         raise DataError(f"it can't be read as sound ({why})") from error
+
+
+def _no_sound(raw: bytes) -> str:
+    """What a file is that can't be read as a sound."""
+    kind = next((name for name, head in _UNREAD.items() if head.match(raw[:16])), "")
+    if kind:
+        return f"it is {kind}, which is not read (`ffmpeg -i FILE NEW.flac` makes FLAC of it)"
+    return "it is no sound file that can be read"
 
 
 def blocks(file: Any, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
