@@ -108,7 +108,11 @@ _UNSIZED = "its server doesn't say how large it is. Download it"
         (200, {"Content-Length": f"{10**15}"}, "the connection broke"),
         (200, {"Content-Length": "20", "Content-Encoding": "gzip"}, "its server sends it compre"),
         (302, {"Location": "http://[x?sig=1", "Content-Length": "0"}, "it is, or leads to, no ad"),
-        (302, {"Location": "ftp://x?sig=1", "Content-Length": "0"}, "it leads on to ftp://x/. Give"),
+        (
+            302,
+            {"Location": "ftp://x?sig=1", "Content-Length": "0"},
+            "it leads on to ftp://x/. Give",
+        ),
     ],
 )
 def test_what_a_server_says_is_not_trusted(
