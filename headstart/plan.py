@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.contracts.references import parse
 from headstart.data import IN_MEMORY, Data, Dataset, Item, data_of
+from headstart.data.remote import address
 from headstart.defaults import Settings
 from headstart.errors import DataError, HeadstartError
 
@@ -60,6 +61,11 @@ class FitPlan:
             raise HeadstartError(
                 "The plan was made with data in memory, which are not kept. Give the same again "
                 "with data=."
+            )
+        if address(self.data):
+            raise HeadstartError(
+                f"The plan was made with data from {self.data}, and no address is fetched because "
+                "a file names it. Give it again, in Python as data=."
             )
         return Path(self.data)
 

@@ -29,6 +29,7 @@ class Served:
     moved: dict[str, str] = field(default_factory=dict)  # answered with another address
     ranges: bool = True
     tags: bool = True
+    absent: int = 404  # the status of what is not there
     asked: list[tuple[str, str]] = field(default_factory=list)  # path with query, range
     pause: float = 0.0  # seconds between pieces of a body
 
@@ -83,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path in served.moved:
             return self._send(302, b"", {"Location": served.moved[path]})
         if not file.is_file():
-            return self._send(404, b"")
+            return self._send(served.absent, b"")
         content = file.read_bytes()
         tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         headers = {"ETag": tag} if served.tags else {}

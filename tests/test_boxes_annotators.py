@@ -28,6 +28,8 @@ from headstart.data.schema import GUESSED, Schema
 from headstart.errors import DataError
 
 CAT = {"class": "cat"}
+HUGE: dict[str, Any] = {"label": "cat", "points": [[10**400 - 1, 1], [2, 3]]}  # as JSON may hold
+HUGE |= {"name": "circle", "cx": 10**400 - 1, "cy": 2.5}
 FORMS: dict[str, Callable[[Path], None]] = {
     "KITTI": kitti,
     "KITTI's answers": lambda root: kitti(root, KITTI.replace("\n", " 0.93\n")),
@@ -124,6 +126,18 @@ def test_other_shapes_are_the_boxes_around_them(
             "['x', 3, 4, 2, 1, 5] are no points; left out",
         ),
         (
+            lambda root: labelme(root, RECTANGLE, RECTANGLE | {"shape_type": ["x"]}),
+            "it is a ['x'] and surrounds nothing; left out",
+        ),
+        (
+            lambda root: labelme(root, RECTANGLE, HUGE | {"shape_type": "circle"}),
+            f"[{'9' * 58}… are no points; left out",
+        ),
+        (
+            lambda root: via(root, via_region(RECT, CAT), via_region(HUGE | {"r": 1.5}, CAT)),
+            f"[{'9' * 58}… are no points; left out",
+        ),
+        (
             lambda root: via(root, via_region(RECT, CAT), via_region(RECT | {"width": "?"}, CAT)),
             "[10, 20, '?', 40] is no box of four numbers; left out",
         ),
@@ -209,6 +223,28 @@ def test_other_documents_with_the_same_words(tmp_path: Path, text: str) -> None:
         assert "is no file of the VGG Image Annotator" in str(error)
     else:
         assert contents is None
+
+
+def test_documents_of_other_tools_leave_classes_alone(tmp_path: Path) -> None:
+    for name in ("ants", "bees"):
+        picture(tmp_path / name / "a.jpg")
+    (tmp_path / "info.json").write_text('[{"filename": "a", "regions": []}]')
+    assert annotated.find(tmp_path, catalog.modality("image"), GUESSED) is None
+
+
+def test_labels_that_cannot_be_read_are_not_those_of_no_object(tmp_path: Path) -> None:
+    kitti(tmp_path)
+    folder = tmp_path / "training"
+    picture(folder / "image_2" / "b.jpg", (50, 50))
+    (folder / "label_2" / "b.txt").write_bytes(KITTI.encode() + b"Pi\xf1a")
+    yolo = tmp_path / "yolo"
+    for name in ("a", "b"):
+        picture(yolo / f"{name}.jpg")
+    (yolo / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    (yolo / "b.txt").symlink_to("b.txt")
+    for place, why in ((folder, "line 2 holds a byte that is not"), (yolo, "can't be read: too")):
+        missing = {row.id[-5:]: row.missing for row in found(place).rows}
+        assert not missing["a.jpg"] and why in missing["b.jpg"]
 
 
 def test_they_are_learned_from(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from told import run
 
+from headstart.cli.cache import OTHERS
 from headstart.errors import HeadstartError
 from headstart.features import cache
 from headstart.features.store import FeatureStore
@@ -32,6 +33,10 @@ def fill(number: int, used: float, root: Path | None = None) -> Path:
         store.append([f"{name:032x}"], ROW + number)
     os.utime(store.folder / "meta.json", (used, used))
     return store.folder
+
+
+def test_all_that_lies_there_has_a_name() -> None:
+    assert {*OTHERS} == {*cache.OTHERS}
 
 
 def there() -> set[str]:

@@ -56,6 +56,11 @@ def test_large_numbers_and_masks_are_sound(tmp_path: Path) -> None:
     stage.register_buffer("mask", torch.full((3,), float("-inf")))
     backbone: Any = type("", (), {"stages": {"s": stage}, "head": None, "is_late": False})()
     demand_finite(backbone, parse("timm:test_resnet"))
+    stage.weight = nn.Parameter(torch.ones(9, 9).to(torch.float8_e4m3fn))  # which has no sums
+    demand_finite(backbone, parse("timm:test_resnet"))
+    stage.weight.data[0, 0] = float("nan")
+    with pytest.raises(WeightsError, match=r"has 1 numbers in s\.weight that are NaN"):
+        demand_finite(backbone, parse("timm:test_resnet"))
 
 
 def _torchvision(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +11,38 @@ import pytest
 from layouts import alternate, picture, pictures, table
 
 from headstart.data import Schema, load, load_labelled
+from headstart.data.items.lists import listed_classes
+from headstart.data.tables import counted, known_refusal
+from headstart.data.trees import walk
 from headstart.errors import DataError
 from headstart.modalities.image import Image
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [
+        ("a.png\tants\nb.png\tbees\n", 2),
+        ("a.png\tants\nb.png\tbees\na.png\tbees\n", 0),  # a file of two classes
+        ("a.png\tants\nb.png\twasps\n", 0),
+    ],
+)
+def test_a_list_names_the_classes_of_a_split(tmp_path: Path, lines: str, count: int) -> None:
+    for name in ("one/a.png", "one/b.png"):
+        picture(tmp_path / name)
+    (tmp_path / "val_annotations.txt").write_text(lines)
+    assert len(listed_classes(walk(tmp_path, Image()), {"ants", "bees"})) == count
+    picture(tmp_path / "two/a.png")  # another file of the same name
+    assert listed_classes(walk(tmp_path, Image()), {"ants", "bees"}) == {}
+
+
+def test_a_count_that_no_list_can_have_is_none(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"{'9' * 5000}\nSmiling\na.png 1\n")
+    assert counted.read(tmp_path / "list.txt") is None
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert known_refusal(tmp_path / "pipe") == ""
 
 
 def classes(path: Path, schema: Schema | None = None) -> dict[str, int]:

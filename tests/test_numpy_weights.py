@@ -143,7 +143,7 @@ def test_numbers_that_numpy_does_not_know(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", weight=raw, note=np.array("text"), one=np.float64(2))
     state = weights.read(tmp_path / "w.npz").state
     assert torch.equal(state["weight"], values) and state["one"].item() == 2
-    assert set(state) == {"weight", "one"}
+    assert set(state) == {"weight", "one"} and state["one"].shape == ()
 
 
 def test_a_deeper_network_is_not_cut_in_silence(tmp_path: Path) -> None:
@@ -179,6 +179,26 @@ def cut(path: Path) -> None:
     path.write_bytes(content)
 
 
+def overwritten(path: Path) -> None:
+    np.savez_compressed(path, weight=np.arange(999, dtype=np.float32))
+    content = bytearray(path.read_bytes())
+    content[100:120] = b"\xff" * 20
+    path.write_bytes(content)
+
+
+def locked(path: Path) -> None:
+    np.savez(path, weight=np.zeros(9, np.float32))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+
+
+def unclosed(path: Path) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weight.npy", b"\x93NUMPY\x01\x00" + bytes([len(header), 0]) + header)
+
+
 def texts(path: Path) -> None:
     np.savez(path, names=np.array(["a", "b"]))
 
@@ -190,6 +210,9 @@ def texts(path: Path) -> None:
         (objects, r"holds Python objects \(weight\), which only code that runs could open\."),
         (promises, r"is not a whole archive of NumPy arrays \(an array is not as long as its "),
         (cut, r"is not a whole archive of NumPy arrays \(Bad CRC-32"),
+        (overwritten, r"is not a whole archive of NumPy arrays \(Error -3 while decompressing"),
+        (locked, r"is not a whole archive of NumPy arrays \(File .* is encrypted"),
+        (unclosed, r"is not a whole archive of NumPy arrays \("),
         (texts, r"holds no array of numbers\. Save them by numpy\.savez"),
     ],
 )

@@ -158,9 +158,10 @@ def test_what_is_kept_has_a_bound_and_nothing_else_is_fetched_twice(
     items = load(data_of(there), Image()).items
     assert all(item.read() for item in items)
     assert bucket.gets("data/photos/ants/000.png") == 2
-    monkeypatch.setenv("HEADSTART_URL_CACHE", "much")
-    with pytest.raises(HeadstartError, match="HEADSTART_URL_CACHE is 'much', which is no number"):
-        items[0].read()
+    for word in ("much", "inf"):
+        monkeypatch.setenv("HEADSTART_URL_CACHE", word)
+        with pytest.raises(HeadstartError, match=f"HEADSTART_URL_CACHE is '{word}', which is no"):
+            items[0].read()
 
 
 def test_addresses_in_a_table_are_followed_below_its_own_alone(
@@ -265,6 +266,10 @@ def test_the_same_model_comes_of_an_address(
         hs.fit(data, "seeded:convnet", tmp_path / name, strategy="feature-extraction", settings=own)
     far, near = (tmp_path / name / "model.safetensors" for name in ("far", "near"))
     assert far.read_bytes() == near.read_bytes()
+    record = (tmp_path / "far" / "evidence.json").read_text()
+    assert f"hs.fit('{there}'" in record and "cache-far" not in record
+    with pytest.raises(HeadstartError, match=f"made with data from {there}, and no address is fe"):
+        hs.reproduce(tmp_path / "far", tmp_path / "again")
     rows = [*(tmp_path / "cache-far").glob("features/*/rows.bin")]
     others = [*(tmp_path / "cache-near").glob("features/*/rows.bin")]
     assert rows and sorted(map(_hash, rows)) == sorted(map(_hash, others))

@@ -16,6 +16,7 @@ from headstart.runtime.places import cache_folder
 OTHERS = {
     "engines": "networks compiled for this machine",
     "known": "what is known of backbones",
+    "prepared": "items prepared for networks",
     "checks": "checks of items",
     "history": "scores of past runs",
     "listings": "what hubs have listed",

@@ -19,6 +19,7 @@ from headstart.data.items import demand_data as demand_data
 from headstart.data.items import find_inputs as find_inputs
 from headstart.data.items import recognise as recognise
 from headstart.data.memory import data_of as data_of
+from headstart.data.remote import named as named
 from headstart.data.schema import Columns as Columns
 from headstart.data.schema import Schema as Schema
 from headstart.data.sources import Data as Data

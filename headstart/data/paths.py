@@ -76,7 +76,7 @@ class Paths:
         if "://" in value and address(value):
             inner = self._mirror.inside(value, self.root) if self._mirror else ""
             if not inner:
-                return value, None, UNFETCHED
+                return shown(address(value)), None, UNFETCHED
             value, base = inner, self.root
         written = self._inside(value, base, place)
         if self._mirror:

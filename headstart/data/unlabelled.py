@@ -11,7 +11,7 @@ from headstart.data.check import check_items
 from headstart.data.items import find
 from headstart.data.manifests import Manifest
 from headstart.data.names import lists_no_items
-from headstart.data.remote import address_of, by_address
+from headstart.data.remote import by_address, named
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, FileSource, InMemory, Item
 from headstart.data.trees import walk
@@ -36,8 +36,7 @@ def unlabelled(
         raise DataError(
             f"{data} has no usable item among {len(items)}. Give files that can be read."
         )
-    place = data if isinstance(data, InMemory) else address_of(data) or data
-    progress.say(f"{place} names no labels: {len(checked.items)} items without any.")
+    progress.say(f"{named(data)} names no labels: {len(checked.items)} items without any.")
     for name, reason in checked.skipped[:1]:
         progress.warn(f"{len(checked.skipped)} items are skipped; the first, {name}: {reason}")
     return checked.items

@@ -26,8 +26,11 @@ def demand_finite(backbone: Backbone, reference: Reference) -> None:
     import torch
 
     for name, tensor in _tensors(backbone):
-        if tensor.is_floating_point() and not tensor.is_meta and not torch.isfinite(tensor.sum()):
-            count = int((~torch.isfinite(tensor)).sum())  # none where the sum alone is too large
+        if not tensor.is_floating_point() or tensor.is_meta:
+            continue
+        numbers = tensor.float() if tensor.itemsize == 1 else tensor  # of 8 bits there are no sums
+        if not torch.isfinite(numbers.sum()):
+            count = int((~torch.isfinite(numbers)).sum())  # none where the sum alone is too large
             if count:
                 raise WeightsError(
                     f"{reference.weights or reference} has {count:,} numbers in {name} that are "

@@ -11,6 +11,7 @@ from headstart import artifact, defaults, evidence
 from headstart.artifact import Record
 from headstart.contracts import Backbone
 from headstart.contracts.frozen import FrozenModel, Network, is_linear, is_native
+from headstart.data import named
 from headstart.evidence import Arm, Evidence, Experiment
 from headstart.evidence.calibration import folded, settled
 from headstart.evidence.doubt import OF_COLUMNS
@@ -252,7 +253,7 @@ def making_record(proof: Proof, workspace: Workspace) -> dict[str, Any]:
     origin, dataset = search.backbone.origin, search.experiment.dataset
     out, here = workspace.out, Path.cwd()
     place = str(out.relative_to(here) if out.is_relative_to(here) else out)
-    data = Name("data") if dataset.in_memory else str(dataset.root)
+    data = Name("data") if dataset.in_memory else named(dataset.root)
     strategy = {"strategy": search.winner} if fits else {}
     name, settings = "fit" if fits else "pretrain", search.experiment.settings
     call = called(name, data, origin.reference, place, settings=settings, **strategy)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-from headstart.data import data_of
+from headstart.data import data_of, named
 from headstart.defaults import Settings
 from headstart.pipeline.adapting import adapted, demand_adaptable, target_of
 from headstart.pipeline.developing import pretrained
@@ -88,7 +88,7 @@ def fit(
         return several.run() if all_settings.joint == "no" else fit_jointly(several)
     demand_alone(all_settings)
     data, strategy = data_of(data), demand_adaptable(all_settings, strategy)
-    inputs = {"data": str(data), "backbone": backbone, "strategy": strategy}
+    inputs = {"data": named(data), "backbone": backbone, "strategy": strategy}
     with Workspace(place) as workspace, follow(all_settings, show, place, inputs) as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         spec, lone = StrategySpec.of(strategy, run.settings), is_lone(names)
@@ -120,7 +120,7 @@ def reproduce(
     """
     fit_plan = read_plan(Path(plan))
     place = fit_plan.data_from(data)
-    inputs = {"plan": str(plan), "data": str(place), "backbone": fit_plan.backbone}
+    inputs = {"plan": str(plan), "data": named(place), "backbone": fit_plan.backbone}
     settings = replace(fit_plan.chosen(), track=track)
     following = follow(settings, as_progress(progress), Path(out), inputs)
     with Workspace(Path(out)) as workspace, following as run:
@@ -173,7 +173,7 @@ def pretrain(
         return pretrain_several(members, backbone, Path(out), all_settings, show, anyway)
     demand_alone(all_settings)
     data = data_of(data)
-    following = follow(all_settings, show, Path(out), {"data": str(data), "backbone": backbone})
+    following = follow(all_settings, show, Path(out), {"data": named(data), "backbone": backbone})
     with Workspace(Path(out)) as workspace, following as run:
         context = RunContext.of(run.settings, run.progress, workspace.folder)
         transfer = prepare(data, backbone, "full-fine-tuning", context)

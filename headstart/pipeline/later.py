@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from headstart import artifact, evidence
 from headstart.artifact import Record
-from headstart.data import Data
+from headstart.data import Data, named
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError, WeightsError
 from headstart.evidence import ArmResult, Experiment
@@ -67,7 +67,7 @@ def prove(
         record, plan = artifact.read(folder), read_plan(folder)
         _demand_transfer(folder, record, plan)
         place = plan.data_from(data)
-        inputs = {"plan": str(folder), "data": str(place), "backbone": plan.backbone}
+        inputs = {"plan": str(folder), "data": named(place), "backbone": plan.backbone}
         with follow(_settings(plan, new), as_progress(progress), folder, inputs) as run:
             transfer = planned(plan, place, run, workspace)
             workspace.claim_proof(

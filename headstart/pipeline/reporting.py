@@ -12,7 +12,7 @@ import numpy as np
 from headstart import artifact
 from headstart.artifact import Record
 from headstart.contracts import Encoding
-from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled
+from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled, named
 from headstart.data.targets import kind_named
 from headstart.evidence import task_interval
 from headstart.evidence.by_class import by_class, by_group, within
@@ -59,14 +59,14 @@ def report_on(
     outputs = predictor.headed(features)
     seconds = time.monotonic() - started
     content = _content(record, predictor, dataset, (outputs, features))
-    content |= {"model": str(model), "evaluated": str(data)}
-    place = Name("data") if isinstance(data, InMemory) else str(data)
+    content |= {"model": str(model), "evaluated": named(data)}
+    place = Name("data") if isinstance(data, InMemory) else named(data)
     call = called("report_on", str(model), place)
-    content["made"] = provenance(record.origin, record.modality, str(data), call)
+    content["made"] = provenance(record.origin, record.modality, named(data), call)
     content["warnings"] += _doubts(Path(model), dataset)
     content["shift"] = between(predictor, dataset.items, features, outputs)
     content["arms"]["chosen"] |= {"seconds": round(seconds, 2), "steps": 0}
-    folder = Path(out) if out is not None else Path(f"report-{Path(str(data)).stem}")
+    folder = Path(out) if out is not None else Path(f"report-{Path(named(data)).stem}")
     folder.mkdir(parents=True, exist_ok=True)
     artifact.write_evidence(folder, content)
     pictures = pictured(content, dataset.items, predictor.reader.modality)

@@ -11,7 +11,7 @@ import numpy as np
 from headstart import evidence
 from headstart.contracts import Encoding
 from headstart.contracts.frozen import as_model
-from headstart.data import data_of
+from headstart.data import data_of, named
 from headstart.data.targets import kind_named
 from headstart.defaults import Settings
 from headstart.drift import FIT_AGAIN, NO_REFERENCE, Reference, chosen
@@ -60,7 +60,7 @@ def shift(
 
 def data_name(data: Any) -> str:
     """What data are called in an answer."""
-    return str(data) if isinstance(data, str | Path) else "the data"
+    return named(data) if isinstance(data, str | Path) else "the data"
 
 
 def shift_of(predictor: Predictor, other: Any, progress: Progress, seed: int = 0) -> Shift:

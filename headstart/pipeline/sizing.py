@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from headstart.contracts import Modality
-from headstart.data import Item, data_of, demand_data
+from headstart.data import Item, data_of, demand_data, named
 from headstart.data.items import find
 from headstart.data.sources import Row, digest
 from headstart.defaults import Settings
@@ -53,7 +53,7 @@ def plan(
     network = context.load(backbone)
     modality = _of_items(fitted_modality(network, settings), backbone)
     rows = [row for row in find(data, modality, schema(settings)).rows if row.source is not None]
-    items, checking = _checked(rows, modality, str(data))
+    items, checking = _checked(rows, modality, named(data))
     prefix, reader = context.prefix(network), Reader(modality, network.preprocess).in_arrays()
     engine = _engine(prefix, reader, items, context, len(rows))
     extracting, numbers = _extracting(engine, reader, items, prefix.batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from headstart.contracts.cells import number
@@ -20,7 +21,7 @@ _LOOKED = 20  # files that are looked at to tell the format
 def is_kitti(top: Folder) -> bool:
     """Whether text files here are of this form."""
     texts = [path for _, _, path in _texts(top)][:_LOOKED]
-    return any(_is_row(line) for path in texts for line in _lines(path)[:3])
+    return any(_is_row(line) for path in texts for line in _head(path))
 
 
 def read(top: Folder, into: Reading, unmarked: str) -> None:
@@ -41,8 +42,13 @@ def read(top: Folder, into: Reading, unmarked: str) -> None:
                 into.pictures.append(Marked(name, name, base=place, missing=unmarked))
                 continue
             path, split = own
-            boxes = tuple(_boxes(path, into))
-            into.pictures.append(Marked(name, path.name, boxes, split=split, base=place))
+            try:
+                boxes, missing = tuple(_boxes(path, into)), ""
+            except DataError as error:
+                boxes, missing = (), str(error).rpartition(". ")[0]
+            into.pictures.append(
+                Marked(name, path.name, boxes, split=split, base=place, missing=missing)
+            )
 
 
 def _boxes(path: Path, into: Reading) -> Iterator[Box]:
@@ -89,8 +95,11 @@ def _is_row(line: str) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        with opened(path) as file:
-            return [line for line in file if line.strip()]
-    except DataError:
-        return []
+    with opened(path) as file:
+        return [line for line in file if line.strip()]
+
+
+def _head(path: Path) -> list[str]:
+    with suppress(DataError):
+        return _lines(path)[:3]
+    return []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts.cells import number
-from headstart.data.annotated.marks import Box, Marked, Reading, is_json_with, shown
+from headstart.data.annotated.marks import Box, Marked, Reading, ends, is_json_with, shown
 
 _AREAS = frozenset({"polygon", "circle", "mask", ""})  # other shapes surround nothing
 
@@ -39,7 +39,7 @@ def read(path: Path, split: str | None, into: Reading) -> None:
 
 def _box(each: Any, place: str, into: Reading) -> Box | None:
     shape = each if isinstance(each, Mapping) else {}
-    kind, points = shape.get("shape_type") or "", shape.get("points")
+    kind, points = str(shape.get("shape_type") or ""), shape.get("points")
     if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
         into.faults.append((place, f"{shown(points)} are no points; left out"))
         return None
@@ -50,11 +50,8 @@ def _box(each: Any, place: str, into: Reading) -> Box | None:
     if kind not in _AREAS or (kind != "mask" and kind != "circle" and len(points) < 3):
         into.faults.append((place, f"it is a {kind or 'line'} and surrounds nothing; left out"))
         return None
-    if kind == "circle" and len(points) == 2 and all(map(_is_number, (*xs, *ys))):
-        radius = math.dist((float(xs[0]), float(ys[0])), (float(xs[1]), float(ys[1])))
-        xs, ys = [xs[0] - radius, xs[0] + radius], [ys[0] - radius, ys[0] + radius]
+    numbers = [each for value in (*xs, *ys) if (each := number(value)) is not None]
+    if kind == "circle" and len(points) == 2 and len(numbers) == 4:
+        radius = math.hypot(numbers[1] - numbers[0], numbers[3] - numbers[2])
+        xs, ys = ends(xs[0], radius), ends(ys[0], radius)
     return into.shape(label, xs, ys, place)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -105,6 +105,12 @@ def from_extent(values: Sequence[Any]) -> list[Any]:
     return [left, top, left + width, top + height]
 
 
+def ends(centre: Any, radius: Any) -> list[Any]:
+    """Both ends of what is round along one side; other cells as they are."""
+    middle, reach = number(centre), number(radius)
+    return [centre] if middle is None or reach is None else [middle - reach, middle + reach]
+
+
 def around(points: Sequence[Any]) -> list[float] | None:
     """Corners of what surrounds a polygon x, y, x, y …; None for anything else."""
     numbers = [number(value) for value in points]

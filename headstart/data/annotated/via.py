@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.data.annotated.marks import Box, Marked, Reading, from_extent, is_json_with, shown
+from headstart.data.annotated.marks import (
+    Box,
+    Marked,
+    Reading,
+    ends,
+    from_extent,
+    is_json_with,
+    shown,
+)
 from headstart.data.annotated.rows import CLASS_WORDS
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
@@ -30,7 +38,7 @@ class _Region:
 
 def is_via(path: Path) -> bool:
     """Whether a file is such JSON, by the names that it holds."""
-    return is_json_with(path, "regions", "filename")
+    return is_json_with(path, "regions", "filename", "shape_attributes")
 
 
 def is_table(table: ItemTable) -> bool:
@@ -147,15 +155,10 @@ def _box(region: _Region, label: str | None, into: Reading) -> Box | None:
     if kind in ("circle", "ellipse"):
         radius = shape.get("r")
         across, down = shape.get("rx", radius), shape.get("ry", radius)
-        ends = [_ends(shape.get("cx"), across), _ends(shape.get("cy"), down)]
-        return into.shape(label, ends[0], ends[1], region.place)
+        xs, ys = ends(shape.get("cx"), across), ends(shape.get("cy"), down)
+        return into.shape(label, xs, ys, region.place)
     fault = (
         f"it is a {kind} and surrounds nothing" if kind else f"{shown(region.shape)} is no shape"
     )
     into.faults.append((region.place, f"{fault}; left out"))
     return None
-
-
-def _ends(centre: Any, radius: Any) -> list[Any]:
-    numbers = isinstance(centre, int | float) and isinstance(radius, int | float)
-    return [centre - radius, centre + radius] if numbers else [centre]

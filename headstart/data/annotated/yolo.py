@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts.cells import number
 from headstart.data.annotated.marks import Box, Marked, Reading, around, shown
+from headstart.data.sources import FileSource
 from headstart.data.trees import Folder
 from headstart.errors import DataError
 
@@ -22,7 +24,7 @@ _FAR = 1.5  # of a side, beyond which a number is a share of nothing
 def is_yolo(top: Folder) -> bool:
     """Whether pictures here have files of numbers beside them, or in `labels`."""
     texts = [text for *_, text in _pairs(top) if text is not None][:_LOOKED]
-    return any(_is_row(line) for text in texts for line in _lines(text)[:3])
+    return any(_is_row(line) for text in texts for line in _head(text))
 
 
 def read(top: Folder, into: Reading) -> None:
@@ -33,11 +35,16 @@ def read(top: Folder, into: Reading) -> None:
         path = folder.path / file
         place = text.name if text else file
         boxes: list[Box] = []
-        for count, line in enumerate(_lines(text) if text else [], start=1):
+        try:
+            lines, missing = _lines(text) if text else [], ""
+        except DataError as error:
+            lines, missing = [], str(error).rpartition(". ")[0]
+        for count, line in enumerate(lines, start=1):
             box = _box(line, names, f"{place} line {count}", into)
             boxes += [box] if box else []
+        own = tuple(boxes)
         into.pictures.append(
-            Marked(file, place, tuple(boxes), split=split, base=path.parent, shares=True)
+            Marked(file, place, own, None, split, path.parent, shares=True, missing=missing)
         )
 
 
@@ -82,11 +89,14 @@ def _split(top: Folder, way: Sequence[str]) -> str | None:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError:
-        return []
+    text = FileSource(path).read().decode("utf-8-sig", "replace")
     return [line for line in text.splitlines() if line.strip()]
+
+
+def _head(path: Path) -> list[str]:
+    with suppress(DataError):
+        return _lines(path)[:3]
+    return []
 
 
 def _is_row(line: str) -> bool:

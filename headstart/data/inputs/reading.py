@@ -20,7 +20,7 @@ from headstart.data.inputs.pairs import inputs_alone
 from headstart.data.inputs.pictures import as_array, encoded, pictures_of
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.items import find_inputs
-from headstart.data.remote import address, address_of, by_address, local
+from headstart.data.remote import address, by_address, local, named
 from headstart.data.remote.addresses import UNFETCHED, shown
 from headstart.data.schema import GUESSED, Schema
 from headstart.data.sources import (
@@ -114,7 +114,7 @@ class InputReader:
             return iter([Input(name or "''", None, problem="it does not exist")])
         if path.is_dir():
             files = find_inputs([path], self.modality)
-            return (Input(address_of(p) or str(p), FileSource(p)) for p in files)
+            return (Input(named(p), FileSource(p)) for p in files)
         suffix = path.suffix.lower()
         if suffix in (READ if self.modality.whole_rows else SUFFIXES):
             return manifest_inputs(path, self.modality, self.schema)
@@ -123,7 +123,7 @@ class InputReader:
                 f"{path} is a table or an archive that can't be read here. Give a file, a folder, "
                 f"or a manifest ({', '.join(sorted(SUFFIXES))})."
             )
-        return iter([Input(address_of(path) or str(path), FileSource(path))])
+        return iter([Input(named(path), FileSource(path))])
 
     def _array(self, data: np.ndarray, place: str) -> Iterator[Input]:
         if data.dtype.kind in "OUS":

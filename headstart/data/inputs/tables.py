@@ -13,7 +13,7 @@ from headstart.data import tables
 from headstart.data.columns import choose_columns
 from headstart.data.content_columns import NUMBERING
 from headstart.data.manifests import Manifest
-from headstart.data.remote import address_of
+from headstart.data.remote import named
 from headstart.data.schema import Columns, Schema
 from headstart.data.sources import PAIR, FileSource, InlineSource, Input, PartSource, Row
 from headstart.data.tables.interface import ItemTable
@@ -104,7 +104,7 @@ def _of_row(row: Row, path: Path, whole: bool) -> Input:
     if isinstance(row.source, InlineSource) and not whole:
         name = row.source.content.decode("utf-8", "replace").replace(PAIR, " | ")
     elif isinstance(row.source, FileSource | PartSource):
-        name = address_of(path.parent / row.id) or str(path.parent / row.id)
+        name = named(path.parent / row.id)
     own = row.group if not row.id.startswith(f"{row.group} from ") else row.id
     return Input(name, row.source, own or row.id, row.missing)
 

@@ -47,16 +47,20 @@ def of_lists(top: Folder, tables: Tables) -> Contents | None:
 def listed_classes(folder: Folder, classes: Collection[str]) -> dict[tuple[str, ...], str]:
     """The class of each item in a folder by its way, where a text there names one for all of them.
 
-    As Tiny ImageNet's `val_annotations.txt` does. Empty where none does, or another class is named.
+    As Tiny ImageNet's `val_annotations.txt` does. Empty where none does, or another class or a file
+    of two is named.
     """
-    ways = {way[-1]: way for way in folder.every()}
-    for name in folder.others:
+    ways = folder.every()
+    files = {way[-1] for way in ways}
+    for name in folder.others if len(files) == len(ways) else ():
         if name.lower().endswith(_LISTS):
             every = text_lines(folder.path / name)
             rows = [line.split("\t") if "\t" in line else line.split() for line in every]
-            class_of = {Path(row[0]).name: row[1] for row in rows if len(row) > 1}
-            if ways.keys() <= class_of.keys() and {class_of[file] for file in ways} <= {*classes}:
-                return {way: class_of[file] for file, way in ways.items()}
+            pairs = {(Path(row[0]).name, row[1]) for row in rows if len(row) > 1}
+            class_of = dict(pairs)
+            named = files <= class_of.keys() and {class_of[file] for file in files} <= {*classes}
+            if named and len(class_of) == len(pairs):
+                return {way: class_of[way[-1]] for way in ways}
     return {}
 
 

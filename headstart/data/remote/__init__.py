@@ -5,6 +5,7 @@ from headstart.data.remote.mirrors import address_of as address_of
 from headstart.data.remote.mirrors import by_address as by_address
 from headstart.data.remote.mirrors import local as local
 from headstart.data.remote.mirrors import mirror_at as mirror_at
+from headstart.data.remote.mirrors import named as named
 from headstart.data.remote.pointers import Pointer as Pointer
 from headstart.data.remote.pointers import Remote as Remote
 from headstart.data.remote.pointers import pointer_at as pointer_at

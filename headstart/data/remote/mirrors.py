@@ -17,9 +17,17 @@ from typing import Any, Final, ParamSpec, TypeVar, final
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from headstart.data.remote.addresses import address, below, joined, parted, scheme_of, shown
+from headstart.data.remote.addresses import (
+    address,
+    below,
+    is_name,
+    joined,
+    parted,
+    scheme_of,
+    shown,
+)
 from headstart.data.remote.pointers import MARK, URLS, Pointer, mirror_of, most_kept
-from headstart.data.remote.stores import State, patiently, store_of
+from headstart.data.remote.stores import Fault, State, Store, patiently, store_of
 from headstart.errors import DataError, HeadstartError
 from headstart.runtime.places import cache_folder
 
@@ -39,26 +47,21 @@ def local(data: str | os.PathLike[str], lock: Callable[[Path], None]) -> Path:
     """Where data are on this machine: a path as it is, that of `file:`, or the folder of pointers.
 
     Such a folder is made anew where the listing is another than before; `lock` keeps it from being
-    removed. Raises DataError for an address that can't be read, and for any where HF_HUB_OFFLINE is
-    set, as `--offline` does.
+    removed. Raises DataError for an address that can't be read, and for any that is asked offline.
     """
     text = address(data)
     if not text:
         return Path(os.fsdecode(data))
     if scheme_of(text) == "file":
         return Path(url2pathname(f"/{text.removeprefix('file://')}"))
-    from huggingface_hub import constants  # late: predicting alone does without
-
-    if constants.HF_HUB_OFFLINE:
-        raise DataError(
-            f"{shown(text)} is an address, and offline no connection may be opened. Leave out "
-            "--offline and HF_HUB_OFFLINE, or give a path."
-        )
     folder, name = parted(text)
     states = _states(text, name)
     mirror = cache_folder() / URLS / _hash(text)
     try:
         lock(mirror)
+        if text != shown(text):
+            mirror.chmod(0o700)  # what signs an address stands in it
+        _forget(mirror)
         _write(mirror / _ABOUT, {"folder": folder, "address": text, "whole": name not in states})
         return _tree(mirror, folder, text, states) / name
     except OSError as error:
@@ -70,6 +73,9 @@ def local(data: str | os.PathLike[str], lock: Callable[[Path], None]) -> Path:
 
 def _states(text: str, name: str) -> dict[str, State]:
     """The files by name, that of the data set among them. Raises DataError for none."""
+    is_host = not store_of(text).lists and "//" not in parted(text)[0]
+    if is_host or not is_name(name):
+        raise DataError(f"{shown(text)} names no file. Give the address of one.")
     state = patiently(text, lambda store: store.state(text))
     if state is not None:
         return {name: state}
@@ -80,7 +86,7 @@ def _states(text: str, name: str) -> dict[str, State]:
         raise DataError(f"{shown(text)} holds no file. Check the address.")
     if len(states) > _MOST:
         raise DataError(f"{shown(text)} holds more than {_MOST:,} files. Give a table or shards.")
-    odd = next((key for key in states if not _is_name(key)), None)
+    odd = next((key for key in states if not is_name(key)), None)
     if odd is not None:
         raise DataError(
             f"{shown(text)} holds {odd!r}, which can't be a file here. Give a folder without it."
@@ -88,16 +94,12 @@ def _states(text: str, name: str) -> dict[str, State]:
     return states
 
 
-def _is_name(key: str) -> bool:
-    parts = key.split("/")
-    return not any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts)
-
-
 def _tree(mirror: Path, folder: str, text: str, states: Mapping[str, State]) -> Path:
-    """The folder of these files, made once for each listing."""
+    """The folder of these files, made once for each listing that says what would change."""
     listed = [[key, state.size, state.version] for key, state in sorted(states.items())]
-    tree = mirror / f"{_TREE}{_hash(json.dumps(listed))}"
-    if tree.is_dir() and all(state.version for state in states.values()):
+    known = all(state.version for state in states.values())
+    tree = mirror / f"{_TREE}{_hash(json.dumps(listed)) if known else uuid4().hex}"
+    if tree.is_dir():
         return tree
     draft = mirror / f".{uuid4().hex}"
     try:
@@ -105,19 +107,27 @@ def _tree(mirror: Path, folder: str, text: str, states: Mapping[str, State]) -> 
         for key, state in states.items():
             place = draft / key
             place.parent.mkdir(parents=True, exist_ok=True)
-            where = text if key in (parted(text)[1],) else joined(folder, key)
+            where = text if key == parted(text)[1] else joined(folder, key)
             pointer = Pointer(where, state.size, state.version, place=str(place))
             pointer.write(place)
             if is_whole(key):
                 whole.append((place, pointer))
-        _demand_room(text, sum(pointer.size or 0 for _, pointer in whole))
+        demand_room(text, sum(pointer.size or 0 for _, pointer in whole))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(lambda pair: fill(pair[0], pair[1].read()), whole))
-        shutil.rmtree(tree, ignore_errors=True)
-        os.rename(draft, tree)
+        settle(draft, tree)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return tree
+
+
+def settle(draft: Path, place: Path) -> None:
+    """Give a folder its name, where no other process gave another like it that name before."""
+    try:
+        os.rename(draft, place)
+    except OSError:
+        if not place.is_dir():
+            raise
 
 
 def is_whole(name: str) -> bool:
@@ -133,7 +143,8 @@ def fill(place: Path, content: bytes) -> None:
         place.write_bytes(content)
 
 
-def _demand_room(text: str, size: int) -> None:
+def demand_room(text: str, size: int) -> None:
+    """Raise DataError where so many bytes are too many to be fetched before the work."""
     if size > most_kept():
         raise DataError(
             f"{shown(text)} holds {size / 1e9:.1f} GB of tables and texts that are fetched whole, "
@@ -185,12 +196,29 @@ class Mirror:
         if os.path.isfile(path) and text == self.address:
             return True
         if path not in _THERE:
-            _THERE[path] = patiently(text, lambda store: store.state(text)) is not None
+            _THERE[path] = patiently(text, lambda store: _is_there(store, text))
         return _THERE[path]
 
 
-_EXPECTED: Final[set[str]] = set()
+_EXPECTED: Final[set[str]] = set()  # paths of this process, until their data are listed anew
 _THERE: Final[dict[str, bool]] = {}
+
+
+def _is_there(store: Store, text: str) -> bool:
+    try:
+        return store.state(text) is not None
+    except Fault as fault:
+        if fault.denied:  # as S3 says of what isn't there to those who may not list a bucket
+            return False
+        raise
+
+
+def _forget(mirror: Path) -> None:
+    """Ask anew for what stands in a data set's folder."""
+    top = os.path.join(mirror, "")
+    _EXPECTED.difference_update([path for path in _EXPECTED if path.startswith(top)])
+    for path in [path for path in _THERE if path.startswith(top)]:
+        del _THERE[path]
 
 
 def mirror_at(path: Path) -> Mirror | None:
@@ -212,6 +240,11 @@ def address_of(path: Path) -> str:
     """The address that a path stands for, without what may be secret; empty for any other path."""
     mirror = mirror_at(path)
     return shown(mirror.of(path)) if mirror else ""
+
+
+def named(data: object) -> str:
+    """What data are called: by the address that their path stands for, else as they are."""
+    return (address_of(data) if isinstance(data, Path) else "") or str(data)
 
 
 def by_address(work: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -6,6 +6,7 @@ sounds, shards and tables of columns, so that its layout is understood as that o
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -56,7 +57,10 @@ def pointer_at(path: Path) -> Pointer | None:
     with path.open("rb") as file:
         if file.read(len(MARK)) != MARK:
             return None
-        return Pointer(**json.loads(file.read(_LONGEST)), place=str(path))
+        try:
+            return Pointer(**json.loads(file.read(_LONGEST)), place=str(path))
+        except (ValueError, TypeError) as error:
+            raise OSError(errno.EIO, "it is damaged; run `headstart cache --clear`") from error
 
 
 @final
@@ -87,22 +91,23 @@ class Pointer:
         Raises DataError where nothing is there, RemoteError where it can't be had, or has changed.
         """
         own = self if self.version else self._settled()
-        return own.part(0, own.size)
+        return own.part(0, own.length())
 
-    def part(self, start: int, size: int | None, keep: bool = True) -> bytes:
+    def part(self, start: int, size: int, keep: bool = True) -> bytes:
         """Some of its bytes. Raises as `read` does."""
+        if not size:  # of which no request can be made
+            return b""
         start += self.start
         copy = self._copy(start, size) if self.version and keep else None
         content = _content(copy) if copy else None
         if content is not None:
             return content
-        whole = start == 0 and size == self.size
-        length = None if whole else size
         content, state = patiently(
-            self.address, lambda store: store.read(self.address, start, length)
+            self.address, lambda store: store.read(self.address, start, size)
         )
+        whole = start == 0 and size == state.size
         demand_same(self.address, self.version, state, in_parts=not whole)
-        if size is not None and len(content) != size:
+        if len(content) != size:
             raise RemoteError(
                 f"{shown(self.address)} ended after {len(content)} of {size} bytes. Run the "
                 "command again."
@@ -113,7 +118,7 @@ class Pointer:
 
     def keep(self, content: bytes) -> None:
         """Keep what it points to, which was read on the way."""
-        copy = self._copy(self.start, self.size)
+        copy = self._copy(self.start, len(content))
         if copy:
             _keep(copy, content)
 
@@ -125,7 +130,8 @@ class Pointer:
     def _settled(self) -> Pointer:
         """The same in the state of now, which is written in its place."""
         state = self._state()
-        own = Pointer(self.address, state.size, state.version, self.start, self.place)
+        size = self.size if self.start else state.size  # which is the whole tar's
+        own = Pointer(self.address, size, state.version, self.start, self.place)
         if self.place and state.version:
             own.write(Path(self.place))
         return own
@@ -136,7 +142,7 @@ class Pointer:
             raise DataError(f"{shown(self.address)} can't be read: nothing is there. Correct it.")
         return state
 
-    def _copy(self, start: int, size: int | None) -> Path | None:
+    def _copy(self, start: int, size: int) -> Path | None:
         key = json.dumps([self.address, self.version, start, size])
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         mirror = mirror_of(self.place)
@@ -201,7 +207,7 @@ def most_kept() -> int:
         folder = cache_folder()
         here = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
         return min(MOST_KEPT, int(_FREE_SHARE * shutil.disk_usage(here).free))
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         if float(text) >= 0:
             return int(float(text) * 10**9)
     raise DataError(f"HEADSTART_URL_CACHE is {text!r}, which is no number of GB. Give one, as 5.")
@@ -254,8 +260,11 @@ def _keep(copy: Path, content: bytes) -> None:
     draft = copy.with_name(uuid4().hex)
     with suppress(OSError):
         copy.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(_sum(content) + content)
-        os.replace(draft, copy)
+        try:
+            draft.write_bytes(_sum(content) + content)
+            os.replace(draft, copy)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _sum(content: bytes) -> bytes:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, TypeVar, final
 
-from headstart.data.remote.addresses import SCHEMES, scheme_of, shown
+from headstart.data.remote.addresses import ANONYMOUS, SCHEMES, scheme_of, shown, user_of
 from headstart.errors import DataError, RemoteError, reason
 
 _T = TypeVar("_T")
@@ -25,16 +25,24 @@ _CHANGED: Final = "has changed since it was listed. Run the command again"
 class Fault(Exception):
     """Why something can't be had: words for the user, and what to do.
 
-    `passing` says that another attempt may succeed, `absent` that there is no such file.
+    `passing` says that another attempt may succeed, `absent` that there is no such file, `denied`
+    that whoever asks may not know.
     """
 
     def __init__(
-        self, why: str, advice: str = _NETWORK, passing: bool = False, absent: bool = False
+        self,
+        why: str,
+        advice: str = _NETWORK,
+        *,
+        passing: bool = False,
+        absent: bool = False,
+        denied: bool = False,
     ) -> None:
         super().__init__(why)
         self.advice = advice
         self.passing = passing
         self.absent = absent
+        self.denied = denied
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Store(ABC):
     """Files by address. Each of these raises Fault where it can't answer."""
 
     lists: bool = True  # whether the files of a folder can be asked for
+    keys: str = ""  # how a key is given, as none in an address is sent
 
     @abstractmethod
     def state(self, text: str) -> State | None:
@@ -63,13 +72,15 @@ class Store(ABC):
         """The files below a folder, by their names relative to it."""
 
     @abstractmethod
-    def read(self, text: str, start: int, size: int | None) -> tuple[bytes, State]:
-        """A part of a file, or all from `start` on, and the state that it is of."""
+    def read(self, text: str, start: int, size: int) -> tuple[bytes, State]:
+        """So many bytes of a file from `start` on, or as many as it has, and its state."""
 
 
 @final
 class Buckets(Store):
     """Buckets of S3, and of what speaks like it, and of Google, by the client in pyarrow."""
+
+    keys = ", and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
 
     def state(self, text: str) -> State | None:
         """By what is asked of a single object."""
@@ -89,7 +100,7 @@ class Buckets(Store):
             if info.type == FileType.File:
                 yield info.path[len(path) + 1 :], _state(info)
 
-    def read(self, text: str, start: int, size: int | None) -> tuple[bytes, State]:
+    def read(self, text: str, start: int, size: int) -> tuple[bytes, State]:
         """The object as it is when it is opened: one question for its state, one for the part."""
         files, path = _bucket(text)
 
@@ -97,7 +108,7 @@ class Buckets(Store):
             with files.open_input_file(path) as file:
                 whole: int = file.size()
                 facts = {name: value.decode() for name, value in (file.metadata() or {}).items()}
-                end = whole if size is None else min(whole, start + size)
+                end = max(start, min(whole, start + size))
                 version = _version(whole, facts.get("Last-Modified", ""))
                 state = State(whole, version, facts.get("ETag", ""))
                 return file.read_at(end - start, start), state
@@ -137,11 +148,11 @@ def _client(scheme: str, bucket: str, anonymous: bool, settings: tuple[str, ...]
 def _bucket(text: str) -> tuple[Any, str]:
     """The client that knows a bucket, and what it calls the object.
 
-    `s3://anonymous@bucket/…` asks without a key, as Arrow writes it.
+    `s3://anonymous@bucket/…` asks without a key.
     """
     scheme, _, path = text.partition("://")
-    anonymous = path.startswith("anonymous@")
-    path = path.removeprefix("anonymous@")
+    anonymous = path.startswith(f"{ANONYMOUS}@")
+    path = path.removeprefix(f"{ANONYMOUS}@")
     variable = os.environ.get
     endpoint = variable("AWS_ENDPOINT_URL_S3") or variable("AWS_ENDPOINT_URL") or ""
     region = variable("AWS_REGION") or variable("AWS_DEFAULT_REGION") or ""
@@ -171,13 +182,15 @@ def _answer_of(work: Callable[[], _T]) -> _T:
         text = str(error)
         code = re.search(r"AWS Error ([A-Z_]+)", text)
         if code and code[1] in _WORDS:
-            raise Fault(*_WORDS[code[1]]) from error
+            raise Fault(*_WORDS[code[1]], denied=code[1] == "ACCESS_DENIED") from error
         if "Bucket" in text and "not found" in text:
             raise Fault(*_WORDS["NO_SUCH_BUCKET"]) from error
         if code and code[1] == "NETWORK_CONNECTION":
             raise Fault("the connection failed") from error
         why = f"the store answered {code[1]}" if code else reason(error)
         raise Fault(why, passing=True) from error
+    except ValueError as error:  # what no object can be called
+        raise Fault(reason(error), "Check the address.") from error
 
 
 @lru_cache(maxsize=1)
@@ -189,13 +202,29 @@ def _by_scheme() -> dict[str, Store]:
 
 
 def store_of(text: str) -> Store:
-    """What reads an address. Raises DataError for a scheme that nothing reads."""
+    """What reads an address.
+
+    Raises DataError for a scheme that nothing reads, an address that names a user, and any where
+    HF_HUB_OFFLINE is set, as `--offline` does.
+    """
     store = _by_scheme().get(scheme_of(text))
     if store is None:
         raise DataError(
             f"{shown(text)} is an address that can't be read. Give one of "
             f"{', '.join(f'{name}://' for name in SCHEMES)}, or copy or mount it on this machine, "
             "and give the path there."
+        )
+    if user_of(text):
+        raise DataError(
+            f"{shown(text)} can't be read: it names a user, and none is sent. Give an address "
+            f"without one{store.keys}."
+        )
+    from huggingface_hub import constants  # late: predicting alone does without
+
+    if constants.HF_HUB_OFFLINE:
+        raise DataError(
+            f"{shown(text)} is an address, and offline no connection may be opened. Leave out "
+            "--offline and HF_HUB_OFFLINE, or give a path."
         )
     return store
 
@@ -219,10 +248,10 @@ def patiently(text: str, work: Callable[[Store], _T]) -> _T:
 
 def demand_same(text: str, version: str, state: State, in_parts: bool) -> None:
     """Raise RemoteError where a file is another than when it was listed, or its last part read."""
-    tag = _TAGS.setdefault(text, state.tag) if in_parts else state.tag
+    tag = _TAGS.setdefault((text, version), state.tag) if in_parts else state.tag
     if (version and state.version != version) or tag != state.tag:
-        _TAGS.pop(text, None)
+        _TAGS.pop((text, version), None)
         raise RemoteError(f"{shown(text)} {_CHANGED}, and leave the data alone while it runs.")
 
 
-_TAGS: Final[dict[str, str]] = {}  # of files that are read in parts
+_TAGS: Final[dict[tuple[str, str], str]] = {}  # of files that are read in parts

@@ -8,16 +8,22 @@ from http.client import HTTPException
 from typing import Any, Final, final
 from urllib import request as http
 from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from headstart.data.remote.stores import Fault, State, Store
-from headstart.errors import named_reason
+from headstart.errors import named_reason, reason
 from headstart.loading.downloads import fetching
 from headstart.loading.downloads.fetching import TIMEOUT, opener, version_of
 
-_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE: Final = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
+_SIZE: Final = re.compile(r"\d{1,18}", re.ASCII)
+_PLAIN: Final = "%/:=&?~+!$,;'@()*[]"  # what addresses are written with, besides letters and digits
+_BLOCK: Final = 1 << 20  # bytes that are waited for at once, whatever a server promises
 _DENIED: Final = (401, 403)
 _ABSENT: Final = (404, 410)
 _NO_RANGE: Final = 416
+_PART: Final = 206
+_ADDRESS: Final = "Check the address."
 _DOWNLOAD: Final = "Download it, and give the path on this machine."
 
 
@@ -30,12 +36,8 @@ class Web(Store):
     def state(self, text: str) -> State | None:
         """By the first byte, as addresses that are signed are so for GET alone."""
         try:
-            with _answer(http.Request(text, headers={"Range": "bytes=0-0"})) as answer:
-                match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-                size = match[3] if match else answer.headers.get("Content-Length")
-                if size is None:
-                    raise Fault("its server doesn't say how large it is", _DOWNLOAD)
-                return _state(answer.headers, int(size))
+            with _answer(text, "bytes=0-0") as answer:
+                return _state(answer.headers, _begun(answer)[1])
         except Fault as fault:
             if fault.absent:
                 return None
@@ -48,46 +50,59 @@ class Web(Store):
         """Of no folder."""
         raise Fault("a server of web pages lists no folders", "Give a table or a shard.")
 
-    def read(self, text: str, start: int, size: int | None) -> tuple[bytes, State]:
-        """By GET, of a part where one is asked for."""
-        request = http.Request(text)
-        part = start > 0 or size is not None
-        if part:
-            end = "" if size is None else start + size - 1
-            request.add_header("Range", f"bytes={start}-{end}")
-        with _answer(request) as answer:
-            match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-            if part and (answer.status != 206 or match is None or int(match[1]) != start):
+    def read(self, text: str, start: int, size: int) -> tuple[bytes, State]:
+        """By GET of a part; of a server that gives none, the beginning of the whole."""
+        with _answer(text, f"bytes={start}-{start + size - 1}") as answer:
+            begun, whole = _begun(answer)
+            if begun != start:
                 raise Fault("its server gives no parts of files", _DOWNLOAD)
-            content = _content(answer)
-            if len(content) != int(answer.headers.get("Content-Length", len(content))):
-                raise Fault("the connection broke", passing=True)
-            whole = int(match[3]) if match else len(content)
-            return content, _state(answer.headers, whole)
+            return _content(answer, min(size, whole - start)), _state(answer.headers, whole)
 
 
-def _content(answer: Any) -> bytes:
+def _begun(answer: Any) -> tuple[int, int]:
+    """The byte that an answer begins with, and how many the whole file has."""
+    match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    size = _SIZE.fullmatch(answer.headers.get("Content-Length", ""))
+    if answer.status == _PART and match:
+        return int(match[1]), int(match[2])
+    if answer.status == _PART or size is None:
+        raise Fault("its server doesn't say how large it is", _DOWNLOAD)
+    return 0, int(size[0])
+
+
+def _content(answer: Any, size: int) -> bytes:
+    blocks: list[bytes] = []
     try:
-        content: bytes = answer.read()
-        return content
+        while size > 0:
+            blocks.append(answer.read(min(size, _BLOCK)))
+            if not blocks[-1]:
+                raise Fault("the connection broke", passing=True)
+            size -= len(blocks[-1])
     except (OSError, HTTPException) as error:
         raise Fault("the connection broke", passing=True) from error
+    return b"".join(blocks)
 
 
-def _answer(request: http.Request) -> Any:
-    if "@" in request.host:
-        raise Fault("it names a user, and none is sent", "Give an address that needs none.")
-    request.add_header("User-Agent", "headstart")
+def _answer(text: str, part: str) -> Any:
+    """What a server answers when it is asked for a part of a file. Raises Fault."""
     try:
-        return opener().open(request, timeout=TIMEOUT)
+        parts = urlsplit(text)
+        path, query = (quote(each, safe=_PLAIN) for each in (parts.path, parts.query))
+        url = urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+        headers = {"User-Agent": "headstart", "Range": part}
+        answer = opener().open(http.Request(url, headers=headers), timeout=TIMEOUT)
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            answer.close()
+            raise Fault("its server sends it compressed, so that no part is what it is", _DOWNLOAD)
+        return answer
     except HTTPError as error:
         error.close()
         if error.code in _DENIED:
             advice = "Give an address that may be read."
-            raise Fault(f"access is denied ({error.code})", advice) from error
+            raise Fault(f"access is denied ({error.code})", advice, denied=True) from error
         if error.code in _ABSENT:
             why = f"nothing is there ({error.code})"
-            raise Fault(why, "Check the address.", absent=True) from error
+            raise Fault(why, _ADDRESS, absent=True) from error
         passing = error.code >= 500 or error.code == 429
         raise Fault(f"the server answered {error.code}", passing=passing) from error
     except fetching.Fault as error:
@@ -96,6 +111,8 @@ def _answer(request: http.Request) -> Any:
         cause = error.reason if isinstance(error, URLError) else error
         why = named_reason(cause) if isinstance(cause, Exception) else str(cause)
         raise Fault(why, passing=True) from error
+    except ValueError as error:  # in the address, or in one that a server leads on to
+        raise Fault(f"it is, or leads to, no address ({reason(error)})", _ADDRESS) from error
 
 
 def _state(headers: Any, size: int) -> State:

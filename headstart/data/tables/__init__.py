@@ -93,9 +93,11 @@ def known_refusal(path: Path) -> str:
             return sentence.format(file=shlex.quote(str(path)))
     if _IDX.search(path.name):
         return f"holds arrays of MNIST's form and no table. {_SAVE}"
-    with suppress(OSError), path.open("rb") as file:
-        if _PICKLE.match(file.read(2)) and not path.suffix:
-            return f"is a pickle, and opening one may run code. {_SAVE}"
+    with suppress(OSError):
+        if not path.suffix and path.is_file():  # a pipe might never end
+            with path.open("rb") as file:
+                if _PICKLE.match(file.read(2)):
+                    return f"is a pickle, and opening one may run code. {_SAVE}"
     return ""
 
 

@@ -10,6 +10,7 @@ from headstart.data.tables.text import opened
 from headstart.errors import DataError
 
 _FILE = re.compile(r"\S+\.[A-Za-z][A-Za-z0-9]{1,4}")
+_COUNT = re.compile(r"\d{1,18}")
 _KEY = "file"  # the first column, which CelebA doesn't name
 
 
@@ -21,7 +22,7 @@ def read(path: Path) -> TableInMemory | None:
     """
     with opened(path) as file:
         count, names = file.readline().strip(), file.readline().split()
-        if not (count.isdecimal() and names):
+        if not (_COUNT.fullmatch(count) and names):
             return None
         row = file.readline().split()
         if not (row and _FILE.fullmatch(row[0]) and 0 <= len(row) - len(names) < 2):

@@ -59,8 +59,20 @@ class _Redirects(http.HTTPRedirectHandler):
         """The request that follows. Raises a fault for what isn't to be followed."""
         scheme = urlsplit(newurl).scheme
         if scheme not in _SCHEMES or (req.type == "https" and scheme != "https"):
-            raise Fault(f"it leads on to {newurl}")
+            raise Fault(f"it leads on to {newurl.partition('?')[0]}")  # which may be signed
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(
+        self, req: http.Request, fp: IO[bytes], code: int, msg: str, headers: Any
+    ) -> Any:
+        """What the address gives that a server leads on to; of one that isn't followed, no more."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except BaseException:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def fetch(

@@ -33,7 +33,7 @@ _PACKED: Final[dict[bytes, Callable[..., Any]]] = {
 }
 _TAR_AT: Final = 257  # where a tar's first header says that it is one
 _TAR: Final = b"ustar"
-_DAMAGE: Final = (
+DAMAGE: Final = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
 )
@@ -73,7 +73,7 @@ def unpack(archive: Path, folder: Path, most: int = MOST, members: int = 0) -> P
             for path, key in members_of.items():
                 _write(open_file(key), scratch / path)
         scratch.rename(folder)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise WeightsError(
             f"{archive} can't be unpacked ({named_reason(error)}). Fetch it again."
         ) from error
@@ -105,32 +105,36 @@ def files_in(what: str, file: IO[bytes], members: int = MEMBERS) -> Iterator[Ent
     `what` is how messages call it. Raises WeightsError as `unpack` does, and for links, files with
     holes, and what is no plain tar.
     """
+    with (
+        _looked_through(what),
+        tarfile.open(fileobj=cast(Any, _Bounded(file)), mode="r:") as tar,
+    ):
+        for count, member in enumerate(_tar_members(tar)):
+            _check_name(what, member)
+            if count >= members:
+                raise _refusal(what, f"more than {members:,} files", "")
+            if "link" in member.kind or member.key.issparse():
+                raise _refusal(what, repr(member.name), " a link or a file with holes,")
+            if member.kind == "file":
+                read = partial(_content, what, tar, member.key)
+                yield Entry(member.path, member.key.offset_data, member.size, read)
+
+
+def _content(what: str, tar: tarfile.TarFile, key: tarfile.TarInfo) -> bytes:
+    whole = io.BytesIO()
+    with _looked_through(what), cast(IO[bytes], tar.extractfile(key)) as content:
+        shutil.copyfileobj(content, whole, _HEADER // 4)
+    return whole.getvalue()
+
+
+@contextmanager
+def _looked_through(what: str) -> Iterator[None]:
     try:
-        with tarfile.open(fileobj=cast(Any, _Bounded(file)), mode="r:") as tar:
-            for count, member in enumerate(_tar_members(tar)):
-                _check_name(what, member)
-                if count >= members:
-                    raise _refusal(what, f"more than {members:,} files", "")
-                if "link" in member.kind or member.key.issparse():
-                    raise _refusal(what, repr(member.name), " a link or a file with holes,")
-                if member.kind == "file":
-                    yield Entry(
-                        member.path,
-                        member.key.offset_data,
-                        member.size,
-                        partial(_content, tar, member.key),
-                    )
-    except _DAMAGE as error:
+        yield
+    except DAMAGE as error:
         raise WeightsError(
             f"{what} can't be looked through ({named_reason(error)}). Fetch it again."
         ) from error
-
-
-def _content(tar: tarfile.TarFile, key: tarfile.TarInfo) -> bytes:
-    whole = io.BytesIO()
-    with cast(IO[bytes], tar.extractfile(key)) as content:
-        shutil.copyfileobj(content, whole, _HEADER // 4)
-    return whole.getvalue()
 
 
 def _write(content: IO[bytes], path: Path) -> None:

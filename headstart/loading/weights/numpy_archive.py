@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 
-from headstart.errors import WeightsError
+from headstart.errors import WeightsError, reason
+from headstart.loading.downloads.unpacking import DAMAGE
 from headstart.loading.weights.tensors import State
 
 if TYPE_CHECKING:  # so that frozen features need no torch
@@ -53,9 +55,10 @@ def read(path: Path) -> State:
                     if kind.kind in "biufc" or kind.str.endswith(_BFLOAT16):
                         array = np.lib.format.read_array(again, allow_pickle=False)
                         state[name] = _tensor(array)
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
+    except (*DAMAGE, OSError, TokenError) as error:
         raise WeightsError(
-            f"{path} is not a whole archive of NumPy arrays ({error}). Copy or download it again."
+            f"{path} is not a whole archive of NumPy arrays ({reason(error)}). Copy or download it "
+            "again."
         ) from None
     if not state:
         raise WeightsError(f"{path} holds no array of numbers. Save them by {_SAVE}.")
@@ -83,4 +86,4 @@ def _tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.view(np.uint16).copy()).view(torch.bfloat16)
     if array.dtype == np.longdouble:
         array = array.astype(np.float64)
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")))
+    return torch.from_numpy(np.asarray(array, array.dtype.newbyteorder("="), order="C"))

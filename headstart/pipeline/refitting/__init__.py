@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from headstart.artifact import CONFIG, EVIDENCE, HEAD, WEIGHTS
-from headstart.data import data_of, demand_data
+from headstart.data import data_of, demand_data, named
 from headstart.data.names import alike
 from headstart.drift import FILE as REFERENCE
 from headstart.evidence.before_after import BeforeAfter
@@ -131,7 +131,7 @@ def _record(
         "gained": gained,
         "metric": task.metric,
         "less_is_better": task.sign < 0,
-        "data": str(data),
+        "data": named(data),
         "network": refitting.saved.record.strategy,
         "new_items": len(items.new.items),
         "new_classes": list(items.new_classes),
