@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from headstart.errors import DataError
 if TYPE_CHECKING:  # so that a saved model answers without torch
     from torch import nn
 
+_BLOCK: Final = 8_000_000  # numbers
 _SOUND = 1e-8  # of the longest axis, squared: shorter ones are rounding
 
 
@@ -35,19 +37,25 @@ class Standardisation:
     @classmethod
     def of(cls, features: np.ndarray) -> Standardisation:
         """That of features (N, D). Raises DataError where some are not finite."""
-        if not np.isfinite(features).all():
+        parts = [features[rows] for rows in blocks(features)]
+        if not all(np.isfinite(part).all() for part in parts):
             raise DataError(
                 "The features of some training items are not finite numbers. "
                 "Name other weights, or --precision fp32."
             )
-        own = features.std(axis=0, dtype=np.float64)
+        mean = sum(part.sum(axis=0, dtype=np.float64) for part in parts) / len(features)
+        squares = sum(((part - mean) ** 2).sum(axis=0) for part in parts)
+        own = np.sqrt(squares / len(features))
         total = own.sum()
         common = own @ own / total if total > 0 else 1.0
-        return cls(features.mean(axis=0, dtype=np.float64), np.sqrt((own**2 + common**2) / 2))
+        return cls(mean, np.sqrt((own**2 + common**2) / 2))
 
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, D) with mean 0, divided by their spread, float64."""
-        return np.asarray((features - self.mean) / self.spread)
+    def __call__(self, features: np.ndarray, kind: type[np.floating] = np.float64) -> np.ndarray:
+        """Features (N, D) with mean 0, divided by their spread, in numbers of this kind."""
+        values = np.empty(features.shape, kind)
+        for rows in blocks(features):
+            values[rows] = (features[rows] - self.mean) / self.spread
+        return values
 
     def folded(self, weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
         """The layer for raw features, from weight (labels, D) and bias (labels,) for these."""
@@ -58,6 +66,12 @@ class Standardisation:
         weight = weight / self.spread
         bias = bias - weight @ self.mean
         return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def blocks(features: np.ndarray) -> Iterator[slice]:
+    """Rows of features (N, D), so many at once that copies of them are small beside all."""
+    step = max(1, _BLOCK // max(1, features.shape[1]))
+    return (slice(start, start + step) for start in range(0, max(1, len(features)), step))
 
 
 def principal_axes(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -243,7 +243,7 @@ class _Rows:
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Cell(Source):
     """What stands in one cell, as the bytes of a file each time that it is read."""
 

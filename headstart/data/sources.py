@@ -49,12 +49,14 @@ def text_content(texts: Sequence[str]) -> bytes:
 class Source(ABC):
     """A place to read one item's raw bytes from; safe to use from several threads."""
 
+    __slots__ = ()
+
     @abstractmethod
     def read(self) -> bytes:
         """The item's bytes. Raises DataError naming the file when it can't be read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileSource(Source):
     """A file of its own, here or where its pointer leads."""
 
@@ -76,7 +78,7 @@ class FileSource(Source):
             ) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InlineSource(Source):
     """Content that a manifest's column holds itself."""
 
@@ -87,7 +89,7 @@ class InlineSource(Source):
         return self.content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartSource(Source):
     """A part of what another source holds, as the modality cuts it."""
 
@@ -101,7 +103,7 @@ class PartSource(Source):
         return self.modality.part(self.whole.read(), self.start, self.end)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RowSource(Source):
     """A table's row as its modality writes it, whose cells may be sources of items."""
 
@@ -125,7 +127,7 @@ class RowSource(Source):
         return None if content is None else InlineSource(content)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One labelled example, read only when asked.
 

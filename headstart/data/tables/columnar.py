@@ -22,7 +22,7 @@ _BINARY = ("binary", "large_binary", "binary_view")
 _TEXT = ("string", "large_string", "string_view")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RowSource(Source):
     """The bytes in one row of a file of columns, as a binary column or a struct with `bytes`."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headstart.contracts.standardisation import principal_axes
+from headstart.contracts.standardisation import blocks, principal_axes
 from headstart.runtime.machine import threads_for
 from headstart.tasks.classification import probe
 
@@ -60,10 +60,13 @@ class Regression:
     def of(
         cls, inputs: np.ndarray, memberships: np.ndarray, counts: np.ndarray, loss: Loss
     ) -> Regression:
-        """That of inputs as they are."""
+        """That of inputs as they are, which are overwritten where that saves the room of a copy."""
         with threads_for(inputs.size):
             lengths, directions = principal_axes(inputs)
-            turned = inputs @ directions
+            whole = len(lengths) == inputs.shape[1]
+            turned = inputs if whole else np.empty((len(inputs), len(lengths)), inputs.dtype)
+            for rows in blocks(inputs):
+                turned[rows] = inputs[rows] @ directions
         return cls(turned, lengths, directions, memberships, counts, loss)
 
     def held_out(self, folds: np.ndarray) -> Iterator[np.ndarray]:
@@ -71,7 +74,7 @@ class Regression:
 
         In single precision; each strength starts from the one before.
         """
-        rough = replace(self, inputs=self.inputs.astype(np.float32))
+        rough = replace(self, inputs=self.inputs.astype(np.float32, copy=False))
         fitted = self._fitted()
         samples = np.where(folds, 0.0, self.counts).T
         coefficients = np.zeros((len(self.lengths) + 1, len(folds), int(fitted.sum())))

@@ -64,7 +64,7 @@ def fit_probe(train: Examples, solver: Callable[[np.ndarray], Solver], task: Tas
     standardised = Standardisation.of(features)
     # L-BFGS works in double precision; features in single would be converted at every step
     kind = np.float64 if features.size < WORTH_THREADS else np.float32
-    problem = solver(standardised(features).astype(kind, copy=False))
+    problem = solver(standardised(features, kind))
     weight, bias = problem.solution(_picked(problem, folds(targets), targets, task))
     return standardised.head(weight, bias)
 
