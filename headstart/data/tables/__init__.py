@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headstart.data.tables import columnar, delimited, excel, moses, records, shards, tmx
+from headstart.data.tables import (
+    arrays,
+    columnar,
+    delimited,
+    excel,
+    labelled_lines,
+    moses,
+    records,
+    shards,
+    tmx,
+)
 from headstart.data.tables.interface import ItemTable
 from headstart.data.tables.text import sample
 from headstart.data.tables.translations import unfolded
@@ -55,8 +65,11 @@ def read(path: Path) -> Sequence[ItemTable]:
     """The tables in a file: one, or one a sheet. Raises DataError when it can't be read."""
     if path.is_dir():
         return shards.read(path)
+    labelled = labelled_lines.read(path)
+    if labelled is not None:
+        return labelled
     if path.suffix.lower() not in READ:
-        return moses.read(path)
+        return arrays.read(path) if arrays.is_arrays(path) else moses.read(path)
     with suppress(OSError), open(path, "rb") as file:
         start = file.read(16)
         kind = next((kind for sign, kind in _SIGNS.items() if start.startswith(sign)), "")
