@@ -12,6 +12,7 @@ import annotations
 import numpy as np
 from document_tables import Form
 from layouts import CUT, HELD, pictures, table, texts
+from scipy.io import savemat
 
 NAMES = ("cat", "dog")
 TEST = rf"`test` is the held-out test; {HELD}"
@@ -77,6 +78,33 @@ def stl(root: Path) -> None:
     (root / "unlabeled_X.bin").write_bytes(bright(1, 27648).tobytes())
     lines(root / "class_names.txt", NAMES)
     lines(root / "fold_indices.txt", ["0 1 2"])
+
+
+def svhn(root: Path) -> None:
+    """Pictures one behind the other in the last axis, and digits of which 10 is 0."""
+    for split, count in (("train", 20), ("test", 10)):
+        shape = (32, 32, 3, count)
+        digits = np.array([(10, 4)[n % 2] for n in range(count)], np.uint8)[:, None]
+        content = {"X": bright(count, 3072, count).reshape(shape), "y": digits}
+        savemat(root / f"{split}_32x32.mat", content, do_compression=True)
+
+
+def medmnist(root: Path, columns: int = 1) -> None:
+    """Arrays of pictures and of labels (N, 1) for each split."""
+    arrays = {}
+    for split, count in (("train", 20), ("val", 12), ("test", 10)):
+        arrays[f"{split}_images"] = bright(count, 192, count).reshape(count, 8, 8, 3)
+        arrays[f"{split}_labels"] = (np.arange(count * columns) % 2).reshape(count, columns)
+    np.savez_compressed(root / "pathmnist.npz", **arrays)
+
+
+def keras(root: Path) -> Path:
+    arrays = {}
+    for split, count in (("train", 20), ("test", 10)):
+        arrays[f"x_{split}"] = bright(count, 64, count).reshape(count, 8, 8)
+        arrays[f"y_{split}"] = (np.arange(count) % 2).astype(np.uint8)
+    np.savez(root / "mnist.npz", **arrays)
+    return root / "mnist.npz"
 
 
 def dtd(root: Path) -> None:
@@ -215,6 +243,17 @@ PICTURES = [
         rf"read: cat, dog; 40 items; {TEST}; .*",
     ),
     Form("`train_X.bin`, `train_y.bin` (STL-10)", stl, rf"read: cat, dog; 30 items; {TEST}; .*"),
+    Form("`train_32x32.mat`, `test_32x32.mat` (SVHN)", svhn, rf"read: 0, 4; 30 items; {TEST}; .*"),
+    Form(
+        "`pathmnist.npz` with `train_images`, `train_labels`, … (MedMNIST)",
+        medmnist,
+        r"read: 0, 1; 42 items; `train`, `val` and `test` are the splits as named; .*",
+    ),
+    Form(
+        "`mnist.npz` with `x_train`, `y_train`, … (Keras)",
+        keras,
+        rf"read: 0, 1; 30 items; {TEST}; .*",
+    ),
     Form(
         "`images/<class>`, `labels/train1.txt`, … `labels/test10.txt` (DTD)",
         dtd,

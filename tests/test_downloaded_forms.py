@@ -79,7 +79,7 @@ def test_one_folder_is_one_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("train_32x32.mat", b"MATLAB", "holds arrays and no table"),
+        ("digits.mat", b"MATLAB", "holds arrays and no table"),
         ("raw/train-images-idx3-ubyte", b"\0\0\x08\x03", "holds arrays of MNIST's form"),
         ("raw/t10k-labels-idx1-ubyte.gz", b"\x1f\x8b", "is compressed. Unpack it by `gzip -dk"),
         ("batches/data_batch_1", pickle.dumps({b"data": 1}), "is a pickle, and opening one may"),

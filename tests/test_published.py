@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -149,6 +150,56 @@ def test_stl_goes_column_by_column(tmp_path: Path) -> None:
     assert splits(data)["test"] == 10
 
 
+def test_arrays_of_matlab_and_numpy(tmp_path: Path) -> None:
+    for name in ("svhn", "medmnist"):
+        (tmp_path / name).mkdir()
+    published.svhn(tmp_path / "svhn")
+    data = load(tmp_path / "svhn", Image(), Schema())
+    every = published.bright(10, 3072, 10).reshape(32, 32, 3, 10)
+    assert np.array_equal(pixels(data, "test_32x32.mat#3"), every[..., 3])
+    assert {item.id: item.label for item in data.items}["test_32x32.mat#2"] == "0"
+    published.medmnist(tmp_path / "medmnist")
+    data = load(tmp_path / "medmnist", Image(), Schema())
+    every = published.bright(10, 192, 10).reshape(10, 8, 8, 3)
+    assert np.array_equal(pixels(data, "pathmnist.npz#35"), every[3])
+    assert splits(data) == {"train": 20, "validation": 12, "test": 10}
+
+
+def test_several_labels_a_picture_are_refused(tmp_path: Path) -> None:
+    published.medmnist(tmp_path, columns=14)
+    with pytest.raises(DataError, match=r"has 14 labels a picture\. Save pictures as PNG"):
+        load(tmp_path, Image(), Schema())
+
+
+def test_objects_in_arrays_are_not_unpickled(tmp_path: Path) -> None:
+    names = [f"{x}_{split}" for x in "xy" for split in ("train", "test")]
+    np.savez(tmp_path / "a.npz", **{name: np.array([{}, {}], object) for name in names})
+    with pytest.raises(DataError, match=r"can't be read \(Object arrays cannot be loaded"):
+        load(tmp_path / "a.npz", Image(), Schema())
+
+
+def test_columns_in_the_form_of_libsvm(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 3)).round(4)
+    form = "{y:+d} 1:{a} 3:{c}  # {n}"
+    every = (form.format(y=2 * (n % 2) - 1, a=a, c=c, n=n) for n, (a, _, c) in enumerate(rows))
+    path = published.lines(tmp_path / "heart_scale", every)
+    data = load(path, Table(), Schema())
+    assert data.labels == ("-1", "1") and len(data.items) == 40
+    row = json.loads(next(item for item in data.items if item.id == "heart_scale#6").read())
+    assert row == {"column 1": rows[5][0], "column 3": rows[5][2]}
+    assert data.items[5].label in ("-1", "1")
+
+
+def test_lines_of_libsvm_that_are_none_or_too_wide_are_said(tmp_path: Path) -> None:
+    many = [f"1 1:{n} 2:5" for n in range(9000)]
+    path = published.lines(tmp_path / "a.svm", [*many, "1 2:x"])
+    with pytest.raises(DataError, match=r"a line that is not in the form of LIBSVM"):
+        load(path, Table(), Schema())
+    published.lines(path, ["1 1:5", "0 2001:5"])
+    with pytest.raises(DataError, match=r"has 2001 columns, and at most 2000"):
+        load(path, Table(), Schema())
+
+
 def cut(root: Path, name: str) -> None:
     (root / name).write_bytes((root / name).read_bytes()[:-9])
 
@@ -160,6 +211,7 @@ def cut(root: Path, name: str) -> None:
         (published.idx, "t10k-labels-idx1-ubyte", "is cut off, or is no array"),
         (published.cifar, "data_batch_2.bin", "is cut off, or is no array"),
         (published.stl, "train_y.bin", "holds 20 pictures and 11 labels"),
+        (published.svhn, "train_32x32.mat", "can't be read"),
         (lambda root: published.idx(root, ".gz"), "train-images-idx3-ubyte.gz", "can't be read"),
     ],
 )

@@ -21,7 +21,7 @@ from headstart.data.names import passed_over
 from headstart.data.remote import indexed, pointer_at
 from headstart.data.remote.pointers import mirror_of
 from headstart.data.sources import SPLIT_WORDS
-from headstart.data.tables import arrays, labelled_lines, moses, shards
+from headstart.data.tables import arrays, labelled_lines, moses, shards, svmlight
 from headstart.errors import DataError, WeightsError
 from headstart.runtime.places import cache_folder
 
@@ -84,8 +84,9 @@ def opened(path: Path) -> Path:
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file of another name than a table's is one with those beside it."""
-    return moses.is_side(path) or arrays.is_arrays(path) or labelled_lines.is_labelled(path)
+    """Whether a file of another name than a table's is one by its content or those beside it."""
+    forms = (moses.is_side, arrays.is_arrays, labelled_lines.is_labelled, svmlight.is_svmlight)
+    return any(form(path) for form in forms)
 
 
 def use(place: Path) -> None:

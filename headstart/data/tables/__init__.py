@@ -17,6 +17,7 @@ from headstart.data.tables import (
     moses,
     records,
     shards,
+    svmlight,
     tmx,
 )
 from headstart.data.tables.interface import ItemTable
@@ -65,9 +66,10 @@ def read(path: Path) -> Sequence[ItemTable]:
     """The tables in a file: one, or one a sheet. Raises DataError when it can't be read."""
     if path.is_dir():
         return shards.read(path)
-    labelled = labelled_lines.read(path)
-    if labelled is not None:
-        return labelled
+    for form in (labelled_lines, svmlight):
+        table = form.read(path)
+        if table is not None:
+            return table
     if path.suffix.lower() not in READ:
         return arrays.read(path) if arrays.is_arrays(path) else moses.read(path)
     with suppress(OSError), open(path, "rb") as file:

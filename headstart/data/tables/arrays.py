@@ -1,11 +1,14 @@
-"""Pictures as arrays of bytes: MNIST's files, and the binary files of CIFAR and STL-10."""
+"""Pictures as arrays of bytes: files of MNIST, CIFAR, STL-10, SVHN, MedMNIST and Keras."""
 
 from __future__ import annotations
 
 import gzip
 import math
 import re
-from collections.abc import Callable, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,44 @@ _LARGEST = 1 << 33  # bytes of an array
 _SIDE, _STL_SIDE = 32, 96
 _RECORD = 3 * _SIDE**2
 _TEST = "t10k"  # as MNIST calls it
-_Arrays = tuple[np.ndarray, np.ndarray, Sequence[str]]  # pictures, numbers of classes, names
+_SVHN = re.compile(r"(train|test|extra)_32x32\.mat")
+_KEYS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"))  # of MedMNIST, and Keras
+_WORDS = ("train", "val", "test")
+_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError)
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """Pictures (N, H, W) or (N, H, W, 3), their classes' numbers (N,), names, and their split."""
+
+    pictures: np.ndarray
+    numbers: np.ndarray
+    names: Sequence[str] = ()
+    word: str = ""
+
+    def rows(self, path: Path) -> Iterator[tuple[Pixels, str, str]]:
+        """Each with its label and split. Raises DataError for what is no such array."""
+        shape, count = self.pictures.shape, self.numbers.size
+        flat = len(shape) == 3 or shape[3:] == (3,)
+        if not flat or self.pictures.dtype != np.uint8 or self.numbers.dtype.kind not in "iu":
+            raise DataError(
+                f"{path} holds {self.pictures.dtype} {shape}, which are no pictures of bytes. Save "
+                "them as PNG files, in a folder of each class."
+            )
+        if self.numbers.ndim > 1:
+            raise DataError(
+                f"{path} has {self.numbers.shape[1]} labels a picture. Save pictures as PNG files, "
+                "and labels as a table of the files with a column of 0 and 1 for each."
+            )
+        if shape[0] != count:
+            raise DataError(f"{path} holds {shape[0]} pictures and {count} labels. Fetch it again.")
+        if self.names and count and self.numbers.max() >= len(self.names):
+            raise DataError(
+                f"{path} has a class of number {self.numbers.max()} (from 0), and only "
+                f"{len(self.names)} have names. Fetch it again."
+            )
+        for picture, number in zip(self.pictures, self.numbers.tolist(), strict=True):
+            yield Pixels(picture), self.names[number] if self.names else str(number), self.word
 
 
 def read(path: Path) -> list[TableInMemory]:
@@ -30,19 +70,12 @@ def read(path: Path) -> list[TableInMemory]:
     Raises DataError for a file that is cut off, and for classes of others than these pictures.
     """
     form = _form(path)
-    pictures, numbers, names = form(path) if form else _no_arrays(path)
-    if len(pictures) != len(numbers):
-        raise DataError(
-            f"{path} holds {len(pictures)} pictures and {len(numbers)} labels. Fetch both again."
-        )
-    if names and len(numbers) and numbers.max() >= len(names):
-        raise DataError(
-            f"{path} has a class of number {numbers.max()} (from 0), and only {len(names)} have "
-            "names. Fetch it again."
-        )
-    labels = [names[n] if names else str(n) for n in numbers.tolist()]
-    rows = list(enumerate(zip(map(Pixels, pictures), labels, strict=True)))
-    return [TableInMemory(path, ["image", "label"], rows, noun="picture")]
+    if form is None:
+        raise DataError(f"{path} holds no pictures with labels. Give a folder that has both.")
+    every = form(path)
+    rows = list(enumerate(row for arrays in every for row in arrays.rows(path)))
+    names = ["image", "label", "split"] if every[0].word else ["image", "label"]
+    return [TableInMemory(path, names, rows, noun="picture")]
 
 
 def is_arrays(path: Path) -> bool:
@@ -79,8 +112,12 @@ def _split(path: Path) -> tuple[str, str, str]:
     return split, word, before
 
 
-def _form(path: Path) -> Callable[[Path], _Arrays] | None:
+def _form(path: Path) -> Callable[[Path], Sequence[_Arrays]] | None:
     """What reads a file, by its name and the files beside it."""
+    if path.suffix == ".npz":
+        return _npz if _splits_in(path) else None
+    if _SVHN.fullmatch(path.name):
+        return _svhn
     if _IDX.fullmatch(path.name):
         return _idx if _labels_of(path) else None
     if path.suffix != ".bin":
@@ -94,19 +131,14 @@ def _form(path: Path) -> Callable[[Path], _Arrays] | None:
     return None
 
 
-def _no_arrays(path: Path) -> _Arrays:
-    raise DataError(f"{path} holds no pictures with labels. Give a folder that has both.")
-
-
 def _labels_of(path: Path) -> Path | None:
     """The file of labels beside one of pictures in MNIST's form, packed or not."""
     plain = path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     return next((p for n in (plain, f"{plain}.gz") if (p := path.with_name(n)).is_file()), None)
 
 
-def _idx(path: Path) -> _Arrays:
-    labels = _labels_of(path)
-    return _idx_array(path), _idx_array(labels or path), ()
+def _idx(path: Path) -> Sequence[_Arrays]:
+    return [_Arrays(_idx_array(path), _idx_array(_labels_of(path) or path))]
 
 
 def _idx_array(path: Path) -> np.ndarray:
@@ -119,25 +151,67 @@ def _idx_array(path: Path) -> np.ndarray:
             shape = np.frombuffer(file.read(4 * axes), ">u4").tolist()
             size = math.prod(shape) if len(shape) == axes else _LARGEST
             content = file.read(size) if size < _LARGEST else b""
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path} can't be read ({error}). Fetch it again.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
     if size != len(content):
         raise _cut_off(path)
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _cifar(path: Path, labels: int, names: str) -> _Arrays:
+def _cifar(path: Path, labels: int, names: str) -> Sequence[_Arrays]:
     """Records of a byte for each label, the finest last, and three planes (Krizhevsky, 2009)."""
     records = _records(path, labels + _RECORD)
     pictures = records[:, labels:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
-    return pictures, records[:, labels - 1], _names(path.with_name(names))
+    return [_Arrays(pictures, records[:, labels - 1], _names(path.with_name(names)))]
 
 
-def _stl(path: Path) -> _Arrays:
+def _stl(path: Path) -> Sequence[_Arrays]:
     """Three planes a picture, column by column, and classes from 1 (Coates et al., 2011)."""
     planes = _records(path, 3 * _STL_SIDE**2).reshape(-1, 3, _STL_SIDE, _STL_SIDE)
     numbers = _records(path.with_name(path.name[:-5] + "y.bin"), 1)[:, 0].astype(int) - 1
-    return planes.transpose(0, 3, 2, 1), numbers, _names(path.with_name("class_names.txt"))
+    names = _names(path.with_name("class_names.txt"))
+    return [_Arrays(planes.transpose(0, 3, 2, 1), numbers, names)]
+
+
+def _svhn(path: Path) -> Sequence[_Arrays]:
+    """Pictures (H, W, 3, N), and digits of which 10 stands for 0 (Netzer et al., 2011)."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(path, variable_names=["X", "y"])
+        return [_Arrays(content["X"].transpose(3, 0, 1, 2), content["y"][:, 0] % 10)]
+    except (*_BROKEN, IndexError, MatReadError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+
+
+def _npz(path: Path) -> Sequence[_Arrays]:
+    """An archive of an array of pictures and one of labels for each split."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return [
+                _Arrays(content[pictures], _single(content[labels]), word=word)
+                for word, (pictures, labels) in _splits_in(path).items()
+            ]
+    except (*_BROKEN, zipfile.BadZipFile, zlib.error) as error:
+        raise _unreadable(path, error) from error
+
+
+def _single(labels: np.ndarray) -> np.ndarray:
+    return labels[:, 0] if labels.shape[1:] == (1,) else labels
+
+
+def _splits_in(path: Path) -> dict[str, tuple[str, str]]:
+    """The names of the arrays of each split in an archive; none where it is of another form."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {each.filename: each.file_size for each in archive.infolist()}
+    except (OSError, zipfile.BadZipFile):
+        return {}
+    if sum(sizes.values()) > _LARGEST:
+        return {}
+    pairs = ((word, tuple(key.format(word) for key in keys)) for word in _WORDS for keys in _KEYS)
+    return {w: (p, n) for w, (p, n) in pairs if {f"{p}.npy", f"{n}.npy"} <= sizes.keys()}
 
 
 def _records(path: Path, size: int) -> np.ndarray:
@@ -152,6 +226,10 @@ def _names(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError):
         return []
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} can't be read ({str(error).splitlines()[0]}). Fetch it again.")
 
 
 def _cut_off(path: Path) -> DataError:
