@@ -83,6 +83,11 @@ def opened(path: Path) -> Path:
         ) from error
 
 
+def is_read(path: Path) -> bool:
+    """Whether a file of another name than a table's is an archive or a table."""
+    return is_archive(path) or is_part(path)
+
+
 def is_part(path: Path) -> bool:
     """Whether a file of another name than a table's is one by its content or those beside it."""
     forms = (moses.is_side, arrays.is_arrays, labelled_lines.is_labelled, svmlight.is_svmlight)

@@ -95,9 +95,7 @@ def demand_data(path: Data) -> None:
         raise absence(path, "Give a folder of classes or a manifest.")
     if path.is_dir():
         readable(path)
-    elif not (
-        path.suffix.lower() in READ or containers.is_archive(path) or containers.is_part(path)
-    ):
+    elif path.suffix.lower() not in READ and not containers.is_read(path):
         raise refusal(path)
 
 

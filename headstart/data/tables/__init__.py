@@ -66,10 +66,9 @@ def read(path: Path) -> Sequence[ItemTable]:
     """The tables in a file: one, or one a sheet. Raises DataError when it can't be read."""
     if path.is_dir():
         return shards.read(path)
-    for form in (labelled_lines, svmlight):
-        table = form.read(path)
-        if table is not None:
-            return table
+    by_lines = labelled_lines.read(path) or svmlight.read(path)
+    if by_lines:
+        return by_lines
     if path.suffix.lower() not in READ:
         return arrays.read(path) if arrays.is_arrays(path) else moses.read(path)
     with suppress(OSError), open(path, "rb") as file:
