@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import annotations
 import numpy as np
+from annotations import via_region
 from document_tables import Form
 from layouts import CUT, HELD, pictures, table, texts
 from scipy.io import savemat
@@ -91,7 +91,7 @@ def svhn(root: Path) -> None:
 
 def medmnist(root: Path, columns: int = 1) -> None:
     """Arrays of pictures and of labels (N, 1) for each split."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, count in (("train", 20), ("val", 12), ("test", 10)):
         arrays[f"{split}_images"] = bright(count, 192, count).reshape(count, 8, 8, 3)
         arrays[f"{split}_labels"] = (np.arange(count * columns) % 2).reshape(count, columns)
@@ -99,7 +99,7 @@ def medmnist(root: Path, columns: int = 1) -> None:
 
 
 def keras(root: Path) -> Path:
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, count in (("train", 20), ("test", 10)):
         arrays[f"x_{split}"] = bright(count, 64, count).reshape(count, 8, 8)
         arrays[f"y_{split}"] = (np.arange(count) % 2).astype(np.uint8)
@@ -186,7 +186,7 @@ def kitti(root: Path) -> None:
 def labelme(root: Path) -> None:
     for n, file in _files(root):
         shape = {"label": NAMES[n % 2], "points": [[1, 1], [3, 3]], "shape_type": "rectangle"}
-        document = {"version": "5.4", "shapes": [shape], "imagePath": file}
+        document: dict[str, Any] = {"version": "5.4", "shapes": [shape], "imagePath": file}
         document |= {"imageWidth": 4, "imageHeight": 4, "imageData": None}
         (root / f"{n}.json").write_text(json.dumps(document))
 
@@ -196,7 +196,7 @@ def via(root: Path) -> None:
     regions: dict[str, Any] = {
         file: {
             "filename": file,
-            "regions": [annotations.via_region(shape, {"class": NAMES[n % 2]})],
+            "regions": [via_region(shape, {"class": NAMES[n % 2]})],
         }
         for n, file in _files(root)
     }

@@ -10,6 +10,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import published
@@ -173,7 +174,8 @@ def test_several_labels_a_picture_are_refused(tmp_path: Path) -> None:
 
 def test_objects_in_arrays_are_not_unpickled(tmp_path: Path) -> None:
     names = [f"{x}_{split}" for x in "xy" for split in ("train", "test")]
-    np.savez(tmp_path / "a.npz", **{name: np.array([{}, {}], object) for name in names})
+    arrays: dict[str, Any] = {name: np.array([{}, {}], object) for name in names}
+    np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=r"can't be read \(Object arrays cannot be loaded"):
         load(tmp_path / "a.npz", Image(), Schema())
 
