@@ -264,8 +264,8 @@ TEXTS = [
         rf"read: neg, pos; 80 items; `test` is the held-out test; {HELD}; .*`aclImdb`.*'unsup'.*",
     ),
     Form(
-        "texts in files without a suffix (20 Newsgroups)",
-        lambda root: texts(root, ("news",), ("a", "b"), suffix=""),
+        "texts in files without a suffix",
+        lambda root: texts(root, ("news",), ("a", "b"), suffix="th"),
         r"refused: data holds no items \(.*\)\. Rename texts to end in \.txt, .*",
     ),
     Form(

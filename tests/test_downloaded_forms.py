@@ -79,7 +79,7 @@ def test_one_folder_is_one_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("train_32x32.mat", b"MATLAB", "holds arrays and no table"),
+        ("digits.mat", b"MATLAB", "holds arrays and no table"),
         ("raw/train-images-idx3-ubyte", b"\0\0\x08\x03", "holds arrays of MNIST's form"),
         ("raw/t10k-labels-idx1-ubyte.gz", b"\x1f\x8b", "is compressed. Unpack it by `gzip -dk"),
         ("batches/data_batch_1", pickle.dumps({b"data": 1}), "is a pickle, and opening one may"),
@@ -100,17 +100,17 @@ def test_arrays_pickles_and_films_are_called_so(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("SMSSpamCollection", r"is a text without a suffix\. .* rename it to end in \.csv\."),
+        ("reviews", r"is a text without a suffix\. .* rename it to end in \.csv\."),
         ("Musical.json", r"Give \S+Musical\.json itself, if it is a table of them\."),
     ],
 )
 def test_the_only_file_there_is_named(tmp_path: Path, name: str, message: str) -> None:
-    text = "".join(f"{('ham', 'spam')[n % 2]}\tgo until point {n}\n" for n in range(40))
+    text = "".join(f"go until point {n}\t{('ham', 'spam')[n % 2]}\n" for n in range(40))
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         load(tmp_path if name.endswith(".json") else tmp_path / name, Text(), Schema())
     (tmp_path / name).rename(tmp_path / "a.csv")
-    columns = Schema(label="column 1", content=("column 2",))
+    columns = Schema(label="column 2", content=("column 1",))
     assert load(tmp_path / "a.csv", Text(), columns).labels == ("ham", "spam")
 
 

@@ -9,6 +9,7 @@ from typing import final
 
 import competitions
 import layouts
+import published
 import pytest
 from conftest import write_pictures
 from document_tables import Form, check_names, check_row, outcome
@@ -27,10 +28,15 @@ from headstart.runtime.progress import Silent
 from headstart.runtime.workspace import Workspace
 
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"
-PICTURES = [*layouts.PICTURES, *competitions.PICTURES]
-TEXTS = [*layouts.TEXTS, *competitions.TEXTS]
+PICTURES = [*layouts.PICTURES, *competitions.PICTURES, *published.PICTURES]
+TEXTS = [*layouts.TEXTS, *competitions.TEXTS, *published.TEXTS]
 ROWS = [(form, Image()) for form in PICTURES] + [(form, Text()) for form in TEXTS]
-_SMALL = ("Classes with", "1 item moved", "items moved")  # what these small sets are warned of
+_SMALL = (
+    "Classes with",
+    "Classes of",
+    "1 item moved",
+    "items moved",
+)  # what these small sets are warned of
 
 
 @final

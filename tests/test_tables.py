@@ -168,12 +168,12 @@ FORMS = [
     Form(
         "without a header",
         put("a.tsv", lines("\t", quote="").partition("\n")[2]),
-        r"refused: .* its columns: 'column 1', 'column 2'\. Say which one holds the text .*",
+        READ,
     ),
     Form(
         "fastText's, with `__label__`",
-        put("a.txt", "".join(f"__label__{b} {t}, too\n" for t, b in ROWS)),
-        r"refused: .* has the form of fastText, .* Write it as a table .*",
+        put("a.txt", "".join(f"__label__{b} {t}\n" for t, b in ROWS)),
+        READ,
     ),
     Form(
         "numbers alone",
@@ -384,9 +384,9 @@ def test_many_rows_and_one_long_text_take_little_memory(tmp_path: Path) -> None:
     assert kibibytes < 2 << 20
 
 
-def test_pixels_in_a_cell_are_no_row_to_learn_from(tmp_path: Path) -> None:
-    cell = " ".join(map(str, range(64)))
+def test_pixels_that_make_no_square_are_called_so(tmp_path: Path) -> None:
+    cell = " ".join(map(str, range(100, 165)))
     path = tmp_path / "fer.csv"
     path.write_text("emotion,pixels\n" + "".join(f"{n % 2},{cell}\n" for n in range(9)))
-    with pytest.raises(DataError, match="holds pixels as numbers in 'pixels', which are not read"):
+    with pytest.raises(DataError, match="holds pixels as numbers in 'pixels', but no square"):
         load(path, Image(), Schema(label="emotion"))

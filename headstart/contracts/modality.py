@@ -40,6 +40,7 @@ class Modality(Presented, Tabular, ABC):
     1 before padding, and what stages answer is `hidden` (N, T, D) with that mask. Where they are
     `compact` decoded ones are kept in memory. `varied` says that items have random views. Those
     that `has_extent` have places that labels may point at; `in_arrays` says there are `arrays`.
+    Of a kind with `pixels` a table may hold the numbers themselves, from 0 to 255.
     """
 
     suffixes: ClassVar[frozenset[str]]
@@ -51,6 +52,7 @@ class Modality(Presented, Tabular, ABC):
     varied: ClassVar[bool] = False
     has_extent: ClassVar[bool] = False
     in_arrays: ClassVar[bool] = False
+    pixels: ClassVar[bool] = False
 
     @property
     def keeps_decoded(self) -> bool:

@@ -9,18 +9,25 @@ from functools import cached_property
 from pathlib import Path
 
 from headstart.contracts import Modality
-from headstart.contracts.cells import are_marks, are_pixels, are_signs, is_blank, number
+from headstart.contracts.cells import are_marks, are_signs
 from headstart.contracts.metric import SEQUENCES
 from headstart.data.class_names import twins
-from headstart.data.content_columns import counters, is_passed, may_hold_content, no_column, span
+from headstart.data.content_columns import (
+    counters,
+    is_passed,
+    lack_of_content,
+    may_hold_content,
+    no_column,
+    span,
+)
 from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
 from headstart.data.split_columns import numbers_folds, split_column
 from headstart.data.tables.interface import ItemTable
+from headstart.data.unnamed_columns import class_columns, other_texts, text_columns
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
-_CONTENTS = {"image": "pictures", "audio": "sounds", "text": "texts"}  # by the usual column
 
 
 def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Columns:
@@ -97,15 +104,16 @@ class _Choice:
 
     @property
     def passed(self) -> tuple[str, ...]:
-        """A sentence on each column that is left out of what is learned: of folds, and twins."""
-        folds = tuple(
+        """A sentence on each column left out of what is learned: folds, twins, and other texts."""
+        folds = [
             f"`{name}` numbers folds and is not used (--group {name} keeps each in one split)"
             for name in self._folds
-        )
-        return folds + tuple(
+        ]
+        classes = [
             f"`{name}` says the same classes as `{other}` and is not used (--label {name} takes it)"
             for name, other in self._twins.items()
-        )
+        ]
+        return (*folds, *classes, *other_texts(self._texts, self.names))
 
     def content(self) -> tuple[str, ...]:
         if self.modality.whole_rows:
@@ -129,7 +137,14 @@ class _Choice:
             raise self._without_content(others)
         if self.modality.inline and labels and set(labels) <= set(self.names) and len(others) == 1:
             return (others[0],)
+        if self._texts:
+            return (self._texts[0],)
         raise self._no_column()
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        """The columns of texts where no header names any, the longest first."""
+        return text_columns(self.table, self._others(())) if self.modality.inline else []
 
     def labels(self, content: tuple[str, ...]) -> tuple[str, ...]:
         label = self.schema.label
@@ -149,7 +164,8 @@ class _Choice:
         possible = [name for name in self.names if name not in excluded]
         free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
         named = [] if self.modality.whole_rows else [n for n in self._twins.values() if n in likely]
-        only = (names[0] for names in (likely, named, possible) if free and len(names) == 1)
+        few = class_columns(self.table, likely) if content[0] in self._texts else []
+        only = (names[0] for names in (likely, named, possible, few) if free and len(names) == 1)
         label_columns = self._named_label(content) or next(only, None)
         if self.schema.may_lack_label and label_columns not in likely:
             return ()
@@ -225,27 +241,16 @@ class _Choice:
         signs = [name for name in likely if are_signs(self.table.values(name))]
         if len(likely) > 1 and len(likely) in (len(marks), len(signs)):
             return tuple(likely)
-        several = f", or several of 0 and 1 by --label {','.join(marks[:3])}" * (len(marks) > 1)
+        more = f", or several of 0 and 1 by --label {','.join(marks[:3])}" * (len(marks) > 1)
         raise DataError(
             f"{self.path} has no column 'label'; its columns: {self.listed}. "
-            f"Say which one holds the label (--label, or label= from Python){several}."
+            f"Say which one holds the label (--label, or label= from Python){more}."
         )
 
     def _without_content(self, others: Sequence[str]) -> DataError:
-        pixels = [name for name in others if are_pixels(self.table.values(name))]
-        values = [v for name in others for v in self.table.values(name) if not is_blank(v)]
-        kind = _CONTENTS.get(self.modality.columns[0], "files")
-        why = f"is a table of numbers without {kind}, which this backbone reads"
-        advice = "Have its rows learned from by -b table:columns, or"
-        if pixels and not self.modality.inline:
-            why = f"holds pixels as numbers in {pixels[0]!r}, which are not read"
-            advice = "Save each row's as a file, such as by PIL.Image.fromarray, and"
-        elif values and all(number(value) is None for value in values):
-            return self._no_column(" Where they are categories, -b table:columns learns from rows.")
-        paths = "" if self.modality.inline else "paths of "
-        return DataError(
-            f"{self.path} {why}. {advice} give a table with a column of {paths}{kind}."
-        )
+        sentence = lack_of_content(self.table, others, self.modality)
+        rest = " Where they are categories, -b table:columns learns from rows."
+        return DataError(f"{self.path} {sentence}") if sentence else self._no_column(rest)
 
     def _demand_direction(self) -> None:
         if self.schema.label is None:

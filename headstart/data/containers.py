@@ -7,8 +7,9 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,16 +17,18 @@ from uuid import uuid4
 from filelock import FileLock
 
 from headstart.data import tables
+from headstart.data.names import passed_over
 from headstart.data.remote import indexed, pointer_at
 from headstart.data.remote.pointers import mirror_of
 from headstart.data.sources import SPLIT_WORDS
-from headstart.data.tables import moses, shards
+from headstart.data.tables import arrays, labelled_lines, moses, shards, svmlight
 from headstart.errors import DataError, WeightsError
 from headstart.runtime.places import cache_folder
 
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ARCHIVES = (".zip", *_TARS)
 _IN_USE: dict[Path, FileLock] = {}  # a lock for each folder of the cache that was unpacked or found
+_MOST_TEXTS = 30  # files beside texts with their classes
 _MOST, _MEMBERS = 64 << 30, 2_000_000  # bytes and files of one archive
 _BESIDE = (".tar", ".json", ".txt", ".md", ".idx")  # what may lie in a folder of shards
 _NUMBERED = re.compile(r"(part|shard|chunk|data)?[-_.]?\d")  # how the name of a part begins
@@ -80,6 +83,17 @@ def opened(path: Path) -> Path:
         ) from error
 
 
+def is_read(path: Path) -> bool:
+    """Whether a file of another name than a table's is an archive or a table."""
+    return is_archive(path) or is_part(path)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file of another name than a table's is one by its content or those beside it."""
+    forms = (moses.is_side, arrays.is_arrays, labelled_lines.is_labelled, svmlight.is_svmlight)
+    return any(form(path) for form in forms)
+
+
 def use(place: Path) -> None:
     """Make a folder of the cache, and keep others from removing it while this process lives."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +113,7 @@ def parts(path: Path) -> list[Part]:
     whole.
     """
     if not path.is_dir():
-        return [Part(path, path.parent)] if moses.is_side(path) else []
+        return [Part(path, path.parent)] if is_part(path) else []
     if (path / "dataset_dict.json").is_file():
         names = [str(name) for name in _read(path / "dataset_dict.json").get("splits", [])]
         return [part for name in names for part in _saved(_inside(path, name), path, name)]
@@ -109,6 +123,10 @@ def parts(path: Path) -> list[Part]:
         shares = (folder.is_dir() and _several(folder, path)) or []
         if shares:
             return shares
+    for folder in _only(path):
+        files = [Part(each, path, split, word) for each, split, word in arrays.files_of(folder)]
+        if files or (files := _labelled(folder, path)):
+            return files
     unpacked = path.parent.parent == cache_folder() / "unpacked" or mirror_of(path) is not None
     archived = unpacked and path.name.endswith(_TARS)
     return [Part(path, path.parent)] if archived and shards.is_shard(path) else []
@@ -116,6 +134,35 @@ def parts(path: Path) -> list[Part]:
 
 def _several(folder: Path, root: Path) -> list[Part]:
     return _shards(folder) or _numbered(folder, root) or _paired(folder, root)
+
+
+def _labelled(folder: Path, root: Path) -> list[Part]:
+    """Texts with classes in their lines; the one beside that for training is the test.
+
+    Raises DataError where a split has two.
+    """
+    files = [p for p in islice(folder.iterdir(), _MOST_TEXTS + 1) if not passed_over(p.name)]
+    files = sorted(filter(labelled_lines.is_labelled, files if len(files) <= _MOST_TEXTS else ()))
+    parts = [Part(path, root, *_split(path)) for path in files]
+    splits = [part.split for part in parts]
+    if sorted(splits, key=str) == [None, "train"]:
+        parts = [p if p.split else Part(p.path, root, "test", p.path.name) for p in parts]
+    twice = next((s for s in splits if splits.count(s) > 1 and len(set(splits)) > 1), "")
+    if twice != "":
+        names = " and ".join(part.path.name for part in parts if part.split == twice)
+        raise DataError(
+            f"{folder} holds more than one file of {twice or 'no split'} ({names}). Give the path "
+            "of the one to read, or move the others away."
+        )
+    return parts
+
+
+def _only(path: Path) -> Iterator[Path]:
+    """The folder, and each that is the only one in it."""
+    folders = [path]
+    while len(folders) == 1:
+        yield folders[0]
+        folders = [f for f in folders[0].iterdir() if f.is_dir() and not passed_over(f.name)]
 
 
 def _saved(folder: Path, root: Path, word: str) -> list[Part]:

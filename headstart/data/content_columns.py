@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from headstart.contracts import Modality
-from headstart.contracts.cells import is_blank, number
+from headstart.contracts.cells import are_pixels, is_blank, number
 from headstart.data.split_columns import USUAL
 from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
@@ -13,6 +13,7 @@ from headstart.errors import DataError
 NUMBERING = frozenset(  # columns that only count rows
     {"", "id", "idx", "index", "unnamed: 0", "no", "no.", "nr", "nr.", "#", "s.no", "s.no.", "sno"}
 )
+_CONTENTS = {"image": "pictures", "audio": "sounds", "text": "texts"}  # by the usual column
 
 _MAY_SAY = NUMBERING - {"", "id", "unnamed: 0"}  # where values come again
 
@@ -90,3 +91,19 @@ def span(
     if other_columns[0].lower().startswith("slice"):  # of which each is a file already
         return None
     return first, last
+
+
+def lack_of_content(table: ItemTable, names: Sequence[str], modality: Modality) -> str:
+    """What a table is whose columns hold no content, and what to do; empty where it isn't known."""
+    pixels = [name for name in names if are_pixels(table.values(name))]
+    values = [v for name in names for v in table.values(name) if not is_blank(v)]
+    kind = _CONTENTS.get(modality.columns[0], "files")
+    why = f"is a table of numbers without {kind}, which this backbone reads"
+    advice = "Have its rows learned from by -b table:columns, or"
+    if pixels and not modality.inline:
+        why = f"holds pixels as numbers in {pixels[0]!r}, but no square pictures from 0 to 255"
+        advice = "Save each row's as a file, such as by PIL.Image.fromarray, and"
+    elif values and all(number(value) is None for value in values):
+        return ""
+    paths = "" if modality.inline else "paths of "
+    return f"{why}. {advice} give a table with a column of {paths}{kind}."

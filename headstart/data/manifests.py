@@ -28,6 +28,7 @@ from headstart.data.sources import (
 )
 from headstart.data.split_columns import split_named, word_for
 from headstart.data.tables.interface import ItemTable
+from headstart.data.tables.pixels import Pictured, pictured
 from headstart.data.trees import walk
 from headstart.errors import DataError
 
@@ -96,26 +97,30 @@ class Manifest:
         """Whether it has a column that names files there are, or holds their bytes."""
         return any(
             any(map(table.holds_bytes, table.names)) or self._with_files(table, GUESSED).files
-            for table in tables.read(self.path)
+            for table in self._tables()
         )
 
     def files_column(self, schema: Schema) -> str | None:
         """The column of the first table that is named as one of paths, or whose values are."""
-        return self._with_files(tables.read(self.path)[0], schema).files
+        return self._with_files(self._tables()[0], schema).files
 
     def has_columns(self, names: str) -> bool:
         """Whether a table in it has the column of this name, or all those between its commas."""
         wanted = {names}, {each.strip() for each in names.split(",")}
-        return any(each <= {*t.names} for t in tables.read(self.path) for each in wanted)
+        return any(each <= {*t.names} for t in self._tables() for each in wanted)
 
     def holds_content(self, schema: Schema) -> bool:
         """Whether a column holds content: none does where there are labels alone."""
-        return any(holds_content(t, self.modality, schema) for t in tables.read(self.path))
+        return any(holds_content(t, self.modality, schema) for t in self._tables())
+
+    def _tables(self) -> Sequence[ItemTable]:
+        every = tables.read(self.path)
+        return [pictured(table) for table in every] if self.modality.pixels else every
 
     def _with_columns(self, schema: Schema) -> tuple[ItemTable, Columns]:
         """The first table in the file that has the columns, such as of a workbook's, and them."""
         errors: list[DataError] = []
-        for table in tables.read(self.path):
+        for table in self._tables():
             try:
                 own = self._with_files(table, schema)
                 return table, choose_columns(table, self.modality, own)
@@ -132,6 +137,8 @@ class Manifest:
         if before and before.content and set(before.content) <= set(table.names):
             return schema
         excluded = (*(schema.label or "").split(","), schema.label, schema.group)
+        if isinstance(table, Pictured):
+            return replace(schema, files=table.column)
         passed = ("label", "labels", "split")
         free = [n for n in table.names if n not in excluded and n.lower() not in passed]
         rows = table.first_rows(SAMPLE)

@@ -121,12 +121,17 @@ def _folder(
 
 
 def counts(path: Path, modality: Modality) -> bool:
-    """Whether a file is one of the modality's: by its suffix, else by its first bytes."""
+    """Whether a file is one of the modality's: by its suffix, else by its first bytes.
+
+    Texts may also be called by numbers alone, as those of 20 Newsgroups are.
+    """
     if path.suffix.lower() in modality.suffixes:
         return True
+    numbered = modality.inline and path.name.isdecimal()
     try:
         with path.open("rb") if path.is_file() else nullcontext() as file:
-            return file is not None and bool(modality.recognises(file.read(_HEAD)))
+            head = file.read(_HEAD) if file is not None else b""
+            return bool(modality.recognises(head) or (numbered and head and b"\0" not in head))
     except OSError:  # what can't be read is no item but by its suffix
         return False
 

@@ -130,7 +130,7 @@ def _name(contents: Sequence[Any]) -> str:
 
 
 def _rows(learned: Sequence[Any], others: Sequence[Any]) -> Learner:
-    """How rows are learned from some of these items, not the others; from none of them nothing is."""
+    """How rows are learned from some of these items, the others beside; from none nothing is."""
     if not learned:
         return lambda items, outputs: None
     if not isinstance(learned[0], str):

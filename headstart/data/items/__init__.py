@@ -25,7 +25,6 @@ from headstart.data.remote import by_address
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, known_refusal, refusal
-from headstart.data.tables.moses import is_side
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError, UndirectedError
 
@@ -96,7 +95,7 @@ def demand_data(path: Data) -> None:
         raise absence(path, "Give a folder of classes or a manifest.")
     if path.is_dir():
         readable(path)
-    elif not (path.suffix.lower() in READ or containers.is_archive(path) or is_side(path)):
+    elif path.suffix.lower() not in READ and not containers.is_read(path):
         raise refusal(path)
 
 

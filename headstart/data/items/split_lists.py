@@ -37,7 +37,7 @@ def split_by_lists(contents: Contents, tree: Folder) -> Contents:
     files = [row.id for row in contents.rows if isinstance(row.source, FileSource)]
     if contents.split_names or not files:
         return contents
-    for lists in _lists(tree):
+    for lists, others in _lists(tree):
         index = _index(files)
         items_of = {split: set(_listed_items(path, index)) for split, path in lists.items()}
         if all(items_of.values()) and sum(map(len, items_of.values())) == len(
@@ -45,7 +45,7 @@ def split_by_lists(contents: Contents, tree: Folder) -> Contents:
         ):
             words = {split: path.name for split, path in lists.items()}
             split_of = {i: split for split, own in items_of.items() for i in own}
-            return _split(contents, [*words.values()], words, split_of)
+            return _split(contents, [*words.values()], words, split_of, others)
     index = _index(files)
     for name, flags in _flags(tree, index):
         words = {"train": f"{name} 1", "test": f"{name} 0"}
@@ -97,6 +97,7 @@ def _split(
     names: Sequence[str],
     words: Mapping[str, str],
     split_of: Mapping[str, str],
+    others: str = "",
 ) -> Contents:
     rest = None if "train" in words else "train"
     rows = tuple(replace(row, split=split_of.get(row.id, rest)) for row in contents.rows)
@@ -112,31 +113,42 @@ def _split(
         contents,
         rows=used_rows,
         split_names={"train": _REST, **words},
-        remarks=(*contents.remarks, f"{shown} {verb} which split a file is in"),
+        remarks=(*contents.remarks, f"{shown} {verb} which split a file is in{others}"),
         warnings=warnings,
         unlabelled={},
     )
 
 
-def _lists(tree: Folder) -> Iterator[dict[str, Path]]:
+def _lists(tree: Folder) -> Iterator[tuple[dict[str, Path], str]]:
     """The lists of splits in each folder where no split has two, and one is held out.
 
     Those called after a split alone go before others, as `train` before `cat_train`, and `train`
-    before `trainval` where `val` is there.
+    before `trainval` where `val` is there. Of several splits by number, as DTD's `train1` to
+    `train10`, it is the first, of which a phrase for the report says so.
     """
     for folder, _ in tree.below():
         texts = [n for n in folder.others if _is_text(n) and not says_splits(folder.path / n)]
         plain = {Path(name).stem.lower(): name for name in texts if split_word(Path(name).stem)}
         if {"train", "val", "trainval"} <= set(plain):
             del plain["trainval"]
-        for names in ([*plain.values()], texts):
+        first, phrase = _first_numbered(plain)
+        for names in ([*plain.values()], first, texts):
             stems = {name: split_in(Path(name).stem) for name in names}
             splits = Counter(match[0] for match in stems.values() if match)
             lists = {match[0]: folder.path / name for name, match in stems.items() if match}
             held_out = set(lists) - {"train"}
             if held_out and set(lists) <= set(SPLITS) and max(splits.values()) == 1:
-                yield {split: lists[split] for split in SPLITS if split in lists}
+                chosen = {split: lists[split] for split in SPLITS if split in lists}
+                yield chosen, phrase if names is first else ""
                 break
+
+
+def _first_numbered(names: Mapping[str, str]) -> tuple[list[str], str]:
+    """The names with the lowest number at their end, by their stems, and how many there are."""
+    numbers = {stem: int(n[0]) for stem in names if (n := re.findall(r"\d+$", stem))}
+    least, count = min(numbers.values(), default=0), len({*numbers.values()})
+    first = [names[stem] for stem, number in numbers.items() if number == least]
+    return first, f" (the first of {count} such splits)"
 
 
 def _flags(tree: Folder, index: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:

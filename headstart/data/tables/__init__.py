@@ -8,7 +8,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headstart.data.tables import columnar, delimited, excel, moses, records, shards, tmx
+from headstart.data.tables import (
+    arrays,
+    columnar,
+    delimited,
+    excel,
+    labelled_lines,
+    moses,
+    records,
+    shards,
+    svmlight,
+    tmx,
+)
 from headstart.data.tables.interface import ItemTable
 from headstart.data.tables.text import sample
 from headstart.data.tables.translations import unfolded
@@ -60,8 +71,11 @@ def read(path: Path) -> Sequence[ItemTable]:
     """The tables in a file: one, or one a sheet. Raises DataError when it can't be read."""
     if path.is_dir():
         return shards.read(path)
+    by_lines = labelled_lines.read(path) or svmlight.read(path)
+    if by_lines:
+        return by_lines
     if path.suffix.lower() not in READ:
-        return moses.read(path)
+        return arrays.read(path) if arrays.is_arrays(path) else moses.read(path)
     with suppress(OSError), open(path, "rb") as file:
         start = file.read(16)
         kind = next((kind for sign, kind in _SIGNS.items() if start.startswith(sign)), "")

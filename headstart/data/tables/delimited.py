@@ -64,11 +64,6 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
                 "Correct the line."
             ) from error
     header, rows, remark = parted(every)
-    if every and every[0][1][0].startswith("__label__"):
-        raise DataError(
-            f"{path} has the form of fastText, with `__label__` before each text. Write it as a "
-            "table with a column of labels and one of texts."
-        )
     if header and header[0].startswith("#"):
         header[0] = header[0].lstrip("#")
     while header and not header[-1].strip() and not any(_cell(r, len(header)) for _, r in rows):

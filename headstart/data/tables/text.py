@@ -61,6 +61,7 @@ def _not_text(path: Path) -> DataError:
         return DataError(
             f"{path} line {error.line} holds a byte that is not {error.encoding} "
             f"(0x{error.byte:02x} at byte offset {error.offset}). Save the file as UTF-8, such as "
-            f"by `iconv -f WINDOWS-1252 -t UTF-8 {quoted} > {other}` where Windows wrote it."
+            f"by `iconv -f WINDOWS-1252 -t UTF-8 {quoted} > {other}` where Windows wrote it, "
+            "and put that in its place."
         )
     return DataError(f"{path} changed while it was read. Try again.")

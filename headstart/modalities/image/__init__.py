@@ -56,6 +56,7 @@ class Image(Modality):
 
     varied: ClassVar[bool] = True
     in_arrays: ClassVar[bool] = True
+    pixels: ClassVar[bool] = True
 
     def accepts(self, preprocess: Preprocess) -> bool:
         """Whether all of it is known and of a plausible size."""
