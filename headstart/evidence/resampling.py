@@ -188,7 +188,8 @@ def metric_interval(
         return Resampling(metric, targets, draws=draws).interval(predictions)
     scores = metric.scores(predictions, targets)
     interval = average(scores, draws.seed, clusters=draws.clusters, spread=draws.spread)
-    return interval.times(-1 if metric.less_is_better else 1)
+    own, (low, high) = interval.times(-1 if metric.less_is_better else 1), metric.bounds
+    return Interval(own.value, max(low, own.low), min(high, own.high))
 
 
 def task_interval(task: Task, outputs: np.ndarray, targets: np.ndarray) -> Interval:

@@ -73,7 +73,7 @@ class _ByClass(Metric):
         """The items of each class; of each label those that have it, and the others."""
         if targets.ndim > 1:
             return np.hstack([targets > 0, targets <= 0])
-        return targets[:, None] == np.arange(predictions.shape[1])
+        return np.asarray(targets[:, None] == np.arange(predictions.shape[1]))
 
     def value(self, statistics: Any, weights: Any) -> Any:
         """The mean over the classes."""
