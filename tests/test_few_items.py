@@ -73,6 +73,7 @@ def test_copies_and_folds_never_narrow(seed: int, copies: int, folds: float) -> 
         (average(right - 2.5), average(right - 2.5, clusters=families, spread=folds)),
     ]
     for plain, wide in pairs:
+        assert type(wide.low) is type(wide.high) is float  # a record is written as JSON
         assert wide.width >= plain.width - 1e-9 and wide.value == plain.value
 
 

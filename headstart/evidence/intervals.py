@@ -166,7 +166,7 @@ def _wilson(value: float, count: float) -> Interval:
 
 def proportions(shares: np.ndarray, count: float) -> Interval:
     """The interval of the mean of differences: shares that are 1 and -1, as of `count` items."""
-    up, down = (shares * count + 1.0) / (count + 2.0)
+    up, down = (float(each * count + 1.0) / (count + 2.0) for each in shares)
     middle = up - down
     half = normal() * sqrt((up + down - middle**2) / (count + 2.0))
     value = float(shares[0] - shares[1])
