@@ -19,7 +19,8 @@ class Metric(ABC):
     `name` is how it is shown; `kinds` are the kinds of target that it judges; `bounds` what it can
     be; `undefined` stands where items can't tell, such as an AUROC over items of one class.
     `each_class_alike` says that rare classes count as much as frequent ones, so that fitting may
-    weigh them; `resampled`, that intervals come from resampling items, not from `scores`;
+    weigh them; `resampled`, that intervals come from resampling items, not from `scores`, unless it
+    is a mean over classes `of_right` answers, whose `statistics` are the class and 0 or 1;
     `in_arrays`, that `value` computes with NumPy's arrays as with tensors, so that numbers and
     intervals need no torch.
 
@@ -34,6 +35,7 @@ class Metric(ABC):
     less_is_better: ClassVar[bool] = False
     each_class_alike: ClassVar[bool] = False
     resampled: ClassVar[bool] = True
+    of_right: ClassVar[bool] = False
     in_arrays: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     undefined: ClassVar[float] = 0.0
@@ -55,6 +57,13 @@ class Metric(ABC):
     def signature(self, targets: np.ndarray) -> str:
         """How exactly it counts, where others count otherwise; empty where there is one way."""
         return ""
+
+    def members(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+        """Which items (N, K) say what each of K parts is, of which this is the mean; None for all.
+
+        By them intervals know how few items may decide.
+        """
+        return None
 
     def of(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         """The number of these items."""

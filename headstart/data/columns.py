@@ -258,8 +258,7 @@ class _Choice:
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
         names = (*_LABELS, *self.modality.transcripts)
-        own = (self.lower[name] for name in names if name in self.lower)
-        usual = (self._twins.get(name, name) for name in own)
+        usual = (self._twins.get(own, own) for name in names if (own := self.lower.get(name)))
         return next((name for name in usual if name not in content), None)
 
     def _others(self, content: tuple[str, ...]) -> list[str]:

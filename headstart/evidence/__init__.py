@@ -9,6 +9,9 @@ from headstart.evidence.arms import naive_arm as naive_arm
 from headstart.evidence.arms import strategy_arm as strategy_arm
 from headstart.evidence.baseline import baseline_arm as baseline_arm
 from headstart.evidence.bound import bounded as bounded
+from headstart.evidence.choice import choose as choose
+from headstart.evidence.choice import simplest as simplest
+from headstart.evidence.choice import undecided as undecided
 from headstart.evidence.experiment import Experiment as Experiment
 from headstart.evidence.intervals import Interval as Interval
 from headstart.evidence.intervals import average as average
@@ -21,10 +24,7 @@ from headstart.evidence.lookup import NEAREST as NEAREST
 from headstart.evidence.pricing import Price as Price
 from headstart.evidence.record import Arm as Arm
 from headstart.evidence.record import Evidence as Evidence
-from headstart.evidence.record import choose as choose
 from headstart.evidence.record import interval as interval
-from headstart.evidence.record import simplest as simplest
-from headstart.evidence.record import undecided as undecided
 from headstart.evidence.resampling import Draws as Draws
 from headstart.evidence.resampling import Resampling as Resampling
 from headstart.evidence.resampling import metric_interval as metric_interval

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import numpy as np
-
-from headstart.evidence.intervals import Interval, gained, paired
-from headstart.evidence.seeds import seeds
+from headstart.evidence.intervals import Interval, gained
 
 UNENDED = "the proof has not come to its end, and `headstart prove` goes on with it"
 NO_SOURCES = "no other table was named with --from to learn from"
@@ -51,10 +48,3 @@ def doubt(
             f"95 % interval {low} to {high})"
         )
     return ""
-
-
-def lead(scores: np.ndarray, naive: np.ndarray, seed: int) -> Interval:
-    """Scores (N,), or (seeds, N), over the naive model's (N,)."""
-    if scores.ndim == 1:
-        return paired(scores, naive, seed)
-    return seeds(scores, np.broadcast_to(naive, scores.shape), seed)

@@ -10,6 +10,8 @@ import numpy as np
 RESAMPLES = 2000
 LEVEL = 0.95
 _SAME = 1e-12  # of what independent items would vary by, below which nothing varies
+_LONE = 9.68  # times its size that a lone normal number may be off
+SIGNS = (1.0, -1.0)
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,11 @@ class Interval:
     value: float
     low: float
     high: float
+
+    @property
+    def width(self) -> float:
+        """From one bound to the other."""
+        return self.high - self.low
 
     def to_json(self) -> dict[str, float]:
         """The three numbers, rounded to five places."""
@@ -43,25 +50,46 @@ class Interval:
 def bootstrap(scores: np.ndarray, seed: int = 0, lowest: float = 0.0) -> Interval:
     """Percentile bootstrap of the mean over items (Efron 1979), 2,000 resamples.
 
-    Where all scores are equal, resampling sees no spread at all; the interval is then widened by
-    3/N inside the scale, `lowest` to 1 (the rule of three, Hanley and Lippman-Hand 1983). No mean
-    of scores, of which the lowest is 0, is above 1.
+    Of few items percentiles lie too near: they are moved out as t and n - 1 say (Hesterberg 2015),
+    and no nearer than t itself puts them. Where all scores are equal, resampling sees no spread at
+    all, and `room` is left inside the scale, `lowest` to 1. No mean leaves it if no score does.
     """
     rng = np.random.default_rng(seed % 2**32)
     count = len(scores)
     value = float(scores.mean())
     if scores.min() == scores.max():
-        room = min(1.0, 3.0 / count)
-        return Interval(
-            value, min(value, max(value - room, lowest)), max(value, min(value + room, 1.0))
-        )
+        by = room(value, count, 1.0 if abs(value) <= 1.0 else inf)
+        return _inside(Interval(value, value - by, value + by), scores, lowest)
     means = np.concatenate(
         [scores[rng.integers(0, count, (100, count))].mean(axis=1) for _ in range(RESAMPLES // 100)]
     )
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    if lowest == 0.0:
-        high = min(high, max(value, 1.0))
-    return Interval(value, float(low), float(high))
+    moved = widened(Interval(value, float(low), float(high)), of_few(count))
+    least = normal() * of_few(count) * float(scores.std()) / sqrt(count)
+    whole = Interval(value, min(moved.low, value - least), max(moved.high, value + least))
+    return _inside(whole, scores, lowest)
+
+
+def _inside(interval: Interval, scores: np.ndarray, lowest: float) -> Interval:
+    low = lowest if scores.min() >= lowest else -inf
+    high = 1.0 if scores.max() <= 1.0 else inf
+    return Interval(interval.value, max(low, interval.low), min(high, interval.high))
+
+
+def of_few(count: float) -> float:
+    """How many times wider an interval is that so many items say the spread of: t, and n - 1."""
+    return _few(count) * sqrt(1 + 1 / max(1.0, count - 1.0))
+
+
+def room(value: float, count: float, whole: float) -> float:
+    """How far off a value may be where nothing varies, on a scale so long as `whole`.
+
+    3/N of it (the rule of three, Hanley and Lippman-Hand 1983); of a scale without an end so much
+    of the value, and of a lone item what holds a normal mean (Wall, Boen and Tweedie 2001).
+    """
+    if whole < inf:
+        return whole * min(1.0, 3.0 / count)
+    return abs(value) * (3.0 / count if count > 1 else _LONE)
 
 
 def average(
@@ -81,16 +109,8 @@ def average(
     the interval is widened by what either of the two adds.
     """
     if scores.min() < 0.0 or scores.max() > 1.0:
-        resampled = bootstrap(scores, seed, lowest=min(0.0, float(scores.min())))
-        wide = _apart(resampled, scores, clusters, spread)
-        low, high = (0.0, 1.0) if 0.0 <= wide.value <= 1.0 else (-inf, inf)
-        return Interval(wide.value, max(low, wide.low), min(high, wide.high))
-    value = float(scores.mean())
-    count = _effective(scores, clusters) / spread
-    square = _normal() ** 2 / count
-    middle = (value + square / 2) / (1 + square)
-    half = sqrt(square * value * (1 - value) + square**2 / 4) / (1 + square)
-    return Interval(value, max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
+        return _inside(_apart(bootstrap(scores, seed), scores, clusters, spread), scores, 0.0)
+    return _wilson(float(scores.mean()), _effective(scores, clusters) / spread)
 
 
 def paired(
@@ -112,9 +132,9 @@ def paired(
     differences = better - other
     if not np.isin(differences, (-1.0, 0.0, 1.0)).all():
         resampled = bootstrap(differences, seed, lowest=-1.0)
-        return _apart(resampled, differences, clusters, spread)
-    count = _effective(differences, clusters) / spread
-    return _proportions(differences, count)
+        return _inside(_apart(resampled, differences, clusters, spread), differences, -1.0)
+    shares = np.array([(differences == sign).mean() for sign in SIGNS])
+    return proportions(shares, _effective(differences, clusters) / spread)
 
 
 def gained(gain: Interval, metric: str, less_is_better: bool = False) -> tuple[str, str, str]:
@@ -136,43 +156,76 @@ def widened(interval: Interval, times: float = 1.0, more: float = 0.0) -> Interv
     return Interval(value, value - low, value + high)
 
 
-def _proportions(differences: np.ndarray, count: float) -> Interval:
-    """The interval of the mean of differences that are -1, 0 or 1, as of `count` items."""
-    shares = [float((differences == sign).mean()) for sign in (1.0, -1.0)]
-    up, down = ((share * count + 1.0) / (count + 2.0) for share in shares)
+def _wilson(value: float, count: float) -> Interval:
+    """The interval of a share, as of `count` items."""
+    square = normal() ** 2 / count
+    middle = (value + square / 2) / (1 + square)
+    half = sqrt(square * value * (1 - value) + square**2 / 4) / (1 + square)
+    return Interval(value, max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
+
+
+def proportions(shares: np.ndarray, count: float) -> Interval:
+    """The interval of the mean of differences: shares that are 1 and -1, as of `count` items."""
+    up, down = (float(each * count + 1.0) / (count + 2.0) for each in shares)
     middle = up - down
-    half = _normal() * sqrt((up + down - middle**2) / (count + 2.0))
-    value = float(differences.mean())
+    half = normal() * sqrt((up + down - middle**2) / (count + 2.0))
+    value = float(shares[0] - shares[1])
     return Interval(value, max(-1.0, middle - half), min(1.0, middle + half))
+
+
+def together(rests: np.ndarray, clusters: np.ndarray) -> float:
+    """How many times more the sum of rests (N,) varies as these hang together, 1 at least."""
+    own = np.unique(clusters, return_inverse=True)[1]
+    families = int(own.max()) + 1
+    if families == 1:
+        return float(len(rests))
+    total = float((np.bincount(own, rests) ** 2).sum()) * families / (families - 1)
+    apart = float((rests**2).sum()) * len(rests) / max(1, len(rests) - 1)
+    return max(1.0, total / apart * (_few(families) / _few(len(rests))) ** 2)
 
 
 def _apart(
     resampled: Interval, scores: np.ndarray, clusters: np.ndarray | None, spread: float
 ) -> Interval:
     """An interval from resampled items, as much wider as these hang together."""
-    together = 1.0 if clusters is None else len(scores) / _effective(scores, clusters)
-    times = sqrt(max(1.0, together * spread))
-    return resampled if times == 1.0 else widened(resampled, times)
+    rests = scores - scores.mean()
+    varies = clusters is not None and float(np.abs(rests).max()) > _SAME
+    times = together(rests, clusters) if varies and clusters is not None else 1.0
+    return widened(resampled, sqrt(max(1.0, times * spread)))
 
 
 def _effective(scores: np.ndarray, clusters: np.ndarray | None) -> float:
-    """As many independent items as the mean of the scores (N,) has the spread of."""
+    """As many independent items as the mean of the scores (N,) has the spread of.
+
+    Fewer where few families or items say what that is, by t (Korn and Graubard 1998).
+    """
     count = len(scores)
     own = np.arange(count)
     if clusters is not None:
         own = np.unique(clusters, return_inverse=True)[1]
     families = int(own.max()) + 1
-    if families == count and np.isin(scores, (-1.0, 0.0, 1.0)).all():
+    plain = bool(np.isin(scores, (-1.0, 0.0, 1.0)).all())
+    if families == count and plain:
         return float(count)
     rest = np.bincount(own, scores - scores.mean())
     total = float((rest**2).sum()) * families / max(1, families - 1)
     whole = float(((scores - scores.mean()) ** 2).sum()) * count
     if scores.min() >= 0.0:
         whole = count**2 * float(scores.mean()) * (1 - float(scores.mean()))
-    return whole / total if total > _SAME * whole > 0 else float(families)
+    if not total > _SAME * whole > 0:
+        return float(families)
+    effective = whole / total / _few(families) ** 2
+    return min(float(count), effective) if plain else effective
 
 
-def _normal() -> float:
+def _few(count: float) -> float:
+    """How many times as far t holds 95 % as the normal distribution, for so many items."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(1.0, count - 1.0), (1 + LEVEL) / 2)) / normal()
+
+
+def normal() -> float:
     """What holds 95 % of the normal distribution."""
     from scipy.special import ndtri
 

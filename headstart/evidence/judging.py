@@ -12,9 +12,9 @@ from headstart.contracts import Backbone
 from headstart.contracts.frozen import FrozenModel, LinearHead, Network, as_model, as_module
 from headstart.data import Item
 from headstart.errors import HeadstartError
+from headstart.evidence.choice import clearly
 from headstart.evidence.experiment import Experiment
 from headstart.evidence.fitting import answers, full_probe
-from headstart.evidence.record import clearly
 from headstart.features.engine import Averaged, Engine, TorchEngine, fastest
 from headstart.features.reading import alike, in_order
 from headstart.runtime.progress import Silent

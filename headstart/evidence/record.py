@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.evidence.doubt import YARDSTICKS, doubt, lead
+from headstart.evidence.doubt import YARDSTICKS, doubt
 from headstart.evidence.folds import Folds
 from headstart.evidence.intervals import Interval, average, paired, verdict, widened
 from headstart.evidence.resampling import Resampling
@@ -63,50 +63,6 @@ def interval(
     return average(arm.scores, seed, clusters=clusters).times(sign)
 
 
-def choose(arms: Mapping[str, Arm]) -> str:
-    """The arm to hand over, by validation: the asked-for one unless a simpler one is as good.
-
-    `arms` run from the simplest to the asked-for one, which comes last. Scratch is not simpler, and
-    takes its place only where it is better by more than a standard error; nor is another head than
-    that which was asked for, which gives way only to a better one.
-    """
-    *others, requested = arms
-    asked_for = arms[requested].checked
-    simpler = [n for n in others if n != "scratch" or clearly(arms[n].checked, asked_for)]
-    best = max(simpler, key=lambda name: arms[name].selection_key, default=requested)
-    ahead = arms[best].selection_key[0] - arms[requested].selection_key[0]
-    return best if ahead > 0 or (ahead == 0 and arms[requested].steps) else requested
-
-
-def simplest(arms: Mapping[str, Arm]) -> str:
-    """The simplest arm within one standard error of the best, by validation alone.
-
-    `arms` run from the simplest to the dearest. The error is that of the mean difference over the
-    same validation items (the rule of Breiman et al. 1984, for arms that were judged in pairs).
-    """
-    best = max(arms.values(), key=lambda arm: arm.selection_key)
-    for name, arm in arms.items():
-        if _level(best.checked - arm.checked):
-            return name
-    raise ValueError("there is no arm")
-
-
-def clearly(scores: np.ndarray, other: np.ndarray) -> bool:
-    """Whether one arm's scores (N,) are above another's by more than the difference's error."""
-    return len(scores) == 0 or not _level(scores - other)
-
-
-def undecided(arm: Arm, other: Arm) -> bool:
-    """Whether an arm is better than another on validation, but by no more than the error."""
-    return arm.selection_key > other.selection_key and not clearly(arm.checked, other.checked)
-
-
-def _level(behind: np.ndarray) -> bool:
-    """Whether a mean over items is above 0 by no more than its standard error."""
-    error = float(behind.std(ddof=1)) / len(behind) ** 0.5 if len(behind) > 1 else 0.0
-    return len(behind) == 0 or float(behind.mean()) <= error
-
-
 @dataclass
 class Evidence:
     """Everything that was measured about one transfer; `to_json` is what `evidence.json` holds."""
@@ -156,9 +112,23 @@ class Evidence:
         if "scratch" not in self.arms:
             return None
         if self.by_seed is not None:
-            return seeds(self.by_seed["chosen"], self.by_seed["scratch"], self.seed)
+            return self._over_seeds("chosen", "scratch")
         difference = self.compared(self.transferred, self.arms["scratch"])
         return widened(difference, more=_NORMAL * self.luck) if self.luck else difference
+
+    def _over_seeds(self, better: str, other: str) -> Interval:
+        """One arm over another for other seeds too; the naive model is the same for all.
+
+        It is as much wider as copies, or classes that count alike, make that of the first training.
+        """
+        rows = self.by_seed or {}
+        naive = self.arms["naive"].scores
+        one, two = (rows.get(name, naive[None]) for name in (better, other))
+        over_seeds = seeds(one, np.broadcast_to(two, one.shape), self.seed)
+        arms = {"chosen": self.transferred}
+        first, second = (arms.get(name, self.arms[name]) for name in (better, other))
+        plain = paired(first.scores, second.scores, self.seed)
+        return widened(over_seeds, max(1.0, self.compared(first, second).width / plain.width))
 
     @property
     def luck(self) -> float:
@@ -184,7 +154,7 @@ class Evidence:
         if self.by_seed is None:
             over_naive = self.compared(scratch, self.arms["naive"])
         else:
-            over_naive = lead(self.by_seed["scratch"], self.arms["naive"].scores, self.seed)
+            over_naive = self._over_seeds("scratch", "naive")
         due = max(self.epoch, self.transferred.steps)
         return doubt(scratch.steps, due, over_naive, self.metric, self.sign < 0)
 

@@ -32,6 +32,13 @@ class MacroF1(Metric):
         answers = predictions.argmax(axis=-1)
         return np.stack([targets, answers, answers == targets], axis=1)
 
+    def members(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """What is true or predicted of each label."""
+        if targets.ndim > 1:
+            return np.asarray((targets > 0) | (predictions > 0.5))
+        labels, answers = np.arange(predictions.shape[1]), predictions.argmax(axis=-1)
+        return np.asarray((targets[:, None] == labels) | (answers[:, None] == labels))
+
     def value(self, statistics: Any, weights: Any) -> Any:
         """Twice what is both over the sum of what is true and what is predicted, a label each."""
         if statistics.shape[1] % 2:

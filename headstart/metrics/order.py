@@ -69,6 +69,12 @@ class _ByClass(Metric):
         columns = np.arange(predictions.shape[1])[1 if predictions.shape[1] == 2 else 0 :]
         return np.hstack([predictions[:, columns], targets[:, None] == columns])
 
+    def members(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The items of each class; of each label those that have it, and the others."""
+        if targets.ndim > 1:
+            return np.hstack([targets > 0, targets <= 0])
+        return np.asarray(targets[:, None] == np.arange(predictions.shape[1]))
+
     def value(self, statistics: Any, weights: Any) -> Any:
         """The mean over the classes."""
         half = statistics.shape[1] // 2

@@ -31,7 +31,7 @@ class BalancedAccuracy(Metric):
     name: ClassVar[str] = "balanced accuracy"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
     each_class_alike: ClassVar[bool] = True
-    resampled: ClassVar[bool] = False
+    of_right: ClassVar[bool] = True
     in_arrays: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
