@@ -52,8 +52,8 @@ def find(
     """What annotators marked there; None where it isn't that, or another kind of target is named.
 
     `parts` are the tables that a folder is made of, `root` the folder of a file's pictures, its own
-    unless given. Raises DataError where boxes are asked for and
-    there are none, or a file is broken.
+    unless given. Raises DataError where boxes are asked for and there are none, or a file is
+    broken.
     """
     if not modality.has_extent or schema.kind not in (None, KIND):
         return None
