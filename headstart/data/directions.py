@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from headstart.contracts.cells import is_blank, number
 from headstart.contracts.scripts import language
 from headstart.data.tables.interface import ItemTable
+from headstart.data.unnamed_columns import class_columns
 from headstart.errors import UndirectedError
 
 _PAIRS = (("source", "target"), ("src", "tgt"))  # columns of texts and what they are translated to
@@ -35,7 +36,7 @@ def _demand_no_bare_texts(table: ItemTable, names: Sequence[str]) -> None:
     """Raise UndirectedError where columns without a header hold texts, as pairs do."""
     bare = [name for name in names if table.remark and name.startswith("column ")]
     texts = [name for name in bare if _has_texts(table, name)]
-    if len(texts) < 2:
+    if len(texts) < 2 or class_columns(table, [name for name in names if name not in texts]):
         return
     one, other = texts[:2]
     raise UndirectedError(

@@ -69,12 +69,14 @@ def proposal(items: Sequence[Item]) -> tuple[str, ...]:
         return ()
     labels = [item.label for item in items]
     folders = [PurePosixPath(item.id).parts[:-1] for item in items]
+    splits = [item.split for item in items]
     for where, what, each in (
         ("folder", "Folders are called", folders),
         ("name", "File names hold", _parted([_stem(item.id) for item in items])),
     ):
         for place, values in enumerate(zip(*each, strict=False), 1):
-            if None in map(split_of, values) and _are_groups(values, labels):
+            part = None not in map(split_of, values) or _names_split(values, splits)
+            if not part and _are_groups(values, labels):
                 different = sorted(set(values))
                 examples = ", ".join(f"`{value}`" for value in different[:_SHOWN])
                 enough = len(different) >= _ENOUGH
@@ -85,6 +87,15 @@ def proposal(items: Sequence[Item]) -> tuple[str, ...]:
                     f"new ones. {advice} with --group {where}:{place}.",
                 )
     return ()
+
+
+def _names_split(values: Sequence[str], splits: Sequence[str | None]) -> bool:
+    """Whether all items held out, and no others, have values of their own."""
+    held_out, others = (
+        {value for value, split in zip(values, splits, strict=True) if (split == "test") is there}
+        for there in (True, False)
+    )
+    return bool(held_out) and held_out.isdisjoint(others)
 
 
 def _parted(names: Sequence[str]) -> list[tuple[str, ...]]:

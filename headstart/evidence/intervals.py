@@ -179,6 +179,8 @@ def together(rests: np.ndarray, clusters: np.ndarray) -> float:
     families = int(own.max()) + 1
     if families == 1:
         return float(len(rests))
+    if float(np.abs(rests).max()) <= _SAME:
+        return 1.0
     total = float((np.bincount(own, rests) ** 2).sum()) * families / (families - 1)
     apart = float((rests**2).sum()) * len(rests) / max(1, len(rests) - 1)
     return max(1.0, total / apart * (_few(families) / _few(len(rests))) ** 2)
@@ -188,9 +190,7 @@ def _apart(
     resampled: Interval, scores: np.ndarray, clusters: np.ndarray | None, spread: float
 ) -> Interval:
     """An interval from resampled items, as much wider as these hang together."""
-    rests = scores - scores.mean()
-    varies = clusters is not None and float(np.abs(rests).max()) > _SAME
-    times = together(rests, clusters) if varies and clusters is not None else 1.0
+    times = 1.0 if clusters is None else together(scores - scores.mean(), clusters)
     return widened(resampled, sqrt(max(1.0, times * spread)))
 
 

@@ -9,10 +9,8 @@ import lzma
 import posixpath
 import shutil
 import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from typing import IO, Any, Final, cast, final
 from uuid import uuid4
 
 from headstart.errors import WeightsError, named_reason
+from headstart.loading.damage import DAMAGE
 
 MOST: Final = 8 << 30  # bytes that an archive may grow to, where nothing else is said
 MEMBERS: Final = 100_000
@@ -33,10 +32,6 @@ _PACKED: Final[dict[bytes, Callable[..., Any]]] = {
 }
 _TAR_AT: Final = 257  # where a tar's first header says that it is one
 _TAR: Final = b"ustar"
-DAMAGE: Final = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
-)
 
 
 @final

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Final
 import numpy as np
 
 from headstart.errors import WeightsError, reason
-from headstart.loading.downloads.unpacking import DAMAGE
+from headstart.loading.damage import DAMAGE
 from headstart.loading.weights.tensors import State
 
 if TYPE_CHECKING:  # so that frozen features need no torch
