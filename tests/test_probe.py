@@ -16,7 +16,7 @@ from torch import nn
 from headstart.contracts import Task
 from headstart.contracts.frozen import as_module
 from headstart.contracts.standardisation import Standardisation
-from headstart.evidence.fitting import full_probe
+from headstart.evidence.fitting import full_probe, joined
 from headstart.runtime.machine import threads_for
 from headstart.tasks.classification import Classification, logistic, probe
 from headstart.tasks.classification.multi_label import MultiLabel
@@ -210,3 +210,15 @@ def test_small_products_take_one_thread_and_leave_the_others_as_they_were() -> N
             assert counts() == {2}
         with threads_for(10**9):
             assert counts() == {2}
+
+
+def test_parts_of_one_array_are_joined_without_a_copy() -> None:
+    whole, targets = np.arange(12.0).reshape(6, 2).copy(), np.arange(6)
+    for ends, start in ((4, 4), (4, 3), (3, 4)):
+        one, other = (whole[:ends], targets[:ends]), (whole[start:], targets[start:])
+        features, joint = joined(one, other)
+        assert (features is whole) == (ends == start)
+        assert np.array_equal(features, np.concatenate([one[0], other[0]]))
+        assert np.array_equal(joint, np.concatenate([one[1], other[1]]))
+    turned = joined((whole[4:], targets), (whole[:4], targets))[0]
+    assert np.array_equal(turned, whole[[4, 5, 0, 1, 2, 3]])

@@ -62,9 +62,13 @@ def full_probe(
 
 
 def joined(one: Examples, other: Examples) -> Examples:
-    """The examples of both."""
-    features, targets = (np.concatenate(parts) for parts in zip(one, other, strict=True))
-    return features, targets
+    """The examples of both; features that are the two parts of one array are not copied."""
+    (first, targets), (second, others) = one, other
+    whole, behind = first.base, first.ctypes.data + first.nbytes == second.ctypes.data
+    both = whole is not None and whole is second.base and behind
+    if whole is None or not both or whole.shape != (len(first) + len(second), *first.shape[1:]):
+        whole = np.concatenate([first, second])
+    return whole, np.concatenate([targets, others])
 
 
 def answers(head: nn.Module | LinearHead, features: np.ndarray) -> np.ndarray:
