@@ -155,6 +155,7 @@ COMMANDS: Final = {
             SETS,
             count("--seeds", 1, "draws of each pair of domains and kind of drift"),
             count("--quiet", 200, "streams in which nothing moves"),
+            flag("--no-peers", "without NannyML and Evidently", action="store_true"),
             place("--work", WORK),
         ),
     ),

@@ -197,7 +197,7 @@ def drift(args: argparse.Namespace) -> int:
 
     def run(shared: Path, sets: Sequence[str], draws: int) -> Mapping[str, Any]:
         counts = {"seeds": draws, "quiet": args.quiet}
-        rows = comparing.run(shared, args.work.resolve(), sets, counts)
+        rows = comparing.run(shared, args.work.resolve(), sets, counts, not args.no_peers)
         print(comparing.as_markdown(rows))
         return {"broken": comparing.broken(rows)}
 

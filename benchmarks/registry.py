@@ -58,6 +58,8 @@ ENVIRONMENTS: Final = {
         "transformers",
     ),
     "skada": ("skada==0.6.0",),
+    # evidently 0.7.23 imports names that pandas 3 has no more, and asks for any pandas
+    "monitors": ("nannyml==0.13.1", "evidently==0.7.23", "pandas<3"),
     "predict": _answering(),
     "librosa": ("librosa", "openvino", "numpy"),
     "litserve": ("litserve", "openvino", "pillow", "numpy"),

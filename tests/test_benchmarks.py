@@ -29,6 +29,7 @@ SHARED_BY_PEERS = {"__init__.py", "contract.py", "timm_model.py", "openvino_pict
 SERVERS = {"bentoml_server.py", "litserve_server.py"}  # which `serve` starts
 WORKERS = {"joblib_features.py", "ray_data_features.py"}  # which `scale` starts
 HEARERS = {"librosa_features.py"}  # which `hearing` starts
+MONITORS = {"drift_monitors.py"}  # which `drift` starts
 SPLITS = ("train", "val", "test")
 
 
@@ -73,7 +74,7 @@ def test_what_only_answers_has_an_environment_without_torch() -> None:
 
 
 def test_registry_is_complete() -> None:
-    others = SHARED_BY_PEERS | SERVERS | WORKERS | HEARERS
+    others = SHARED_BY_PEERS | SERVERS | WORKERS | HEARERS | MONITORS
     scripts = {path.name for path in registry.SCRIPTS.glob("*.py")} - others
     assert {peer.script for peer in registry.PEERS.values()} == scripts
     for peer in registry.PEERS.values():

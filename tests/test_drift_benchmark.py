@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from test_familiarity import blobs
 
+from benchmarks import environments
 from benchmarks.arguments import names
-from benchmarks.drift import comparing, scope, sets, streams
+from benchmarks.drift import comparing, monitors, scope, sets, streams
 from headstart.drift.watching import LENGTH
 
 PAIR = "films → books MiniLM"
+STRICT = """
+import json, pathlib, sys, numpy
+
+monitor, window, folder, out = sys.argv[1:]
+assert (monitor, window) == ("features", "100")
+rows = {}
+for place in pathlib.Path(folder).glob("*.npz"):
+    arrays = numpy.load(place)
+    seen, known = len(arrays["stream_features"]), len(arrays["reference_features"])
+    assert arrays["stream_chances"].shape == (seen, arrays["reference_chances"].shape[1])
+    assert len(arrays["reference_chances"]) == len(arrays["reference_targets"]) == known
+    rows[place.stem] = {"alarms": [False, False, True]} if place.stem < "3" else {"error": "no"}
+pathlib.Path(out).write_text(json.dumps(rows))
+"""
 
 
 @pytest.fixture
@@ -64,11 +80,11 @@ def test_streams_are_looked_at_once_and_counted(
 ) -> None:
     monkeypatch.setattr(streams, "QUIET", {"sst2": (200, 250)})
     draws = {"seeds": 1, "quiet": 1}
-    rows = comparing.run(tmp_path / "none", work, [PAIR], draws)
+    rows = comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False)
     ours = {row["kind"]: row for row in rows if row["by"] == comparing.OURS}
     assert set(ours) == {*streams.KINDS, "nothing"} and len(rows) == 4 * len(ours)
     assert ours["another domain"]["delay"] <= 100 and not ours["another domain"]["early"]
-    assert comparing.run(tmp_path / "none", work, [PAIR], draws) == rows
+    assert comparing.run(tmp_path / "none", work, [PAIR], draws, peers=False) == rows
     table = comparing.as_markdown(rows)
     assert "| headstart |" in table and "| KS |" in table and "1 of 1 after" in table
     moved = [row for row in rows if row["kind"] != "nothing"]
@@ -76,3 +92,37 @@ def test_streams_are_looked_at_once_and_counted(
     assert comparing.broken([{**row, "inside": False} for row in moved])
     alarmed = [{**ours["nothing"], "early": True}]
     assert comparing.broken(alarmed)
+
+
+@pytest.fixture
+def moving(work: Path) -> list[streams.Stream]:
+    """Each kind of drift of the two domains."""
+    return list(streams.planted(work, work, [PAIR], 1))
+
+
+def test_an_answer_of_a_monitor_counts_from_the_drift(moving: list[streams.Stream]) -> None:
+    stream = moving[0]
+    right = stream.accuracy(200, 300)
+    assert right is not None
+    for low, inside in ((right, True), (right + 0.01, False)):
+        answer = {"alarms": [False, False, True], "ranges": [[0, 0], [0, 0], [low, 1]]}
+        assert monitors.outcome(stream, answer) == {"delay": 100, "early": False, "inside": inside}
+    assert monitors.outcome(stream, {"alarms": [False] * 6})["delay"] is None
+    early = monitors.outcome(stream, {"alarms": [False, True, True]})
+    assert early == {"delay": None, "early": True, "inside": None}
+
+
+def test_monitors_are_handed_files_and_answer_by_name(
+    moving: list[streams.Stream],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = tmp_path / "monitor.py"
+    script.write_text(STRICT, encoding="utf-8")
+    monkeypatch.setattr(monitors, "SCRIPT", script)
+    monkeypatch.setattr(environments, "python", lambda name: sys.executable)
+    rows = list(monitors.looked_at(moving, "Evidently, features"))
+    assert [stream.about["kind"] for stream, _ in rows] == list(streams.KINDS[:3])
+    assert all(row == {"delay": 100, "early": False, "inside": None} for _, row in rows)
+    assert "class mix'" in capsys.readouterr().err

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.drift import detectors, streams
+from benchmarks import environments
+from benchmarks.drift import detectors, monitors, streams
 from benchmarks.drift.streams import KINDS, Stream
 from benchmarks.lines import Lines
 from headstart.drift.watching import LENGTH
@@ -20,17 +22,20 @@ _AT_MOST: Final = 0.05  # of quiet streams that may alarm
 Row = dict[str, Any]
 
 
-def run(shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int]) -> list[Row]:
+def run(
+    shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int], peers: bool = True
+) -> list[Row]:
     """Look at all streams that were not looked at; answer with the rows of those asked for.
 
-    `draws` are the `seeds` of each pair and kind, and the `quiet` streams.
+    `draws` are the `seeds` of each pair and kind, and the `quiet` streams. `peers` are NannyML and
+    Evidently, left out where pip can't install them.
     """
     lines = Lines(work / "drift" / "drift.jsonl", KEY)
     each = [
         *streams.planted(shared, work, pairs, draws["seeds"]),
         *streams.quiet(shared, work, tuple(streams.QUIET), draws["quiet"]),
     ]
-    names = (OURS, LOG, *detectors.DETECTORS)
+    names = (OURS, LOG, *detectors.DETECTORS, *(_installed() if peers else ()))
     entries = [{"by": name, **dict(stream.about)} for name in names for stream in each]
     for name in names:
         own = [stream for stream in each if lines.missing([{"by": name, **dict(stream.about)}])]
@@ -41,9 +46,21 @@ def run(shared: Path, work: Path, pairs: Sequence[str], draws: Mapping[str, int]
     return [row for row in lines.rows() if tuple(row[part] for part in KEY) in keys]
 
 
+def _installed() -> Sequence[str]:
+    """The peers, if their environment can be made."""
+    try:
+        environments.make(monitors.ENVIRONMENT)
+    except environments.BrokenEnvironmentError as error:
+        print(error, file=sys.stderr)
+        return ()
+    return tuple(monitors.MONITORS)
+
+
 def _rows(name: str, own: Sequence[Stream]) -> Iterable[tuple[Stream, Row]]:
     if name in (OURS, LOG):
         return ((stream, streams.watched(stream, name == LOG)) for stream in own)
+    if name in monitors.MONITORS:
+        return monitors.looked_at(own, name)
     return ((stream, detectors.looked_at(stream, name)) for stream in own)
 
 

@@ -43,6 +43,14 @@ class Stream:
     begins: int
     about: Mapping[str, Any]
 
+    def accuracy(self, first: int, last: int) -> float | None:
+        """That of the answers to items `first` to `last`; None where labels are unknown to it."""
+        truth = self.truth[first:last]
+        if not np.isin(truth, self.model.labels).all():
+            return None
+        outputs = self.model.outputs(self.rows[first:last])
+        return float((self.model.labels[outputs.argmax(axis=1)] == truth).mean())
+
 
 def planted(shared: Path, work: Path, pairs: Sequence[str], seeds: int) -> Iterator[Stream]:
     """Each kind of drift in each pair of domains, so many draws of it."""
@@ -146,10 +154,8 @@ def _events(stream: Stream, by_log: bool) -> Iterator[Event]:
 
 def _inside(stream: Stream, event: Event) -> bool | None:
     """Whether the accuracy in the alarm's window lies in its range; None without common labels."""
-    window, model = slice(event.after - event.window, event.after), stream.model
-    truth = stream.truth[window]
     expected = event.shift.expected if event.shift else None
-    if expected is None or not np.isin(truth, model.labels).all():
+    right = stream.accuracy(event.after - event.window, event.after)
+    if expected is None or right is None:
         return None
-    answers = model.labels[model.outputs(stream.rows[window]).argmax(axis=1)]
-    return bool(expected.low <= float((answers == truth).mean()) <= expected.high)
+    return bool(expected.low <= right <= expected.high)
