@@ -19,8 +19,8 @@ TEST = rf"`test` is the held-out test; {HELD}"
 
 
 def bright(count: int, size: int, seed: int = 0) -> np.ndarray:
-    """Numbers of pixels (count, size) from 0 to 255."""
-    return np.random.default_rng(seed).integers(0, 256, (count, size), dtype=np.uint8)
+    """Numbers of pixels (count, size) from 0 to 255, brighter from row to row as pictures are."""
+    return np.sort(np.random.default_rng(seed).integers(0, 256, (count, size), dtype=np.uint8))
 
 
 def lines(path: Path, every: Iterable[str]) -> Path:

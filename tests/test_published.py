@@ -23,6 +23,7 @@ from headstart.data import Dataset, Schema, load, recognise, tables
 from headstart.data.inputs.tables import manifest_inputs
 from headstart.data.tables import arrays
 from headstart.data.tables.pixels import Pixels
+from headstart.data.tables.whole_numbers import NumberTable
 from headstart.errors import DataError
 from headstart.modalities.image import Image
 from headstart.modalities.table import Table
@@ -114,6 +115,41 @@ def test_numbers_up_to_16_are_no_pixels(tmp_path: Path) -> None:
         [names, *(f"{','.join(map(str, r))},{n % 2}" for n, r in enumerate(rows))],
     )
     assert recognise(tmp_path / "a.csv", KINDS, Schema()) == "table"
+
+
+def test_measurements_are_no_pixels(tmp_path: Path) -> None:
+    """Numbers up to 200 in columns called by numbers, or by nothing, of which no two are alike."""
+    rng = np.random.default_rng(0)
+    rows = np.clip(rng.integers(0, 200, 64) + rng.integers(-9, 9, (40, 64)), 0, 255)
+    body = [f"{n % 2},{','.join(map(str, row))}" for n, row in enumerate(rows)]
+    header = ",".join(["label", *map(str, range(64))])
+    for name, every in (("named.csv", [header, *body]), ("bare.csv", body)):
+        path = published.lines(tmp_path / name, every)
+        label = "label" if name == "named.csv" else "column 1"
+        assert recognise(path, KINDS, Schema(label=label)) == "table"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("cell", "is_array"), [("7", True), ("07", False), ("", False), ("7.0", False)]
+)
+def test_long_tables_of_numbers_are_read_as_short_ones(
+    tmp_path: Path, ending: str, cell: str, is_array: bool
+) -> None:
+    width = 65
+    header = ",".join(f"pixel{n}" for n in range(width))
+    rows = [",".join([str(n)] * width) for n in range(1100)]
+    rows[-1] = rows[-1].replace("1099", cell, 1)
+    for end in (ending, ""):
+        path = tmp_path / "a.csv"
+        path.write_bytes((ending.join([header, *rows]) + end).encode())
+        (table,) = tables.read(path)
+        assert isinstance(table, NumberTable) is is_array
+        cells = [row.split(",") for row in rows]
+        assert [*table.values("pixel0")] == [row[0] for row in cells]
+        assert [*table.numbers()][-1] == 1101
+        pairs = [[str(v) for v in pair] for pair in table.cells(["pixel64", "pixel0"])]
+        assert pairs == [[row[64], row[0]] for row in cells]
 
 
 def test_mnist_packed_and_not(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from headstart.data.remote import by_address
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, known_refusal, refusal
+from headstart.data.tables.pixels import Pixels
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError, UndirectedError
 
@@ -233,9 +234,10 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
     """The name of the modality that finds most items there.
 
     Of several that find as many it is the one that knows the first item by its content, or else the
-    first of them; nothing else is opened but manifests. Where a column of texts was named, it is a
-    modality whose content stands in columns; where one of paths was, it is another. Raises
-    DataError where none finds any: that of the modality with most files there, else the first's.
+    first of them; nothing else is opened but manifests. Pixels as numbers are pictures. Where a
+    column of texts was named, it is a modality whose content stands in columns; where one of paths
+    was, it is another. Raises DataError where none finds any: that of the modality with most files
+    there, else the first's.
     """
     items: dict[str, list[Source]] = {}
     errors: dict[str, DataError] = {}
@@ -249,6 +251,8 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
             errors[name] = error
             continue
         items[name] = [row.source for row in contents.rows if row.source is not None]
+        if any(isinstance(source, Pixels) for source in items[name]):
+            break  # numbers that are pixels can be read as little else, and take long to look at
     most = max(map(len, items.values()), default=0)
     if not most:
         undirected = [error for error in errors.values() if isinstance(error, UndirectedError)]

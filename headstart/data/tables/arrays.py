@@ -27,6 +27,8 @@ _TEST = "t10k"  # as MNIST calls it
 _SVHN = re.compile(r"(train|test|extra)_32x32\.mat")
 _KEYS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"))  # of MedMNIST, and Keras
 _WORDS = ("train", "val", "test")
+_TURNED = "pictures are mirrored along their diagonal, as EMNIST holds them column by column"
+_EXTRA = "`extra_32x32.mat`, the easier pictures of SVHN, is learned from"
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError)
 
 
@@ -38,15 +40,19 @@ class _Arrays:
     numbers: np.ndarray
     names: Sequence[str] = ()
     word: str = ""
+    remark: str = ""
 
     def rows(self, path: Path) -> Iterator[tuple[Pixels, str, str]]:
         """Each with its label and split. Raises DataError for what is no such array."""
         shape, count = self.pictures.shape, self.numbers.size
         flat = len(shape) == 3 or shape[3:] == (3,)
         if not flat or self.pictures.dtype != np.uint8 or self.numbers.dtype.kind not in "iu":
+            advice = "Save them as PNG files, in a folder of each class."
+            if len(shape) == 2:
+                advice = "Write them as CSV, a column for each number and one for the label."
             raise DataError(
-                f"{path} holds {self.pictures.dtype} {shape}, which are no pictures of bytes. Save "
-                "them as PNG files, in a folder of each class."
+                f"{path} holds {self.pictures.dtype} {shape}, which are no pictures of bytes. "
+                f"{advice}"
             )
         if self.numbers.ndim > 1:
             raise DataError(
@@ -75,7 +81,7 @@ def read(path: Path) -> list[TableInMemory]:
     every = form(path)
     rows = list(enumerate(row for arrays in every for row in arrays.rows(path)))
     names = ["image", "label", "split"] if every[0].word else ["image", "label"]
-    return [TableInMemory(path, names, rows, noun="picture")]
+    return [TableInMemory(path, names, rows, "picture", every[0].remark)]
 
 
 def is_arrays(path: Path) -> bool:
@@ -138,7 +144,11 @@ def _labels_of(path: Path) -> Path | None:
 
 
 def _idx(path: Path) -> Sequence[_Arrays]:
-    return [_Arrays(_idx_array(path), _idx_array(_labels_of(path) or path))]
+    """Pictures row by row; those of EMNIST column by column (Cohen et al., 2017)."""
+    pictures, numbers = _idx_array(path), _idx_array(_labels_of(path) or path)
+    if not "emnist" in path.name.lower():
+        return [_Arrays(pictures, numbers)]
+    return [_Arrays(pictures.transpose(0, 2, 1), numbers, remark=_TURNED)]
 
 
 def _idx_array(path: Path) -> np.ndarray:
@@ -151,6 +161,7 @@ def _idx_array(path: Path) -> np.ndarray:
             shape = np.frombuffer(file.read(4 * axes), ">u4").tolist()
             size = math.prod(shape) if len(shape) == axes else _LARGEST
             content = file.read(size) if size < _LARGEST else b""
+            content += file.read(1)  # none, behind what a packed file checks itself by
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
     if size != len(content):
@@ -180,7 +191,8 @@ def _svhn(path: Path) -> Sequence[_Arrays]:
 
     try:
         content = loadmat(path, variable_names=["X", "y"])
-        return [_Arrays(content["X"].transpose(3, 0, 1, 2), content["y"][:, 0] % 10)]
+        pictures, numbers = content["X"].transpose(3, 0, 1, 2), content["y"][:, 0] % 10
+        return [_Arrays(pictures, numbers, remark=_EXTRA if path.stem[:5] == "extra" else "")]
     except (*_BROKEN, IndexError, MatReadError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
