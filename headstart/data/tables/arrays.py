@@ -47,12 +47,9 @@ class _Arrays:
         shape, count = self.pictures.shape, self.numbers.size
         flat = len(shape) == 3 or shape[3:] == (3,)
         if not flat or self.pictures.dtype != np.uint8 or self.numbers.dtype.kind not in "iu":
-            advice = "Save them as PNG files, in a folder of each class."
-            if len(shape) == 2:
-                advice = "Write them as CSV, a column for each number and one for the label."
             raise DataError(
-                f"{path} holds {self.pictures.dtype} {shape}, which are no pictures of bytes. "
-                f"{advice}"
+                f"{path} holds {self.pictures.dtype} {shape}, which are no pictures of bytes. Save "
+                "them as PNG files, in a folder of each class."
             )
         if self.numbers.ndim > 1:
             raise DataError(
@@ -146,7 +143,7 @@ def _labels_of(path: Path) -> Path | None:
 def _idx(path: Path) -> Sequence[_Arrays]:
     """Pictures row by row; those of EMNIST column by column (Cohen et al., 2017)."""
     pictures, numbers = _idx_array(path), _idx_array(_labels_of(path) or path)
-    if not "emnist" in path.name.lower():
+    if "emnist" not in path.name.lower():
         return [_Arrays(pictures, numbers)]
     return [_Arrays(pictures.transpose(0, 2, 1), numbers, remark=_TURNED)]
 
@@ -173,7 +170,9 @@ def _cifar(path: Path, labels: int, names: str) -> Sequence[_Arrays]:
     """Records of a byte for each label, the finest last, and three planes (Krizhevsky, 2009)."""
     records = _records(path, labels + _RECORD)
     pictures = records[:, labels:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
-    return [_Arrays(pictures, records[:, labels - 1], _names(path.with_name(names)))]
+    remark = "the finer of two classes is the label" if labels > 1 else ""
+    classes = _names(path.with_name(names))
+    return [_Arrays(pictures, records[:, labels - 1], classes, remark=remark)]
 
 
 def _stl(path: Path) -> Sequence[_Arrays]:
@@ -202,7 +201,12 @@ def _npz(path: Path) -> Sequence[_Arrays]:
     try:
         with np.load(path, allow_pickle=False) as content:
             return [
-                _Arrays(content[pictures], _single(content[labels]), word=word)
+                _Arrays(
+                    content[pictures],
+                    _single(content[labels]),
+                    word=word,
+                    remark=f"`{pictures}` holds pictures and `{labels}` their classes",
+                )
                 for word, (pictures, labels) in _splits_in(path).items()
             ]
     except (*_BROKEN, zipfile.BadZipFile, zlib.error) as error:
@@ -214,16 +218,28 @@ def _single(labels: np.ndarray) -> np.ndarray:
 
 
 def _splits_in(path: Path) -> dict[str, tuple[str, str]]:
-    """The names of the arrays of each split in an archive; none where it is of another form."""
+    """The names of the arrays of each split in an archive; none where these are rows of numbers."""
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {each.filename: each.file_size for each in archive.infolist()}
-    except (OSError, zipfile.BadZipFile):
+            if sum(sizes.values()) > _LARGEST:
+                return {}
+            pairs = [(w, (p.format(w), n.format(w))) for w in _WORDS for p, n in _KEYS]
+            return {
+                word: (pictures, labels)
+                for word, (pictures, labels) in pairs
+                if {f"{pictures}.npy", f"{labels}.npy"} <= sizes.keys()
+                and _axes(archive, f"{pictures}.npy") != 2
+            }
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error):
         return {}
-    if sum(sizes.values()) > _LARGEST:
-        return {}
-    pairs = ((word, tuple(key.format(word) for key in keys)) for word in _WORDS for keys in _KEYS)
-    return {w: (p, n) for w, (p, n) in pairs if {f"{p}.npy", f"{n}.npy"} <= sizes.keys()}
+
+
+def _axes(archive: zipfile.ZipFile, name: str) -> int:
+    with archive.open(name) as file:
+        first = np.lib.format.read_magic(file) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+        return len(read(file)[0])
 
 
 def _records(path: Path, size: int) -> np.ndarray:

@@ -12,6 +12,7 @@ _SUFFIXES = (".svm", ".libsvm", ".svmlight", ".txt", ".data", ".dat", ".t", ".tr
 _NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
 _LINE = re.compile(rf"{_NUMBER}(\s+\d+:{_NUMBER})*\s*(#.*)?")
 _HEAD = 1 << 16  # bytes that say the form
+_REMARK = "each line holds a label and `column:number`, as LIBSVM's do, and 0 where it says nothing"
 _MOST = 2000  # columns, beyond which most of a table would be empty
 
 
@@ -38,9 +39,13 @@ def read(path: Path) -> list[TableInMemory] | None:
             "CSV."
         )
     cells = zip(labels.tolist(), features.toarray().tolist(), strict=True)
-    rows = [(n, (f"{label:g}", *row)) for n, (label, row) in enumerate(cells, start=1)]
+    rows = [(n, (_written(label), *row)) for n, (label, row) in enumerate(cells, start=1)]
     names = ["label", *(f"column {n + 1}" for n in range(features.shape[1]))]
-    return [TableInMemory(path, names, rows, noun="row")]
+    return [TableInMemory(path, names, rows, "row", _REMARK)]
+
+
+def _written(label: float) -> str:
+    return str(int(label)) if label.is_integer() else str(label)
 
 
 def is_svmlight(path: Path) -> bool:
