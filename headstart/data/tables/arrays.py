@@ -110,7 +110,7 @@ def _split(path: Path) -> tuple[str, str, str]:
     match = _IDX.fullmatch(path.name)
     stem = match[1] if match else path.stem
     if stem.endswith(_TEST):
-        return "test", _TEST, stem.removesuffix(_TEST).strip("-_.")
+        return "test", _TEST, re.sub(r"[-_.]+", "_", stem.removesuffix(_TEST)).strip("_")
     split, word, before = split_in(stem) or ("train", "train", "")
     return split, word, before
 

@@ -31,6 +31,10 @@ class ItemTable(ABC):
     def values(self, column: str) -> Iterable[Any]:
         """Each row's value, None where it has none. Raises DataError when they can't be read."""
 
+    def has(self, column: str) -> bool:
+        """Whether a column can be asked for."""
+        return column in self.names
+
     def cells(self, columns: Sequence[str]) -> Iterable[Sequence[Any]]:
         """Each row's values in several columns."""
         return zip(*map(self.values, columns), strict=True)
