@@ -443,3 +443,15 @@ def test_a_folder_of_texts_is_answered_about_file_by_file(tmp_path: Path) -> Non
     published.fast_text(tmp_path)
     published.lines(tmp_path / "own.txt", ["My own text"])
     assert len([*inputs_of(tmp_path, Text())]) == 3
+
+
+def test_tables_of_another_set_are_said(tmp_path: Path) -> None:
+    """As of CoLA, whose development sets are in domain and out of it."""
+    published.cola(tmp_path)
+    for name in ("in_domain_dev", "out_of_domain_dev"):
+        published.lines(
+            tmp_path / f"{name}.tsv", (f"a\t{n % 2}\t\tA {name} {n}." for n in range(8))
+        )
+    data = load(tmp_path, Text(), Schema(label="column 2"))
+    assert splits(data)["test"] == 8 and not any(b"out_of" in each.read() for each in data.items)
+    assert "out_of_domain_dev.tsv is of another set and is not used." in data.report.warnings

@@ -44,9 +44,8 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
         return grouped(find(data, modality, replace(schema, group=None)), place)
     if isinstance(data, InMemory):
         return data.find(modality, schema)
-    path = data
-    demand_data(path)
-    path = containers.opened(path)
+    demand_data(data)
+    path = containers.opened(data)
     parts = containers.parts(path)
     marked = annotated.find(path, modality, schema, parts, _root(path, modality))
     if marked is None and not parts:
@@ -143,8 +142,7 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     if listing and not (inline and _may_be_classes(top)):
         contents = _by_manifest(top, tables, listing)
         return _unused(contents, (t for t in every if t.split and t not in listing))
-    by_list = None if every else of_lists(top, tables)
-    if by_list is not None:
+    if not every and (by_list := of_lists(top, tables)) is not None:
         return by_list
     try:
         if not top.items:
@@ -234,10 +232,9 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
     """The name of the modality that finds most items there.
 
     Of several that find as many it is the one that knows the first item by its content, or else the
-    first of them; nothing else is opened but manifests. Pixels as numbers are pictures. Where a
-    column of texts was named, it is a modality whose content stands in columns; where one of paths
-    was, it is another. Raises DataError where none finds any: that of the modality with most files
-    there, else the first's.
+    first of them; nothing else is opened but manifests. Where a column of texts was named, it is a
+    modality whose content stands in columns; where one of paths was, it is another. Raises
+    DataError where none finds any: that of the modality with most files there, else the first's.
     """
     items: dict[str, list[Source]] = {}
     errors: dict[str, DataError] = {}

@@ -97,7 +97,7 @@ def _tabbed(line: str) -> tuple[Any, ...] | None:
     return (match[2], match[1]) if match else None
 
 
-_SHOWN = {
+_SHOWN: dict[_Form, str] = {
     _marked: "`__label__` with a class, and a text",
     _question: "a class, as `LOC:city`, and a text",
     _tree: "a tree of words with numbers",
