@@ -365,9 +365,9 @@ def test_the_advice_on_a_table_without_a_header_works(tmp_path: Path) -> None:
 def test_measures_beside_folders_of_classes_are_not_read(tmp_path: Path) -> None:
     """Rows of numbers in an archive are no pictures, and folders of classes go before arrays."""
     pictures(tmp_path, published.NAMES)
-    rows = {f"x_{split}": np.ones((3, 4), np.uint8) for split in ("train", "test")}
-    labels = {f"y_{split}": np.arange(3) for split in ("train", "test")}
-    np.savez(tmp_path / "features.npz", **rows, **labels)
+    every: dict[str, Any] = {f"x_{split}": np.ones((3, 4)) for split in ("train", "test")}
+    every |= {f"y_{split}": np.arange(3) for split in ("train", "test")}
+    np.savez(tmp_path / "features.npz", **every)
     published.keras(tmp_path)
     assert load(tmp_path, Image(), Schema()).labels == published.NAMES
     with pytest.raises(DataError, match=r"features\.npz holds arrays and no table"):
