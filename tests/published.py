@@ -19,8 +19,8 @@ TEST = rf"`test` is the held-out test; {HELD}"
 
 
 def bright(count: int, size: int, seed: int = 0) -> np.ndarray:
-    """Numbers of pixels (count, size) from 0 to 255."""
-    return np.random.default_rng(seed).integers(0, 256, (count, size), dtype=np.uint8)
+    """Numbers of pixels (count, size) from 0 to 255, brighter from row to row as pictures are."""
+    return np.sort(np.random.default_rng(seed).integers(0, 256, (count, size), dtype=np.uint8))
 
 
 def lines(path: Path, every: Iterable[str]) -> Path:
@@ -210,7 +210,7 @@ PICTURES = [
         "a table with pixels in one column and splits in another (FER2013)",
         fer,
         r"read: 0, 1; 60 items; `Training`, `PublicTest` and `PrivateTest` are the splits .*; the "
-        r"numbers in `pixels` are the pixels of pictures; `pixels` is the content, .*",
+        r"numbers in `pixels` are the pixels of pictures \(.*\); `pixels` is the content, .*",
     ),
     Form(
         "a table with a column for each pixel (MNIST as CSV)",
@@ -302,7 +302,7 @@ TEXTS = [
                 root / "SMSSpamCollection", (f"{('ham', 'spam')[n % 2]}\tOk {n}" for n in range(40))
             ).parent
         ),
-        rf"read: ham, spam; 40 items; {CUT}",
+        rf"read: ham, spam; 40 items; {CUT}; each line holds a class, a tab, and a text, .*",
     ),
     Form(
         "class, title and text without a header (AG News, DBpedia)",

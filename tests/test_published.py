@@ -17,12 +17,16 @@ import published
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layouts import pictures, table
 from PIL import Image as pil
 
+from headstart.contracts import Modality
 from headstart.data import Dataset, Schema, load, recognise, tables
+from headstart.data.inputs.reading import inputs_of
 from headstart.data.inputs.tables import manifest_inputs
-from headstart.data.tables import arrays
+from headstart.data.tables import arrays, labelled_lines
 from headstart.data.tables.pixels import Pixels
+from headstart.data.tables.whole_numbers import NumberTable
 from headstart.errors import DataError
 from headstart.modalities.image import Image
 from headstart.modalities.table import Table
@@ -114,6 +118,41 @@ def test_numbers_up_to_16_are_no_pixels(tmp_path: Path) -> None:
         [names, *(f"{','.join(map(str, r))},{n % 2}" for n, r in enumerate(rows))],
     )
     assert recognise(tmp_path / "a.csv", KINDS, Schema()) == "table"
+
+
+def test_measurements_are_no_pixels(tmp_path: Path) -> None:
+    """Numbers up to 200 in columns called by numbers, or by nothing, of which no two are alike."""
+    rng = np.random.default_rng(0)
+    rows = np.clip(rng.integers(0, 200, 64) + rng.integers(-9, 9, (40, 64)), 0, 255)
+    body = [f"{n % 2},{','.join(map(str, row))}" for n, row in enumerate(rows)]
+    header = ",".join(["label", *map(str, range(64))])
+    for name, every in (("named.csv", [header, *body]), ("bare.csv", body)):
+        path = published.lines(tmp_path / name, every)
+        label = "label" if name == "named.csv" else "column 1"
+        assert recognise(path, KINDS, Schema(label=label)) == "table"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("cell", "is_array"), [("7", True), ("07", False), ("", False), ("7.0", False)]
+)
+def test_long_tables_of_numbers_are_read_as_short_ones(
+    tmp_path: Path, ending: str, cell: str, is_array: bool
+) -> None:
+    width = 65
+    header = ",".join(f"pixel{n}" for n in range(width))
+    rows = [",".join([str(n)] * width) for n in range(1100)]
+    rows[-1] = rows[-1].replace("1099", cell, 1)
+    for end in (ending, ""):
+        path = tmp_path / "a.csv"
+        path.write_bytes((ending.join([header, *rows]) + end).encode())
+        (numbers,) = tables.read(path)
+        assert isinstance(numbers, NumberTable) is is_array
+        cells = [row.split(",") for row in rows]
+        assert [*numbers.values("pixel0")] == [row[0] for row in cells]
+        assert [*numbers.numbers()][-1] == 1101
+        pairs = [[str(v) for v in pair] for pair in numbers.cells(["pixel64", "pixel0"])]
+        assert pairs == [[row[64], row[0]] for row in cells]
 
 
 def test_mnist_packed_and_not(tmp_path: Path) -> None:
@@ -321,3 +360,98 @@ def test_the_advice_on_a_table_without_a_header_works(tmp_path: Path) -> None:
     data = load(tmp_path, Text(), Schema(label="column 2"))
     assert {item.label for item in data.items} == {"0", "1"}
     assert any(item.read() == b"The cat number 7 sat." for item in data.items)
+
+
+def test_measures_beside_folders_of_classes_are_not_read(tmp_path: Path) -> None:
+    """Rows of numbers in an archive are no pictures, and folders of classes go before arrays."""
+    pictures(tmp_path, published.NAMES)
+    every: dict[str, Any] = {f"x_{split}": np.ones((3, 4)) for split in ("train", "test")}
+    every |= {f"y_{split}": np.arange(3) for split in ("train", "test")}
+    np.savez(tmp_path / "features.npz", **every)
+    published.keras(tmp_path)
+    assert load(tmp_path, Image(), Schema()).labels == published.NAMES
+    with pytest.raises(DataError, match=r"features\.npz holds arrays and no table"):
+        load(tmp_path / "features.npz", Image(), Schema())
+
+
+@pytest.mark.parametrize(
+    "form", ["INFO:server started {n}", "WARN:disk {n} full", "label\ttext{n}"]
+)
+def test_lines_of_logs_and_headers_are_no_classes(tmp_path: Path, form: str) -> None:
+    name = "data" if "\t" in form else "log.txt"
+    path = published.lines(tmp_path / name, (form.format(n=n) for n in range(40)))
+    assert not labelled_lines.is_labelled(path)
+
+
+def test_a_table_that_lists_marked_texts_says_their_labels(tmp_path: Path) -> None:
+    for n in range(20):
+        published.lines(tmp_path / f"{n}.txt", [f"__label__x text {n}"])
+    table(tmp_path / "labels.csv", "text,label", ((f"text {n}", "ab"[n % 2]) for n in range(20)))
+    assert load(tmp_path, Text(), Schema()).labels == ("a", "b")
+
+
+def test_numbered_classes_have_the_names_beside(tmp_path: Path) -> None:
+    form = '"{c}","Title of {s} {n}","A longer text of {s}, number {n}"'
+    published.headless(tmp_path, form)
+    names = ["World", "Sports", "Business", "Sci/Tech"]
+    published.lines(tmp_path / "classes.txt", names)
+    data = load(tmp_path, Text(), Schema())
+    assert {item.id: item.label for item in data.items}["test.csv#2"] == "Sports"
+    assert any("the label, named by `classes.txt`" in each for each in data.report.remarks)
+    published.lines(tmp_path / "classes.txt", names[:3])
+    assert load(tmp_path, Text(), Schema()).labels == ("1", "2", "3", "4")
+
+
+def test_emnist_is_turned(tmp_path: Path) -> None:
+    published.idx(tmp_path)
+    for path in sorted(tmp_path.iterdir()):
+        path.rename(path.with_name(f"emnist-mnist-{path.name}"))
+    data = load(tmp_path, Image(), Schema())
+    every = published.bright(20, 64, 20)[3].reshape(8, 8)
+    assert np.array_equal(pixels(data, "emnist-mnist-t10k-images-idx3-ubyte#3"), every.T)
+    assert any("mirrored along their diagonal" in each for each in data.report.remarks)
+
+
+def test_a_column_that_a_file_of_libsvm_lacks_is_0(tmp_path: Path) -> None:
+    path = published.lines(tmp_path / "a.t", ["1234567.5 1:3", "-2 2:5"])
+    (rows,) = tables.read(path)
+    assert [*rows.values("label")] == ["1234567.5", "-2"]
+    assert [*rows.values("column 2")] == [0, 5] and [*rows.values("column 9")] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("write", "modality", "name", "count"),
+    [
+        (published.idx, Image(), "t10k-images-idx3-ubyte", 20),
+        (published.keras, Image(), "mnist.npz", 30),
+        (published.cifar, Image(), "test_batch.bin", 20),
+        (published.trec, Text(), "TREC_10.label", 20),
+        (published.fast_text, Text(), "test.ft.txt", 20),
+    ],
+)
+def test_published_files_are_answered_about_item_by_item(
+    tmp_path: Path, write: Callable[[Path], None], modality: Modality, name: str, count: int
+) -> None:
+    write(tmp_path)
+    assert len([*inputs_of(tmp_path / name, modality)]) == count
+    every = [*inputs_of(tmp_path, modality)]
+    assert len(every) == len(load(tmp_path, modality, Schema()).items)
+    assert all(each.source is not None for each in every)
+
+
+def test_a_folder_of_texts_is_answered_about_file_by_file(tmp_path: Path) -> None:
+    published.fast_text(tmp_path)
+    published.lines(tmp_path / "own.txt", ["My own text"])
+    assert len([*inputs_of(tmp_path, Text())]) == 3
+
+
+def test_tables_of_another_set_are_said(tmp_path: Path) -> None:
+    """As of CoLA, whose development sets are in domain and out of it."""
+    published.cola(tmp_path)
+    for name in ("in_domain_dev", "out_of_domain_dev"):
+        published.lines(
+            tmp_path / f"{name}.tsv", (f"a\t{n % 2}\t\tA {name} {n}." for n in range(8))
+        )
+    data = load(tmp_path, Text(), Schema(label="column 2"))
+    assert splits(data)["test"] == 8 and not any(b"out_of" in each.read() for each in data.items)
+    assert "out_of_domain_dev.tsv is of another set and is not used." in data.report.warnings

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
+from headstart.data.containers import packed
 from headstart.data.remote import address
 from headstart.data.tables import SUFFIXES
 from headstart.errors import DataError, HeadstartError
@@ -29,7 +30,8 @@ def arguments(texts: Sequence[str], files: Sequence[str], modality: Modality) ->
 
     Where texts are wanted an argument is a text, unless it is a single word that ends like a file
     of text or a manifest, or is written as a path (it begins with / or ./ or ends with /) and
-    something is there. A pattern that the shell left stands for the files that match it.
+    something is there, or names a file of texts behind their classes. A pattern that the shell left
+    stands for the files that match it.
     """
     for argument in texts:
         if argument == _LINES:
@@ -53,7 +55,8 @@ def _is_path(argument: str, modality: Modality) -> bool:
         return True
     is_path = _AS_A_PATH.match(argument) or argument.endswith(("/", os.sep))
     try:
-        return bool(is_path) and os.path.exists(argument)
+        here = os.path.exists(argument)
+        return here and (bool(is_path) or bool(argument and packed(Path(argument), modality)))
     except ValueError:  # a zero byte
         return False
 

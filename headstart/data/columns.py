@@ -24,7 +24,7 @@ from headstart.data.directions import demand_direction
 from headstart.data.schema import Columns, Schema
 from headstart.data.split_columns import numbers_folds, split_column
 from headstart.data.tables.interface import ItemTable
-from headstart.data.unnamed_columns import class_columns, other_texts, text_columns
+from headstart.data.unnamed_columns import class_columns, naming, other_texts, text_columns
 from headstart.errors import DataError
 
 _LABELS = ("label", "labels")  # columns that hold the label whatever else is there
@@ -195,13 +195,13 @@ class _Choice:
         plain = {content[0], *labels} == {self.modality.columns[0], "label"} == set(self.names)
         if plain or not labels or (self.schema.content and self.schema.label):
             return ""
-        parts = " and ".join(f"`{name}`" for name in content)
-        verb = "is" if len(content) == 1 else "are"
+        parts, verb = " and ".join(f"`{n}`" for n in content), "is" if len(content) == 1 else "are"
         what = "text" if self.modality.inline else "content"
         ends = span(self.lower, self.modality, (*content, *labels))
         what += f" from `{ends[0]}` to `{ends[1]}`" if ends else ""
         plural = "s" if len(labels) > 1 else ""
-        return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}"
+        names = naming(self.table, labels)
+        return f"{parts} {verb} the {what}, `{'`, `'.join(labels)}` the label{plural}{names}"
 
     @cached_property
     def _row(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -212,7 +212,7 @@ class _Choice:
         before = self.schema.before
         if before and before.content:
             content = self.modality.fitted_columns(before.content)
-            absent = next((name for name in content if name not in self.names), None)
+            absent = next((name for name in content if not self.table.has(name)), None)
             if absent is None:
                 return content, ()
             raise DataError(
@@ -227,9 +227,9 @@ class _Choice:
         columns = self._content_columns(self.schema.content) if self.schema.content else free
         used, remarks = self.modality.columns_of({n: [*self.table.values(n)] for n in columns})
         remarks = (*remarks, *([] if self.schema.content else counting))
-        if used:
-            return used, remarks
-        raise no_column(self.table, self.listed, remarks)
+        if not used:
+            raise no_column(self.table, self.listed, remarks)
+        return used, remarks
 
     def _marks(self, likely: Sequence[str]) -> tuple[str, ...]:
         """The columns of 0 and 1, or of 1 and -1, if all that may hold labels are such.

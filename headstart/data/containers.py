@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from headstart.contracts import Modality
 from headstart.data import tables
 from headstart.data.names import passed_over
 from headstart.data.remote import indexed, pointer_at
@@ -94,6 +95,21 @@ def is_part(path: Path) -> bool:
     return any(form(path) for form in forms)
 
 
+def packed(path: Path, modality: Modality) -> list[Path]:
+    """The files that each hold several items of a modality: one, or all that a folder holds."""
+    form = svmlight.is_svmlight if modality.whole_rows else labelled_lines.is_labelled
+    if not modality.inline and not modality.whole_rows:
+        form = arrays.is_arrays
+    if not path.is_dir():
+        return [path] if form(path) else []
+    every = [p for p in islice(path.iterdir(), _MOST_TEXTS + 1) if not passed_over(p.name)]
+    if len(every) > _MOST_TEXTS or any(p.is_dir() for p in every):
+        return []
+    files = sorted(filter(form, every))
+    others = {*every}.difference(files)
+    return [] if any(p.suffix.lower() in modality.suffixes for p in others) else files
+
+
 def use(place: Path) -> None:
     """Make a folder of the cache, and keep others from removing it while this process lives."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -141,8 +157,10 @@ def _labelled(folder: Path, root: Path) -> list[Part]:
 
     Raises DataError where a split has two.
     """
-    files = [p for p in islice(folder.iterdir(), _MOST_TEXTS + 1) if not passed_over(p.name)]
-    files = sorted(filter(labelled_lines.is_labelled, files if len(files) <= _MOST_TEXTS else ()))
+    every = [p for p in islice(folder.iterdir(), _MOST_TEXTS + 1) if not passed_over(p.name)]
+    files = sorted(filter(labelled_lines.is_labelled, every if len(every) <= _MOST_TEXTS else ()))
+    if any(p.suffix.lower() in tables.SUFFIXES for p in {*every}.difference(files)):
+        return []  # a table may list these files
     parts = [Part(path, root, *_split(path)) for path in files]
     splits = [part.split for part in parts]
     if sorted(splits, key=str) == [None, "train"]:
@@ -158,11 +176,13 @@ def _labelled(folder: Path, root: Path) -> list[Part]:
 
 
 def _only(path: Path) -> Iterator[Path]:
-    """The folder, and each that is the only one in it."""
+    """The folder, and each that is the only one in it; none of several, as of classes."""
     folders = [path]
     while len(folders) == 1:
-        yield folders[0]
-        folders = [f for f in folders[0].iterdir() if f.is_dir() and not passed_over(f.name)]
+        folder = folders[0]
+        folders = [f for f in folder.iterdir() if f.is_dir() and not passed_over(f.name)]
+        if len(folders) < 2:
+            yield folder
 
 
 def _saved(folder: Path, root: Path, word: str) -> list[Part]:

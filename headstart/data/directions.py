@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from headstart.contracts.cells import is_blank, number
 from headstart.contracts.scripts import language
+from headstart.data.tables.header import UNNAMED
 from headstart.data.tables.interface import ItemTable
 from headstart.data.unnamed_columns import class_columns
 from headstart.errors import UndirectedError
@@ -33,10 +34,10 @@ def demand_direction(table: ItemTable, names: Sequence[str]) -> None:
 
 
 def _demand_no_bare_texts(table: ItemTable, names: Sequence[str]) -> None:
-    """Raise UndirectedError where columns without a header hold texts, as pairs do."""
-    bare = [name for name in names if table.remark and name.startswith("column ")]
+    """Raise UndirectedError where columns without a header hold texts and no class, as pairs do."""
+    bare = names if UNNAMED in table.remark else ()
     texts = [name for name in bare if _has_texts(table, name)]
-    if len(texts) < 2 or class_columns(table, [name for name in names if name not in texts]):
+    if len(texts) < 2 or class_columns(table, [name for name in bare if name not in texts]):
         return
     one, other = texts[:2]
     raise UndirectedError(

@@ -13,6 +13,7 @@ from headstart.contracts.written_numbers import plain_labels
 from headstart.data.schema import Columns
 from headstart.data.sources import PartSource, Source
 from headstart.data.tables.interface import ItemTable
+from headstart.data.unnamed_columns import names_of
 from headstart.errors import DataError
 
 
@@ -50,6 +51,8 @@ def records_of(
     labels: Iterable[Any] = zip(*map(table.values, columns.labels), strict=True)
     if len(columns.labels) < 2:
         labels = table.values(columns.label) if columns.label else repeat(None)
+        names = names_of(table, columns.labels)
+        labels = (names[label] for label in labels) if names else labels
     others = (
         table.values(column) if column else repeat(None)
         for column in (columns.split, columns.group, *(columns.span or (None, None)))

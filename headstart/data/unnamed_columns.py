@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from headstart.contracts.cells import is_blank
 from headstart.data.tables.header import UNNAMED
@@ -10,6 +10,7 @@ from headstart.data.tables.interface import ItemTable
 
 _SAMPLE = 1000  # rows
 _WORDS = 3  # of a cell, on average, where it is a text
+_NAMES = "classes.txt"
 _MOST, _FEWEST = 200, 5  # classes, and rows of each on average
 
 
@@ -28,6 +29,25 @@ def class_columns(table: ItemTable, names: Sequence[str]) -> list[str]:
     values = {name: {*table.values(name)} for name in names}
     few = (name for name in names if 1 < len(values[name]) <= most)
     return [name for name in few if not any(map(is_blank, values[name]))]
+
+
+def names_of(table: ItemTable, columns: Sequence[str]) -> Mapping[str, str]:
+    """The names of classes that a column counts from 1, as AG News' `classes.txt` has them."""
+    path = table.path.with_name(_NAMES)
+    if UNNAMED not in table.remark or len(columns) != 1 or not path.is_file():
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    names = {str(n): line.strip() for n, line in enumerate(lines, start=1) if line.strip()}
+    fits = len({*names.values()}) == len(names) and {*table.values(columns[0])} <= {*names}
+    return names if fits else {}
+
+
+def naming(table: ItemTable, columns: Sequence[str]) -> str:
+    """A phrase on where the names of a column's classes are from."""
+    return f", named by `{_NAMES}`" if names_of(table, columns) else ""
 
 
 def other_texts(texts: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

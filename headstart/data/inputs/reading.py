@@ -14,7 +14,7 @@ from PIL import Image
 
 from headstart.contracts import Modality
 from headstart.contracts.cells import is_blank
-from headstart.data.containers import use
+from headstart.data.containers import packed, use
 from headstart.data.inputs.frames import column_of, row_of, row_or_rows, table_of
 from headstart.data.inputs.pairs import inputs_alone
 from headstart.data.inputs.pictures import as_array, encoded, pictures_of
@@ -113,10 +113,15 @@ class InputReader:
         if not here:
             return iter([Input(name or "''", None, problem="it does not exist")])
         if path.is_dir():
+            parts = packed(path, self.modality)
+            if parts:
+                each = (manifest_inputs(p, self.modality, self.schema) for p in parts)
+                return chain.from_iterable(each)
             files = find_inputs([path], self.modality)
             return (Input(named(p), FileSource(p)) for p in files)
         suffix = path.suffix.lower()
-        if suffix in (READ if self.modality.whole_rows else SUFFIXES):
+        known = READ if self.modality.whole_rows else SUFFIXES
+        if suffix in known or packed(path, self.modality):
             return manifest_inputs(path, self.modality, self.schema)
         if suffix in _NO_ITEM:
             raise DataError(

@@ -25,6 +25,7 @@ from headstart.data.remote import by_address
 from headstart.data.schema import Schema
 from headstart.data.sources import Contents, Data, InMemory, Source
 from headstart.data.tables import READ, known_refusal, refusal
+from headstart.data.tables.pixels import Pixels
 from headstart.data.trees import Folder, readable, walk
 from headstart.errors import DataError, UndirectedError
 
@@ -43,9 +44,8 @@ def find(data: Data, modality: Modality, schema: Schema) -> Contents:
         return grouped(find(data, modality, replace(schema, group=None)), place)
     if isinstance(data, InMemory):
         return data.find(modality, schema)
-    path = data
-    demand_data(path)
-    path = containers.opened(path)
+    demand_data(data)
+    path = containers.opened(data)
     parts = containers.parts(path)
     marked = annotated.find(path, modality, schema, parts, _root(path, modality))
     if marked is None and not parts:
@@ -142,8 +142,7 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
     if listing and not (inline and _may_be_classes(top)):
         contents = _by_manifest(top, tables, listing)
         return _unused(contents, (t for t in every if t.split and t not in listing))
-    by_list = None if every else of_lists(top, tables)
-    if by_list is not None:
+    if not every and (by_list := of_lists(top, tables)) is not None:
         return by_list
     try:
         if not top.items:
@@ -249,6 +248,8 @@ def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) ->
             errors[name] = error
             continue
         items[name] = [row.source for row in contents.rows if row.source is not None]
+        if any(isinstance(source, Pixels) for source in items[name]):
+            break  # numbers that are pixels can be read as little else, and take long to look at
     most = max(map(len, items.values()), default=0)
     if not most:
         undirected = [error for error in errors.values() if isinstance(error, UndirectedError)]

@@ -83,10 +83,10 @@ class Tables:
         """What the tables list. Raises DataError where they tell of more than one data set."""
         of_splits = [table for table in tables if table.split]
         if len(of_splits) == len(tables) or any(table.split == "train" for table in of_splits):
-            of_splits = self._with_content(of_splits)
+            of_splits = self._with_content(_with_training(of_splits))
             self._demand_one_set(of_splits)
             unused = [table for table in tables if table not in of_splits]
-            return _warned(self._by_split(of_splits), unused)
+            return _warned(self._by_split(of_splits), unused, of_splits[0].before)
         if len(tables) > 1:
             tables = [each for each in tables if not says_splits(each.path)] or tables
             tables = self.with_label(tables) or tables
@@ -182,11 +182,20 @@ def join(root: Path, parts: Sequence[Contents]) -> Contents:
     )
 
 
-def _warned(contents: Contents, unused: Sequence[Table]) -> Contents:
-    sentences = (
-        f"{each.path.name} {'holds no texts' if each.split else 'is of no split'} and is not used."
-        for each in unused
-    )
+def _with_training(by_split: Sequence[Table]) -> Sequence[Table]:
+    """Those of the one set that has a split for training and others, as CoLA's `in_domain_…`."""
+    sets = {table.before for table in by_split if table.split == "train"}
+    own = [table for table in by_split if table.before in sets]
+    return own if len(sets) == 1 and len({table.split for table in own}) > 1 else by_split
+
+
+def _warned(contents: Contents, unused: Sequence[Table], before: str) -> Contents:
+    def why(table: Table) -> str:
+        if not table.split:
+            return "is of no split"
+        return "holds no texts" if table.before == before else "is of another set"
+
+    sentences = (f"{each.path.name} {why(each)} and is not used." for each in unused)
     return replace(contents, warnings=(*contents.warnings, *sentences))
 
 

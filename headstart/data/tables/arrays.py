@@ -27,6 +27,8 @@ _TEST = "t10k"  # as MNIST calls it
 _SVHN = re.compile(r"(train|test|extra)_32x32\.mat")
 _KEYS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"))  # of MedMNIST, and Keras
 _WORDS = ("train", "val", "test")
+_TURNED = "pictures are mirrored along their diagonal, as EMNIST holds them column by column"
+_EXTRA = "`extra_32x32.mat`, the easier pictures of SVHN, is learned from"
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError)
 
 
@@ -38,6 +40,7 @@ class _Arrays:
     numbers: np.ndarray
     names: Sequence[str] = ()
     word: str = ""
+    remark: str = ""
 
     def rows(self, path: Path) -> Iterator[tuple[Pixels, str, str]]:
         """Each with its label and split. Raises DataError for what is no such array."""
@@ -75,7 +78,7 @@ def read(path: Path) -> list[TableInMemory]:
     every = form(path)
     rows = list(enumerate(row for arrays in every for row in arrays.rows(path)))
     names = ["image", "label", "split"] if every[0].word else ["image", "label"]
-    return [TableInMemory(path, names, rows, noun="picture")]
+    return [TableInMemory(path, names, rows, "picture", every[0].remark)]
 
 
 def is_arrays(path: Path) -> bool:
@@ -107,7 +110,7 @@ def _split(path: Path) -> tuple[str, str, str]:
     match = _IDX.fullmatch(path.name)
     stem = match[1] if match else path.stem
     if stem.endswith(_TEST):
-        return "test", _TEST, stem.removesuffix(_TEST).strip("-_.")
+        return "test", _TEST, re.sub(r"[-_.]+", "_", stem.removesuffix(_TEST)).strip("_")
     split, word, before = split_in(stem) or ("train", "train", "")
     return split, word, before
 
@@ -138,7 +141,11 @@ def _labels_of(path: Path) -> Path | None:
 
 
 def _idx(path: Path) -> Sequence[_Arrays]:
-    return [_Arrays(_idx_array(path), _idx_array(_labels_of(path) or path))]
+    """Pictures row by row; those of EMNIST column by column (Cohen et al., 2017)."""
+    pictures, numbers = _idx_array(path), _idx_array(_labels_of(path) or path)
+    if "emnist" not in path.name.lower():
+        return [_Arrays(pictures, numbers)]
+    return [_Arrays(pictures.transpose(0, 2, 1), numbers, remark=_TURNED)]
 
 
 def _idx_array(path: Path) -> np.ndarray:
@@ -151,6 +158,7 @@ def _idx_array(path: Path) -> np.ndarray:
             shape = np.frombuffer(file.read(4 * axes), ">u4").tolist()
             size = math.prod(shape) if len(shape) == axes else _LARGEST
             content = file.read(size) if size < _LARGEST else b""
+            content += file.read(1)  # none, behind what a packed file checks itself by
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
     if size != len(content):
@@ -162,7 +170,9 @@ def _cifar(path: Path, labels: int, names: str) -> Sequence[_Arrays]:
     """Records of a byte for each label, the finest last, and three planes (Krizhevsky, 2009)."""
     records = _records(path, labels + _RECORD)
     pictures = records[:, labels:].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
-    return [_Arrays(pictures, records[:, labels - 1], _names(path.with_name(names)))]
+    remark = "the finer of two classes is the label" if labels > 1 else ""
+    classes = _names(path.with_name(names))
+    return [_Arrays(pictures, records[:, labels - 1], classes, remark=remark)]
 
 
 def _stl(path: Path) -> Sequence[_Arrays]:
@@ -180,7 +190,8 @@ def _svhn(path: Path) -> Sequence[_Arrays]:
 
     try:
         content = loadmat(path, variable_names=["X", "y"])
-        return [_Arrays(content["X"].transpose(3, 0, 1, 2), content["y"][:, 0] % 10)]
+        pictures, numbers = content["X"].transpose(3, 0, 1, 2), content["y"][:, 0] % 10
+        return [_Arrays(pictures, numbers, remark=_EXTRA if path.stem[:5] == "extra" else "")]
     except (*_BROKEN, IndexError, MatReadError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
@@ -190,7 +201,12 @@ def _npz(path: Path) -> Sequence[_Arrays]:
     try:
         with np.load(path, allow_pickle=False) as content:
             return [
-                _Arrays(content[pictures], _single(content[labels]), word=word)
+                _Arrays(
+                    content[pictures],
+                    _single(content[labels]),
+                    word=word,
+                    remark=f"`{pictures}` holds pictures and `{labels}` their classes",
+                )
                 for word, (pictures, labels) in _splits_in(path).items()
             ]
     except (*_BROKEN, zipfile.BadZipFile, zlib.error) as error:
@@ -202,16 +218,28 @@ def _single(labels: np.ndarray) -> np.ndarray:
 
 
 def _splits_in(path: Path) -> dict[str, tuple[str, str]]:
-    """The names of the arrays of each split in an archive; none where it is of another form."""
+    """The names of the arrays of each split in an archive; none where these are rows of numbers."""
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {each.filename: each.file_size for each in archive.infolist()}
-    except (OSError, zipfile.BadZipFile):
+            if sum(sizes.values()) > _LARGEST:
+                return {}
+            pairs = [(w, (p.format(w), n.format(w))) for w in _WORDS for p, n in _KEYS]
+            return {
+                word: (pictures, labels)
+                for word, (pictures, labels) in pairs
+                if {f"{pictures}.npy", f"{labels}.npy"} <= sizes.keys()
+                and _axes(archive, f"{pictures}.npy") != 2
+            }
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error):
         return {}
-    if sum(sizes.values()) > _LARGEST:
-        return {}
-    pairs = ((word, tuple(key.format(word) for key in keys)) for word in _WORDS for keys in _KEYS)
-    return {w: (p, n) for w, (p, n) in pairs if {f"{p}.npy", f"{n}.npy"} <= sizes.keys()}
+
+
+def _axes(archive: zipfile.ZipFile, name: str) -> int:
+    with archive.open(name) as file:
+        first = np.lib.format.read_magic(file) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+        return len(read(file)[0])
 
 
 def _records(path: Path, size: int) -> np.ndarray:

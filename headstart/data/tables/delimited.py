@@ -12,9 +12,10 @@ from pathlib import Path
 
 from headstart.contracts.cells import number
 from headstart.data.tables import counted
-from headstart.data.tables.header import HEADINGS, parted
-from headstart.data.tables.interface import TableInMemory, column_names
+from headstart.data.tables.header import HEADINGS, SAMPLE, Numbered, parted
+from headstart.data.tables.interface import ItemTable, TableInMemory, column_names
 from headstart.data.tables.text import opened, sample
+from headstart.data.tables.whole_numbers import FEWEST, NumberTable, wide_numbers
 from headstart.errors import DataError
 
 DELIMITERS = ("\t", ";", "|", ",")  # where several fit alike, the one that texts hold least comes
@@ -25,7 +26,7 @@ _LONGEST = 2**31 - 1  # characters of a field; csv's own limit is less than a lo
 _MOSTLY = 0.9  # rows that are alike below a title
 
 
-def read(path: Path) -> list[TableInMemory]:
+def read(path: Path) -> list[ItemTable]:
     """The table. Raises DataError naming the line that can't be read.
 
     Comments and empty lines above the header are passed over, and rows without any value.
@@ -42,7 +43,7 @@ def read(path: Path) -> list[TableInMemory]:
     return [_cut(path, dialect, quotes=False)]  # quotation marks that quote no field
 
 
-def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
+def _cut(path: Path, dialect: Dialect, quotes: bool) -> ItemTable:
     with opened(path) as file, long_fields():
         reader = csv.reader(
             islice(file, dialect.above, None),
@@ -51,12 +52,14 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
             strict=True,
             quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
         )
+        filled = (fields for fields in reader if any(map(str.strip, fields)))
+        lines = ((reader.line_num + dialect.above, fields) for fields in filled)
         try:
-            every = [
-                (reader.line_num + dialect.above, fields)
-                for fields in reader
-                if any(map(str.strip, fields))
-            ]
+            every = [*islice(lines, SAMPLE + 1)]
+            numbers = _numbers(path, every, dialect.delimiter)
+            if numbers is not None:
+                return numbers
+            every += lines
         except csv.Error as error:
             kind = "TSV" if dialect.delimiter == "\t" else "CSV"
             raise DataError(
@@ -75,6 +78,18 @@ def _cut(path: Path, dialect: Dialect, quotes: bool) -> TableInMemory:
                 "Put quotation marks around a field that holds the delimiter."
             )
     return TableInMemory(path, column_names(path, header), rows, remark=remark)
+
+
+def _numbers(path: Path, head: Sequence[Numbered], delimiter: str) -> NumberTable | None:
+    """The table where it is long, wide, and of nothing but whole numbers below its header."""
+    header, rows, remark = parted(head)
+    if len(head) <= SAMPLE or len(header) < FEWEST or header[0].startswith("#"):
+        return None
+    first = rows[0][0]
+    array = wide_numbers(path, delimiter, first - 1)
+    if array is None or array.shape[1] != len(header):
+        return None
+    return NumberTable(path, column_names(path, header), array, first, remark)
 
 
 def _cell(fields: Sequence[str], number: int) -> str:

@@ -14,7 +14,7 @@ HEADINGS = frozenset(  # of which a header has one
 )
 Numbered = tuple[int, Sequence[Any]]  # a row's number in its file, and its cells
 _TITLES = 10  # rows with one cell that may stand above a header
-_SAMPLE = 1000  # rows that are looked at
+SAMPLE = 1000  # rows that are looked at
 _MOSTLY = 0.9
 UNNAMED = "the table has no header, so that its columns are called `column 1`, `column 2`, …"
 
@@ -25,7 +25,7 @@ def parted(rows: Sequence[Numbered]) -> tuple[list[Any], list[Numbered], str]:
         return [], [], ""
     place = _below_titles(rows)
     header = list(rows[place][1])
-    if place or not _is_item(header, rows[1 : _SAMPLE + 1]):
+    if place or not _is_item(header, rows[1 : SAMPLE + 1]):
         return header, list(rows[place + 1 :]), ""
     return [f"column {number + 1}" for number in range(len(header))], list(rows), UNNAMED
 
@@ -44,7 +44,7 @@ def _below_titles(rows: Sequence[Numbered]) -> int:
         return 0
     apart = rows[titles][0] - rows[titles - 1][0] > 1
     usual = any(_word(cell).lower() in HEADINGS for cell in rows[titles][1])
-    below = rows[titles + 1 : _SAMPLE]
+    below = rows[titles + 1 : SAMPLE]
     wide = sum(_width(cells) > 1 for _, cells in below)
     return titles if (apart or usual) and wide >= _MOSTLY * len(below) else 0
 

@@ -31,6 +31,14 @@ class ItemTable(ABC):
     def values(self, column: str) -> Iterable[Any]:
         """Each row's value, None where it has none. Raises DataError when they can't be read."""
 
+    def has(self, column: str) -> bool:
+        """Whether a column can be asked for."""
+        return column in self.names
+
+    def cells(self, columns: Sequence[str]) -> Iterable[Sequence[Any]]:
+        """Each row's values in several columns."""
+        return zip(*map(self.values, columns), strict=True)
+
     def texts(self, column: str) -> Iterable[Any]:
         """Each row's text. Raises DataError where the column can't hold any."""
         return self.values(column)
@@ -71,6 +79,13 @@ class TableInMemory(ItemTable):
         """The cells of one column; rows that end before it have None."""
         place = self.names.index(column)
         return (cells[place] if place < len(cells) else None for _, cells in self.rows)
+
+    def cells(self, columns: Sequence[str]) -> Iterable[Sequence[Any]]:
+        """The cells of several columns; rows that end before one have None."""
+        places = [self.names.index(name) for name in columns]
+        none = [None] * (1 + max(places, default=0))
+        padded = ((*row, *none[len(row) :]) for _, row in self.rows)
+        return ([row[place] for place in places] for row in padded)
 
     def texts(self, column: str) -> Iterable[Any]:
         """The cells of one column as text."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from headstart.data.tables.header import HEADINGS
 from headstart.data.tables.interface import TableInMemory
 from headstart.data.tables.text import opened
 from headstart.errors import DataError
@@ -18,8 +19,9 @@ _MARKED = re.compile(r"((?:__label__\S+\s+)+)(\S.*)")
 _QUESTION = re.compile(r"([A-Z]{2,5}):([a-z]+)\s+(\S.*)")
 _TREE = re.compile(r"\((\d) .*\(\d [^()]+\).*\)")
 _LEAF = re.compile(r"\(\d ([^()]+)\)")
-_TABBED = re.compile(r"(\w+)\t(\S.*)")
+_TABBED = re.compile(r"(\w+)\t([^\s\t][^\t]*)")
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]"}
+_LEVELS = frozenset("debug info notice warn error fatal trace".split())  # of logs
 _Form = Callable[[str], tuple[Any, ...] | None]  # a line's text, its class, perhaps a finer one
 
 
@@ -44,7 +46,10 @@ def read(path: Path) -> list[TableInMemory] | None:
                 )
     if all(isinstance(cells[1], list) and len(cells[1]) == 1 for _, cells in rows):
         rows = [(number, (text, labels[0])) for number, (text, labels) in rows]
-    return [TableInMemory(path, ["text", "label", "fine"][: len(rows[0][1])], rows)]
+    names = ["text", "label", "fine"][: len(rows[0][1])]
+    more = ", and a finer one as `fine` (--label fine)" if len(names) > 2 else ""
+    remark = f"each line holds {_SHOWN[form]}, of which the class is the label{more}"
+    return [TableInMemory(path, names, rows, remark=remark)]
 
 
 def is_labelled(path: Path) -> bool:
@@ -59,8 +64,10 @@ def _form(path: Path) -> _Form | None:
         lines = [line for line in (lines[:-1] if len(start) == _HEAD else lines) if line]
         forms = (_marked, _question, _tree, *(() if path.suffix else (_tabbed,)))
         form = next((f for f in forms if lines and all(map(f, lines))), None)
-        if form is _tabbed and 2 * len({line.partition("\t")[0] for line in lines}) > len(lines):
-            return None
+        if form in (_tabbed, _question):
+            words = [form(line)[1].lower() for line in lines]
+            if 2 * len({*words}) > len(words) or words[0] in HEADINGS or _LEVELS & {*words}:
+                return None
         return form
     return None
 
@@ -88,3 +95,11 @@ def _tabbed(line: str) -> tuple[Any, ...] | None:
     """`spam<TAB>a text`, in a file without a suffix (Almeida and Hidalgo, 2011)."""
     match = _TABBED.fullmatch(line)
     return (match[2], match[1]) if match else None
+
+
+_SHOWN: dict[_Form, str] = {
+    _marked: "`__label__` with a class, and a text",
+    _question: "a class, as `LOC:city`, and a text",
+    _tree: "a tree of words with numbers",
+    _tabbed: "a class, a tab, and a text",
+}

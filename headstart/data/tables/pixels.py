@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isqrt
+from math import isqrt, prod
 from typing import Any, final
 
 import numpy as np
@@ -20,6 +20,8 @@ NAME = "pixels"  # of the column that takes the place of one for each pixel
 _FEWEST = 64
 _SAMPLE = 20  # rows that say whether numbers are pixels
 _BRIGHT = 128  # that some pixel reaches, unlike counts and marks
+_ALIKE = 0.85  # difference of neighbours to that of any two; digits of 8 by 8 have .78, noise 1
+_NAMED = re.compile(r"pixel|px|pix|ima?ge?|picture|\d+x\d+", re.IGNORECASE)
 _PIXEL = re.compile(r"(pixel|px|pix)?[ _.-]?\d+|\d+x\d+", re.IGNORECASE)
 
 
@@ -40,12 +42,13 @@ class Pixels(Source):
 def pictured(table: ItemTable) -> ItemTable:
     """The same with pictures in one column, where numbers in one or more are their pixels.
 
-    These are square and grey, or in colour pixel by pixel.
+    These are square and grey, or in colour pixel by pixel. Where no name says that they are pixels,
+    those one above the other are more alike than any two.
     """
     rows = list(table.first_rows(_SAMPLE))
     for names in _runs(table):
-        cells = [_words(row, names) for row in rows]
-        if _side(cells[0] if cells else ()) and _are_pixels([c for c in cells if c]):
+        cells = [_words([row.get(name) for name in names]) for row in rows]
+        if _are_pixels([c for c in cells if not any(map(is_blank, c))], names):
             return Pictured(table, names)
     return table
 
@@ -63,30 +66,34 @@ def _runs(table: ItemTable) -> Iterator[Sequence[str]]:
         yield from ([name] for name in every)
 
 
-def _words(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """What stands in a row's pixels; nothing where a cell is blank."""
-    cells = [row.get(name) for name in names]
-    if any(map(is_blank, cells)):
-        return []
-    if len(cells) == 1:
-        return str(cells[0]).replace(",", " ").strip("[] ").split()
-    return [str(cell) for cell in cells]
+def _words(cells: Sequence[Any]) -> Sequence[Any]:
+    """The numbers in a row's cells, or in its only one; nothing where that is blank."""
+    if len(cells) > 1:
+        return [cell if isinstance(cell, int) else str(cell) for cell in cells]
+    return [] if is_blank(cells[0]) else str(cells[0]).replace(",", " ").strip("[] ").split()
 
 
-def _are_pixels(rows: Sequence[Sequence[str]]) -> bool:
+def _are_pixels(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> bool:
+    shape = _shape(max(map(len, rows), default=0))
     try:
-        values = [bytes(map(int, row)) for row in rows]
+        pictures = np.array([np.frombuffer(bytes(map(int, r)), np.uint8) for r in rows if r])
+        pictures = pictures.reshape(-1, *shape).astype(float)
     except ValueError:
         return False
-    return bool(values) and max(map(max, values)) >= _BRIGHT
+    if not shape or not pictures.size or pictures.max() < _BRIGHT:
+        return False
+    if all(map(_NAMED.match, names)):
+        return True
+    flat = pictures.reshape(len(pictures), -1)
+    other = flat[:, np.random.default_rng(0).permutation(flat.shape[1])]
+    below = np.abs(np.diff(pictures, axis=1)).mean()
+    return bool(below < _ALIKE * np.abs(flat - other).mean())
 
 
-def _side(words: Sequence[str]) -> int:
-    """How wide a picture of so many values is; 0 where it is none."""
-    count = len(words)
-    sides = (isqrt(count // channels) for channels in (1, 3))
-    fits = (side for side in sides if count >= _FEWEST and count in (side**2, 3 * side**2))
-    return next(fits, 0)
+def _shape(count: int) -> tuple[int, ...]:
+    """Of a picture of so many values; empty where it is none."""
+    shapes = ((isqrt(count // n), isqrt(count // n), *rest) for n, rest in ((1, ()), (3, (3,))))
+    return next((s for s in shapes if count >= _FEWEST and prod(s) == count), ())
 
 
 @final
@@ -98,7 +105,8 @@ class Pictured(ItemTable):
         self.path, self.noun = table.path, table.noun
         self.column = pixels[0] if len(pixels) == 1 else NAME
         ends = f"`{pixels[0]}`" + (f" to `{pixels[-1]}`" if len(pixels) > 1 else "")
-        sentence = f"the numbers in {ends} are the pixels of pictures"
+        sentence = f"the numbers in {ends} are the pixels of pictures "
+        sentence += "(-b table:columns takes them as numbers)"
         self.remark = "; ".join(filter(None, (table.remark, sentence)))
         passed = {*pixels[1:]}
         first = pixels[0]
@@ -132,24 +140,26 @@ class Pictured(ItemTable):
         return self._pictures() if column == self.column else self._table.contents(column)
 
     def _pictures(self) -> Iterator[Source | None]:
-        columns = (self._table.values(name) for name in self._pixels)
         count = 0
-        for number, cells in zip(self.numbers(), zip(*columns, strict=True), strict=True):
-            words = _words(dict(zip(self._pixels, cells, strict=True)), self._pixels)
-            count = count or len(words)
-            if not words:
+        for number, row in zip(self.numbers(), self._table.cells(self._pixels), strict=True):
+            cells = _words(row)
+            if not cells:
                 yield None
                 continue
+            count = count or len(cells)
+            shape = _shape(count)
             place = f"{self.path} {self.noun} {number}"
-            if len(words) != count:
+            if len(cells) != count:
                 raise DataError(
-                    f"{place} has {len(words)} pixels, and the rows above {count}. Correct the row."
+                    f"{place} has {len(cells)} pixels, and the rows above {count}. Correct the row."
                 )
             try:
-                pixels = np.frombuffer(bytes(map(int, words)), np.uint8)
+                pixels = np.frombuffer(bytes(map(int, cells)), np.uint8)
             except ValueError as error:
+                if any(map(is_blank, cells)):
+                    yield None
+                    continue
                 raise DataError(
                     f"{place} has a pixel that is no whole number from 0 to 255. Correct the row."
                 ) from error
-            side = _side(words)
-            yield Pixels(pixels.reshape((side, side) if side**2 == count else (side, side, 3)))
+            yield Pixels(pixels.reshape(shape))

@@ -3,20 +3,69 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, final
 
-from headstart.data.tables.interface import TableInMemory
+from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 _SUFFIXES = (".svm", ".libsvm", ".svmlight", ".txt", ".data", ".dat", ".t", ".tr", ".val", "")
 _NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
 _LINE = re.compile(rf"{_NUMBER}(\s+\d+:{_NUMBER})*\s*(#.*)?")
 _HEAD = 1 << 16  # bytes that say the form
+_COLUMN = "column "
 _MOST = 2000  # columns, beyond which most of a table would be empty
 
 
-def read(path: Path) -> list[TableInMemory] | None:
-    """The table of such a file, with 0 where a line says nothing; None where it is of another form.
+@final
+@dataclass(frozen=True, eq=False)
+class SparseTable(ItemTable):
+    """Columns (N, C) by number, in the form of `scipy.sparse.csc_array`; 0 where a line has none.
+
+    So is a column that none of its lines has, such as of a test set with a column fewer.
+    """
+
+    path: Path
+    features: Any
+    labels: Sequence[str]
+    noun: str = "row"
+    remark: str = (
+        "each line holds a label and `column:number`, as LIBSVM's do, and 0 where it says nothing"
+    )
+
+    @property
+    def names(self) -> Sequence[str]:  # type: ignore[override]
+        """The label, and the columns from 1."""
+        return ["label", *(f"{_COLUMN}{n + 1}" for n in range(self.features.shape[1]))]
+
+    def has(self, column: str) -> bool:
+        """Whether it is the label or a numbered column."""
+        return column == "label" or column.startswith(_COLUMN)
+
+    def numbers(self) -> Iterable[int]:
+        """The rows from 1."""
+        return range(1, len(self.labels) + 1)
+
+    def values(self, column: str) -> Iterable[Any]:
+        """The labels as text, or the numbers of a column."""
+        if column == "label":
+            return self.labels
+        place = int(column.removeprefix(_COLUMN)) - 1
+        if place >= self.features.shape[1]:
+            return [0.0] * len(self.labels)
+        cells: list[float] = self.features[:, [place]].toarray()[:, 0].tolist()
+        return cells
+
+    def first_rows(self, count: int) -> Iterable[Mapping[str, Any]]:
+        """The first rows by column."""
+        rows = zip(self.labels, self.features[:count].toarray().tolist(), strict=False)
+        return (dict(zip(self.names, (label, *row), strict=True)) for label, row in rows)
+
+
+def read(path: Path) -> list[SparseTable] | None:
+    """The table of such a file; None where it is of another form.
 
     Raises DataError for a line of another form, and for more columns than a table should have.
     """
@@ -37,10 +86,8 @@ def read(path: Path) -> list[TableInMemory] | None:
             "form. Make fewer of them, such as by sklearn.decomposition.TruncatedSVD, and write a "
             "CSV."
         )
-    cells = zip(labels.tolist(), features.toarray().tolist(), strict=True)
-    rows = [(n, (f"{label:g}", *row)) for n, (label, row) in enumerate(cells, start=1)]
-    names = ["label", *(f"column {n + 1}" for n in range(features.shape[1]))]
-    return [TableInMemory(path, names, rows, noun="row")]
+    written = [str(int(each)) if each.is_integer() else str(each) for each in labels.tolist()]
+    return [SparseTable(path, features.tocsc(), written)]
 
 
 def is_svmlight(path: Path) -> bool:
