@@ -117,7 +117,8 @@ def load(
     splits = _splits(path, items)
     kind.demand_variety(path, splits["train"], labels)
     warnings = [*contents.warnings, *of_rare(rare), *of_twins(labels, kind)]
-    warnings += [*kind.warnings(splits, labels), *few, *proposal(items)]
+    warnings += [*kind.warnings(splits, labels), *few]
+    warnings += proposal(items, "" if "test" in plan.held else contents.owner)
     warnings += clusters.warnings(items, kind.encoding, schema.group)
     remarks = (*contents.remarks, *clusters.remarks(schema.group))
     contents = replace(contents, warnings=tuple(warnings), remarks=remarks)

@@ -175,6 +175,7 @@ def join(root: Path, parts: Sequence[Contents]) -> Contents:
         parts[0].column,
         columns=parts[0].columns,
         content=parts[0].content,
+        owner=parts[0].owner,
         split_names={split: name for part in parts for split, name in part.split_names.items()},
         notes=dict(notes),
         warnings=tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings)),
