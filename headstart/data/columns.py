@@ -181,7 +181,7 @@ class _Choice:
         if group is None:
             before = self.schema.before
             return before.group if before and before.group in self.names else None
-        if group in (*labels, *content):
+        if group in (*labels, *(() if self.modality.whole_rows else content)):
             raise DataError(
                 f"{self.path} can't have the groups in {group!r}, which is the content or the "
                 "label. Name another column."
