@@ -54,9 +54,8 @@ def compare(
         )
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
         outputs, seconds = _answered(model, dataset.items)
-        targets = dataset.targets("test")
+        targets, draws = dataset.targets("test"), Draws(clusters=families(dataset.items))
         alone.append(of_class(model.task, outputs, targets))
-        draws = Draws(clusters=families(dataset.items))
         answers.append(_Answers(models[0].task, model.task, outputs, targets, draws))
         sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
     return Comparison(
