@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from annotations import (
+    BOUNDS,
     KEPT,
     KITTI,
+    OBJECT,
     RECT,
     RECTANGLE,
     boxes,
@@ -20,6 +22,7 @@ from annotations import (
     via,
     via_csv,
     via_region,
+    voc,
 )
 
 from headstart import catalog
@@ -261,3 +264,26 @@ def test_they_are_learned_from(tmp_path: Path) -> None:
             (folder / f"{split}{n}.json").write_text(text.replace('"imageHeight": 80', size))
     data = load(tmp_path, catalog.modality("image"), Schema(kind="boxes"))
     assert (data.labels, len(data.split("test"))) == (("cat",), 2)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"shapes": [{"type": "rect", "x": 1, "y": 2}], "imagePath": "a.jpg"}',
+        '{"project": {"shapes": [], "imagePath": "a.jpg"}}',
+        '[{"shapes": [{"points": [[1, 2], [3, 4]]}], "imagePath": "a.jpg"}]',
+        '{"shapes": {"n": 2}, "imagePath": "a.jpg"}',
+    ],
+)
+def test_other_json_with_names_of_labelme_is_none_of_it(tmp_path: Path, document: str) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "a.json").write_text(document)
+    assert annotated.find(tmp_path, catalog.modality("image"), GUESSED) is None
+    assert not annotated.labelme.is_labelme(tmp_path / "a.json")
+
+
+def test_objects_that_are_marked_as_difficult_are_said(tmp_path: Path) -> None:
+    voc(tmp_path, OBJECT.format(f"<difficult>1</difficult>{BOUNDS}") + OBJECT.format(BOUNDS))
+    contents = found(tmp_path)
+    assert boxes(contents, "a.jpg") == [KEPT]  # which both mark
+    assert any(r.startswith("1 objects are marked as difficult") for r in contents.remarks)

@@ -304,3 +304,9 @@ def test_what_fit_is_told_to_fetch_is_looked_at(
     assert plain.exit_code == 2 and "let them be fetched with --download" in plain.stderr
     fetched = run(*away, "--offline", "--download")
     assert fetched.exit_code == 2 and "None of 1 backbones can be used here" in fetched.stderr
+
+
+def test_a_file_of_texts_that_is_not_there_is_no_text_to_translate(tmp_path: Path) -> None:
+    (tmp_path / "headstart.json").write_text("{}")
+    ended = run("translate", str(tmp_path), str(tmp_path / "gone.txt"))
+    assert ended.exit_code == 2 and "gone.txt does not exist" in ended.stderr

@@ -65,6 +65,25 @@ def test_other_data_of_these_columns_need_none_named(model: Path, tmp_path: Path
     assert both["difference"]["value"] == 0
 
 
+def test_an_interval_takes_the_groups_of_training_as_drawn_together(
+    model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "more.csv"
+    lines = [f"{WORDS['low']} {n};x;{'low' if n % 2 else 'high'};{'EW'[n % 2]}" for n in range(60)]
+    path.write_text("\n".join(["review;body;stars;city", *lines]))  # right in one city alone
+    grouped, alone = hs.evaluate(model, path).score, hs.evaluate(model, path, group="body")
+    assert grouped.value == alone.score.value == 0.5
+    assert (grouped.low, grouped.high) == (pytest.approx(0, abs=0.01), pytest.approx(1, abs=0.01))
+    assert "No interval: one group. All 60 held-out items are of one, 'x'" in str(alone)
+    page = hs.report_on(model, path, tmp_path / "page").to_json()
+    assert page["arms"]["chosen"].items() >= grouped.to_json().items()
+    path.write_text(path.read_text().replace("city", "town"))
+    assert hs.evaluate(model, path).score.width < 0.3
+    assert hs.evaluate(model, path, group="town").score == grouped
+    two = hs.compare(model, model, path, group="town")
+    assert two.first.score == two.second.score == grouped
+
+
 def test_what_is_named_must_be_there(model: Path, tmp_path: Path) -> None:
     path = reviews(tmp_path / "reviews2.csv", 30, 100)
     with pytest.raises(HeadstartError, match="no column 'mark'"):

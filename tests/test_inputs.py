@@ -323,6 +323,24 @@ def test_tables_and_archives_are_never_one_item(name: str, tmp_path: Path) -> No
         list(inputs_of(file, TEXTS))
 
 
+def test_one_that_is_not_there_stops_no_other(tmp_path: Path) -> None:
+    write_pictures(tmp_path, {"ants": 1})
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "b.zip").write_bytes(b"PK\x03\x04")
+    (tmp_path / "c.csv").write_text("image\n\x00\n")
+    wrong = [tmp_path / name for name in ("gone.png", "empty", "b.zip", "c.csv")]
+    every = [*map(str, wrong), "file:///nowhere/d.png", tmp_path / "ants"]
+    *failed, last = inputs_of(iter(every), PICTURES)
+    assert [each.problem.split(". ")[0] for each in failed][:3] == [
+        "it does not exist",
+        "it holds no file to predict on",
+        "it is a table or an archive that can't be read here",
+    ]
+    assert len(failed) == 5 and all(each.problem for each in failed) and not last.problem
+    with pytest.raises(DataError, match="empty holds no file"):
+        list(inputs_of(wrong[1], PICTURES))
+
+
 def test_names_that_are_no_unicode_are_kept(tmp_path: Path) -> None:
     raw = os.fsencode(tmp_path) + b"/caf\xe9.txt"
     try:

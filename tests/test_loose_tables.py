@@ -139,3 +139,42 @@ def test_a_workbook_numbers_its_rows_in_any_column(tmp_path: Path) -> None:
     assert load(path, Text(), Schema()).labels == ("a", "b")
     with pytest.raises(DataError, match="no column 'nothing'"):
         load(path, Text(), Schema(label="nothing"))
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "headed"),
+    [("hello", "bonjour", False), ("en", "un jour", False), ("Source", "TGT", True)],
+)
+def test_bars_part_pairs_which_lose_none(
+    tmp_path: Path, first: str, other: str, headed: bool
+) -> None:
+    lines = [f"{first} ||| {other}", *(f"day {n} | x ||| jour, {n}" for n in range(20))]
+    (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
+    (table,) = tables.read(tmp_path / "a.txt")
+    assert list(table.names) == ([first, other] if headed else ["column 1", "column 2"])
+    rows = [(row[table.names[0]], row[table.names[1]]) for row in table.first_rows(2)]
+    assert rows[0] == (("day 0 | x", "jour, 0") if headed else (first, other))
+    assert len(list(table.numbers())) == 21 - headed
+
+
+def test_the_one_table_of_a_folder_needs_no_suffix_of_tables(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    text = "\n".join(f"Go to {n}.\tVa vers {n}.\tCC-BY 2 (a {n})" for n in range(30))
+    (pairs / "fra.txt").write_text(text)
+    (pairs / "_about.txt").write_text("About\n\nThese are pairs, as they were.\n")
+    schema = Schema(content=("column 1",), label="column 2", kind="sequences")
+    data = load(pairs, Text(), schema)
+    assert len(data.items) == 30 and data.report.remarks[0] == "`fra.txt` is read as a table"
+    with pytest.raises(DataError, match=r"fra\.txt has no header, .*give --source 'column 1'"):
+        load(pairs, Text())
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    text = "\n".join(f"{n % 50},{'ab'[n % 2]},{'>50' if n % 3 else '<50'}" for n in range(60))
+    (rows / "adult.data").write_text(text)
+    (rows / "adult.names").write_text("| what the columns are\n")
+    data = load(rows, Table(), Schema(label="column 3"))
+    assert (len(data.items), data.labels) == (60, ("<50", ">50"))  # which are no numbers
+    (rows / "copy.data").write_text(text)
+    with pytest.raises(DataError, match="holds no items"):
+        load(rows, Table(), Schema(label="column 3"))

@@ -10,7 +10,6 @@ from headstart.cli.answers import Answer, Incomplete
 from headstart.cli.flags import (
     Abstain,
     Answers,
-    Columns,
     Data,
     Draw,
     Explain,
@@ -56,7 +55,7 @@ def prove(  # a flag each
     return later.prove(model, data, settings=settings, progress=progress)
 
 
-def evaluate(model: SavedModel, data: Data, columns: Columns, progress: Progress) -> Answer:
+def evaluate(model: SavedModel, data: Data, columns: GroupedColumns, progress: Progress) -> Answer:
     """Score a saved model on labelled data."""
     from headstart.pipeline.several import evaluating
 
@@ -152,7 +151,7 @@ def _noted(answer: Answer, failures: int) -> Answer | Incomplete:
 
 
 def compare(
-    first: SavedModel, second: SavedModel, data: Data, columns: Columns, progress: Progress
+    first: SavedModel, second: SavedModel, data: Data, columns: GroupedColumns, progress: Progress
 ) -> Answer:
     """Say by how much a second saved model beats a first one, and which is smaller and faster."""
     from headstart.pipeline import comparing

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import csv
 import glob
+import io
+import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from headstart.contracts import Modality
+from headstart.data import Input
 from headstart.data.containers import packed
 from headstart.data.remote import address
-from headstart.data.tables import SUFFIXES
-from headstart.errors import DataError, HeadstartError
+from headstart.data.tables import READ, SUFFIXES
+from headstart.data.tables.delimited import dialect_of, long_fields
+from headstart.errors import HeadstartError
 from headstart.runtime.progress import Progress
 from headstart.serve import Predictor
 from headstart.serve.written import SUFFIXES as WRITTEN
 from headstart.serve.written import destination, is_table
 
 _WORTH_A_LINE = 50  # answers
+_MANY = 0.05  # of the rows
+_COLUMNS = 5  # in a line
 _LINES = "-"  # standard input, one text or path a line
 _AS_A_PATH = re.compile(r"(\.{0,2}|~|[A-Za-z]:)[/\\]")  # how a path begins that says it is one
 
@@ -44,9 +53,36 @@ def arguments(texts: Sequence[str], files: Sequence[str], modality: Modality) ->
 
 
 def _lines(modality: Modality) -> Iterator[Any]:
+    """A text or a path a line; where rows are wanted a table below its header, or JSON a line."""
+    if modality.whole_rows:
+        yield from _rows(io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig", "replace", newline=""))
+        return
     for line in sys.stdin.buffer:
         content = line.rstrip(b"\r\n")
         yield content if modality.inline else os.fsdecode(content)
+
+
+def _rows(lines: Iterable[str]) -> Iterator[Mapping[str, Any] | Path]:
+    whole = (line for line in lines if line.strip())
+    first = next(whole, "")
+    every = chain([first] if first else [], whole)
+    if first.lstrip().startswith("{"):
+        yield from map(_object, every)
+        return
+    if os.path.splitext(first.strip())[1].lower() in READ:  # a table's name a line
+        yield from (Path(line.strip()) for line in every)
+        return
+    sign = dialect_of(first, cut=False).delimiter
+    with long_fields():
+        yield from csv.DictReader(every, delimiter=sign, restkey="", skipinitialspace=True)
+
+
+def _object(line: str) -> Any:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    return row if isinstance(row, dict) else Input(line.strip(), None, problem="it is no JSON row")
 
 
 def _is_path(argument: str, modality: Modality) -> bool:
@@ -61,19 +97,19 @@ def _is_path(argument: str, modality: Modality) -> bool:
         return False
 
 
-def _path(name: str) -> Path:
+def _path(name: str) -> Path | Input:
     if not name:  # which pathlib takes for the folder one is in
-        raise DataError("An empty argument names no file. Name one.")
+        return Input("''", None, problem="An empty argument names no file. Name one")
     return Path(name)
 
 
-def _expanded(argument: str) -> Iterator[Path]:
+def _expanded(argument: str) -> Iterator[Path | Input]:
     if address(argument) or os.path.lexists(argument) or not glob.has_magic(argument):
         yield _path(argument)
         return
     matches = sorted(glob.glob(argument, recursive=True))
     if not matches:
-        raise DataError(f"{argument!r} matches no file. Check the pattern.")
+        yield Input(argument, None, problem="it matches no file. Check the pattern")
     yield from map(Path, matches)
 
 
@@ -131,6 +167,9 @@ def demand_place(out: str | None, explain: bool, abstain: bool, events: bool = F
 
 def notice(predictor: Predictor, model: str, inputs: Sequence[str], progress: Progress) -> None:
     """Say so where what was answered is not like what the model was held to."""
+    line = _outside(predictor.outside)
+    if line:
+        progress.warn(line)
     if len(predictor.recent) < _WORTH_A_LINE:  # before what it takes is imported
         return
     from headstart.drift.words import command
@@ -141,3 +180,19 @@ def notice(predictor: Predictor, model: str, inputs: Sequence[str], progress: Pr
         place = inputs[0] if len(inputs) == 1 else _LINES
         more = "" if place == _LINES else f" More: {command('shift', model, place)}"
         progress.warn(f"{line}{more}")
+
+
+def _outside(rows: Collection[Mapping[str, str]]) -> str:
+    """A line on the columns of which many values lie outside what was learned from, if any."""
+    counts = Counter(each for row in rows for each in row.items())
+    columns = [
+        f"`{name}` in {count} of {len(rows)} rows (it held {seen})"
+        for (name, seen), count in counts.most_common(_COLUMNS)
+        if count >= _MANY * len(rows)
+    ]
+    if not columns:
+        return ""
+    return (
+        f"Outside what was learned from: {'; '.join(columns)}. Check units and how numbers are "
+        "written; there answers are guesses."
+    )

@@ -16,6 +16,7 @@ from headstart.errors import DataError, HeadstartError
 from headstart.runtime.progress import Progress
 
 _RECORD, _LINES = "headstart.json", "-"
+_FILES = (".txt", ".text", ".csv", ".tsv", ".md")  # how words end that are files of texts
 Memory = Annotated[
     str | None,
     typer.Option(
@@ -105,6 +106,8 @@ def _texts(argument: str) -> Iterator[str]:
         is_file = False
     if is_file:
         yield from _lines(path.read_bytes(), argument)
+    elif path.suffix.lower() in _FILES and not set(argument) & set(" \t\n"):
+        raise DataError(f"{argument} does not exist. Check the path; texts may be given by -.")
     else:
         yield argument
 

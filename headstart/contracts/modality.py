@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -119,6 +119,13 @@ class Modality(Presented, Tabular, ABC):
     def remarks(self, items: Sequence[Any], preprocess: Preprocess) -> Sequence[str]:
         """Sentences on what of these decoded items the backbone can't take in."""
         return ()
+
+    def outside(self, raw: bytes, preprocess: Preprocess) -> Mapping[str, str]:
+        """The columns of an item whose value lies outside all that was learned from, and what did.
+
+        None where that isn't known.
+        """
+        return {}
 
     def look(self, inputs: Any, name: str) -> Any | None:
         """A batch of inputs seen otherwise, by `flip` or `scales`; None where there is no such.

@@ -19,6 +19,7 @@ _COMMA: Final = re.compile(
     rf"[+-]?([1-9]\d{{0,2}}(?:([.{_SPACES}])\d{{3}})(?:\2\d{{3}})*|\d+)(,\d+)?"
 )
 _AMOUNT: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # money with a point before three digits
+_BOUNDS: Final = ("<", ">", "≤", "≥")
 _LONGEST: Final = 40  # characters of a number
 
 
@@ -52,11 +53,13 @@ COMMA: Final = NumberFormat(",")
 def format_of(values: Iterable[Any], least: float = 0.9) -> NumberFormat | None:
     """The way in which most of a column's values are written; None where under `least` are numbers.
 
+    Where half of them lie above or below a number, as in "<50", they are no numbers but classes.
     Of two that read as many the plain one, with a point: "1,234" is then a thousand and more. Money
     is not written with three decimals: points in "463.545 €" part thousands.
     """
     cells = [value for value in values if not is_blank(value)]
-    if not cells:
+    bounds = sum(isinstance(cell, str) and cell.strip()[:1] in _BOUNDS for cell in cells)
+    if not cells or 2 * bounds >= len(cells):
         return None
     best = max((POINT, COMMA), key=lambda form: sum(form(cell) is not None for cell in cells))
     if best is POINT and _are_thousands(cells):

@@ -21,6 +21,7 @@ from headstart.data.content_columns import (
     span,
 )
 from headstart.data.directions import demand_direction
+from headstart.data.grouping import owner_column
 from headstart.data.schema import Columns, Schema
 from headstart.data.split_columns import numbers_folds, split_column
 from headstart.data.tables.interface import ItemTable
@@ -38,9 +39,8 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
     if not table.names:
         raise DataError(f"{table.path} is empty. Give a table with a header and rows.")
     choice = _Choice(table, modality, schema)
-    content = choice.content()
+    content, split = choice.content(), choice.split
     labels = choice.labels(content)
-    split = choice.split
     return Columns(
         content,
         labels,
@@ -49,6 +49,7 @@ def choose_columns(table: ItemTable, modality: Modality, schema: Schema) -> Colu
         choice.group(content, labels),
         span(choice.lower, modality, (*content, *labels)),
         choice.kind(labels),
+        owner_column(table, (*labels, split)),
     )
 
 
@@ -160,8 +161,7 @@ class _Choice:
         if before and before.labels and set(before.labels) <= set(self.names).difference(content):
             return before.labels
         likely = [n for n in self._others(content) if n.lower() not in self.modality.columns]
-        excluded = (*content, self.schema.group)
-        possible = [name for name in self.names if name not in excluded]
+        possible = [n for n in self.names if n not in (*content, self.schema.group)]
         free = self.schema.content or not self.modality.whole_rows  # which leave ids and such out
         named = [] if self.modality.whole_rows else [n for n in self._twins.values() if n in likely]
         few = class_columns(self.table, likely) if content[0] in self._texts else []
@@ -181,7 +181,7 @@ class _Choice:
         if group is None:
             before = self.schema.before
             return before.group if before and before.group in self.names else None
-        if group in (*labels, *content):
+        if group in (*labels, *(() if self.modality.whole_rows else content)):
             raise DataError(
                 f"{self.path} can't have the groups in {group!r}, which is the content or the "
                 "label. Name another column."

@@ -98,14 +98,13 @@ def load(
     by `schema`. Raises DataError when the data can't be learned from: nothing usable, all labels
     equal, a class with fewer than 2 usable items or none to train on.
     """
-    path = Path(str(data))
-    contents, kind = _labelled(data, modality, schema)
+    path, (contents, kind) = Path(str(data)), _labelled(data, modality, schema)
     demand_filled(path, contents)
     plan, labelled = plan_of(contents), _understood(contents, kind)
     checked = _checked(path, labelled, modality, progress)
     screened = screening(path, checked, kind, modality, contents)
     checked, contents = screened.checked, screened.contents
-    usable, rare = _without_rare([plan.rename(item) for item in checked.items], kind, contents)
+    usable, rare = _without_rare([*map(plan.rename, checked.items)], kind, contents)
     labels = kind.names(path, _without(labelled.items, rare), contents.label_columns)
     contradict = kind.contradict and not modality.whole_rows  # rows may say that much only
     rest, left_out = _agreed(usable, plan, contradict, screened.alike)
@@ -117,7 +116,8 @@ def load(
     splits = _splits(path, items)
     kind.demand_variety(path, splits["train"], labels)
     warnings = [*contents.warnings, *of_rare(rare), *of_twins(labels, kind)]
-    warnings += [*kind.warnings(splits, labels), *few, *proposal(items)]
+    owner = "" if "test" in plan.held else contents.owner
+    warnings += [*kind.warnings(splits, labels), *few, *proposal(items, owner)]
     warnings += clusters.warnings(items, kind.encoding, schema.group)
     remarks = (*contents.remarks, *clusters.remarks(schema.group))
     contents = replace(contents, warnings=tuple(warnings), remarks=remarks)

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from headstart.data.names import split_of
+from headstart.contracts.cells import is_blank
+from headstart.data.names import names_owner, split_of
 from headstart.data.sources import Contents, Item
+from headstart.data.tables.interface import ItemTable
 from headstart.errors import DataError
 
 _NAMED: Final = re.compile(r"(name|folder):([1-9]\d?)")
@@ -59,13 +61,32 @@ def part_by_folder(ways: Sequence[tuple[str, ...]]) -> int | None:
     return None
 
 
-def proposal(items: Sequence[Item]) -> tuple[str, ...]:
-    """A sentence where files' paths hold what looks like groups, and none are known; else none.
+def owner_column(table: ItemTable, excluded: Sequence[str | None]) -> str:
+    """The first column that by its name says to whom rows belong, each to several; else empty."""
+    for name in table.names:
+        if name in excluded or not names_owner(name):
+            continue
+        counts = Counter(str(value) for value in table.values(name) if not is_blank(value))
+        if len(counts) > 1 and sorted(counts.values())[len(counts) // 2] > 1:
+            return name
+    return ""
 
-    A folder or a part of the names looks so that says words, a few of them, each of several files
-    and more than one label.
+
+def proposal(items: Sequence[Item], column: str = "") -> tuple[str, ...]:
+    """A sentence where a table or files' paths hold what looks like groups, and none are known.
+
+    A table's `column` was found so by its name. A folder or a part of the files' names looks so
+    that says words, a few of them, each of several files and more than one label.
     """
-    if any(item.group or "#" in item.id for item in items) or len(items) < 2 * _FEWEST:
+    if any(item.group for item in items) or len(items) < 2 * _FEWEST:
+        return ()
+    if column:
+        return (
+            f"`{column}` has values that come in several rows: if these are people or other "
+            "groups, a score on other rows of them says little of new ones. Keep each on one side "
+            f"with --group {column}.",
+        )
+    if any("#" in item.id for item in items):
         return ()
     labels = [item.label for item in items]
     folders = [PurePosixPath(item.id).parts[:-1] for item in items]

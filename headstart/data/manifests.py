@@ -68,8 +68,7 @@ class Manifest:
         that is none.
         """
         table, columns = self._with_columns(schema)
-        whole = self.modality.whole_rows
-        modality = self.modality
+        modality, whole = self.modality, self.modality.whole_rows
         if whole:
             modality = modality.settled({n: [*table.values(n)] for n in columns.content})
         cell_modalities = modality.holds()
@@ -255,6 +254,7 @@ class Listing:
             remarks=(*((columns.remark,) if columns.remark else ()), *splits.remarks),
             columns=columns.labels,
             content=columns.content,
+            owner=columns.owner,
         )
 
 

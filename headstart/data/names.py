@@ -36,6 +36,13 @@ _PEOPLE = frozenset(  # words that people, their sittings and places are numbere
     | {"participant", "user", "volunteer", "singer", "signer", "writer", "talker", "performer"}
     | {"session", "sess", "trial", "take", "visit", "site", "camera", "cam"}
 )
+_OWNERS = frozenset(  # words that rows of tables belong together by, besides those of people
+    {"client", "customer", "household", "family", "owner", "author", "animal", "device", "machine"}
+    | {"account", "student", "pupil", "driver", "worker", "employee", "member", "video", "film"}
+    | {"recording", "document", "article", "dialogue", "dialog", "conversation", "thread"}
+)
+_MAY_BE_TOPICS = frozenset({"subject", "sub", "site", "take", "film", "trial", "article", "thread"})
+_NUMBERINGS = frozenset({"id", "ids", "no", "nr", "num", "number", "code", "key", "hash", "uuid"})
 _PERSON = re.compile(r"[FMPSfmps]\d{2,}")  # as `S01` and `F03` are
 _SUBMISSION = re.compile(r"submi(ssion|t)", re.IGNORECASE)  # forms that competitions hand out
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -153,6 +160,14 @@ def numbers_people(names: Iterable[str]) -> bool:
         _PERSON.fullmatch(name) or (stem in _PEOPLE and name.lower() != stem)
         for name, stem in stems.items()
     )
+
+
+def names_owner(column: str) -> bool:
+    """Whether a column by its name says to whom or what rows belong: `client_id`, `speaker`."""
+    words = [word for word in _words(column) if word]
+    numbered = len(words) > 1 and words[-1] in _NUMBERINGS
+    owner = words[-2] if numbered else words[-1] if words else ""
+    return owner in _PEOPLE | _OWNERS and (numbered or owner not in _MAY_BE_TOPICS)
 
 
 def named_aside(name: str) -> bool:

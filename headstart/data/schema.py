@@ -16,6 +16,7 @@ class Columns:
     group: str | None = None
     span: tuple[str, str] | None = None  # between whose numbers only a part is meant
     kind: str = ""  # of target, where the label column's name says it
+    owner: str = ""  # the column that may be one of groups, by its name
 
     @property
     def label(self) -> str:

@@ -229,7 +229,7 @@ class Contents:
     no labels, so that none of their items is among the rows; `columns` and `content` are a
     manifest's columns of labels and content; `repaired` are places in annotations, and what was
     wrong there and put right or left out; `advice` is what to do where folders name one class
-    alone. Where there are several of labels, a row's
+    alone; `owner` is a column that may be one of groups. Where there are several of labels, a row's
     value is a tuple of their cells.
     """
 
@@ -247,6 +247,7 @@ class Contents:
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     repaired: tuple[tuple[str, str], ...] = ()
     advice: str = ""
+    owner: str = ""
 
     @property
     def label_columns(self) -> tuple[str, ...]:

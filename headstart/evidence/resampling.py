@@ -192,9 +192,12 @@ def metric_interval(
     return Interval(own.value, max(low, own.low), min(high, own.high))
 
 
-def task_interval(task: Task, outputs: np.ndarray, targets: np.ndarray) -> Interval:
+def task_interval(
+    task: Task, outputs: np.ndarray, targets: np.ndarray, draws: Draws = PLAIN
+) -> Interval:
     """What a task is judged by says of its outputs (N, labels), with its interval."""
     metric = task.judged_by()
     if metric is None:  # it has scores of its own
-        return average(task.scores(outputs, targets))
-    return metric_interval(metric, task.predictions(outputs), targets)
+        own = task.scores(outputs, targets)
+        return average(own, draws.seed, clusters=draws.clusters, spread=draws.spread)
+    return metric_interval(metric, task.predictions(outputs), targets, draws)

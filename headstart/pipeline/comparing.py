@@ -15,8 +15,9 @@ from headstart.contracts import Task
 from headstart.data import Dataset, Item, data_of, load_labelled
 from headstart.drift import FILE as REFERENCE
 from headstart.errors import HeadstartError
-from headstart.evidence import Interval, Resampling, average, metric_interval, paired
+from headstart.evidence import Draws, Interval, Resampling, average, metric_interval, paired
 from headstart.evidence.by_class import of_class
+from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
 from headstart.results.comparison import Compared, Comparison, changes
@@ -36,7 +37,7 @@ def compare(
 ) -> Comparison:
     """Say by how much a second saved model beats a first one on labelled data, and at what cost.
 
-    What names columns and classes is as in `evaluate`. Items that either was trained on are
+    What names columns, groups and classes is as in `evaluate`. Items that either was trained on are
     counted and named, not left out. Raises HeadstartError where the two don't answer the same
     question: other labels, task or kind of input. Both are judged by the metric of the first.
     """
@@ -53,9 +54,9 @@ def compare(
         )
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
         outputs, seconds = _answered(model, dataset.items)
-        targets = dataset.targets("test")
+        targets, draws = dataset.targets("test"), Draws(clusters=families(dataset.items))
         alone.append(of_class(model.task, outputs, targets))
-        answers.append(_Answers(models[0].task, model.task, outputs, targets))
+        answers.append(_Answers(models[0].task, model.task, outputs, targets, draws))
         sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
     return Comparison(
         metric=models[0].task.metric,
@@ -76,23 +77,27 @@ class _Answers:
     task: Task
     outputs: np.ndarray
     targets: np.ndarray
+    draws: Draws
 
     def score(self) -> Interval:
         """What they score, as it is shown."""
         metric = self.judge.judged_by()
         if metric is None:
-            return average(self.judge.scores(self.outputs, self.targets))
-        return metric_interval(metric, self.task.predictions(self.outputs), self.targets)
+            scores = self.judge.scores(self.outputs, self.targets)
+            return average(scores, clusters=self.draws.clusters)
+        predictions = self.task.predictions(self.outputs)
+        return metric_interval(metric, predictions, self.targets, self.draws)
 
     def over(self, other: _Answers) -> Interval:
         """How much better they are than another model's for the same items."""
         metric = self.judge.judged_by()
         if metric is not None and metric.resampled:
             ours, theirs = (
-                Resampling(metric, each.targets, each.task.predictions) for each in (self, other)
+                Resampling(metric, each.targets, each.task.predictions, self.draws)
+                for each in (self, other)
             )
             return ours.gain(self.outputs, other.outputs, theirs)
-        return paired(self.scores(), other.scores())
+        return paired(self.scores(), other.scores(), clusters=self.draws.clusters)
 
     def scores(self) -> np.ndarray:
         """One score an item, more is better."""

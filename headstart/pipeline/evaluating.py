@@ -13,7 +13,7 @@ from headstart.data import Data, Dataset, Item, data_of, demand_data, load_label
 from headstart.data.targets import kind_named
 from headstart.evidence.by_class import of_class
 from headstart.evidence.sentences import Pairs, worth_a_look
-from headstart.pipeline.metrics import others
+from headstart.pipeline.metrics import families, one_group, others
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
 from headstart.results import Evaluation
@@ -31,8 +31,9 @@ def evaluate(
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
 
-    `label`, `text` and `image` name the columns of a manifest, `delimiter` stands between an item's
-    labels; `class_level` says which folders are the classes. What is not named is as it was in the
+    `label`, `text` and `image` name the columns of a manifest, `group` the one of groups, whose
+    items the interval takes as drawn together; `delimiter` stands between an item's labels, and
+    `class_level` says which folders are the classes. What is not named is as it was in the
     training.
     """
     return scored(load(model), Path(model), data_of(data), as_progress(progress), columns, {})
@@ -60,16 +61,17 @@ def scored(
     task = predictor.task
     features = None if task.reads_maps else _features(predictor, items, cached_features)
     outputs = predictor.outputs(items, features)
-    score, alone = evidence.task_interval(task, outputs, targets), of_class(task, outputs, targets)
+    draws, alone = evidence.Draws(clusters=families(items)), of_class(task, outputs, targets)
     return Evaluation(
         metric=task.metric,
-        score=score,
+        score=evidence.task_interval(task, outputs, targets, draws),
         by_label=_by_label(alone, targets, dataset.labels),
         data=dataset.report.to_json(),
         overlap=overlap(model, items),
-        metrics=others(task, outputs, targets),
+        metrics=others(task, outputs, targets, draws),
         shift="" if features is None else between(predictor, items, features, outputs),
         sentences=_sentences(predictor, dataset, outputs),
+        alone=one_group(items),
     )
 
 

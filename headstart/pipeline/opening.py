@@ -173,6 +173,7 @@ class DataOptions(TypedDict, total=False):
     image: str | None
     delimiter: str | None
     class_level: int | None
+    group: str | None
 
 
 def schema_for(model: Path, options: DataOptions) -> Schema:
@@ -188,6 +189,7 @@ def schema_for(model: Path, options: DataOptions) -> Schema:
         delimiter=options.get("delimiter"),
         files=options.get("image"),
         class_level=options.get("class_level"),
+        group=options.get("group"),
     )
     return fitted_schema(model, schema)
 

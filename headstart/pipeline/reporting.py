@@ -14,11 +14,11 @@ from headstart.artifact import Record
 from headstart.contracts import Encoding
 from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled, named
 from headstart.data.targets import kind_named
-from headstart.evidence import task_interval
+from headstart.evidence import Draws, task_interval
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
-from headstart.pipeline.metrics import others
+from headstart.pipeline.metrics import families, others
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import Name, called, provenance
@@ -83,7 +83,7 @@ def _content(
     task = predictor.task
     outputs, features = answers
     targets, balanced = dataset.targets("test"), bool(record.task_settings.get("balanced"))
-    groups = [item.group for item in dataset.items]
+    groups, draws = [i.group for i in dataset.items], Draws(clusters=families(dataset.items))
     parts: dict[str, Any] = {
         "classes": by_class(task, predictor.labels, outputs, targets),
         "calibration": calibration(
@@ -93,12 +93,12 @@ def _content(
         if any(groups)
         else None,
         "items": _items(dataset, outputs, features),
-        "metrics": others(task, outputs, targets),
+        "metrics": others(task, outputs, targets, draws),
         "less_is_better": True if task.sign < 0 else None,
     }
     return {
         "metric": task.metric,
-        "arms": {"chosen": task_interval(task, outputs, targets).to_json()},
+        "arms": {"chosen": task_interval(task, outputs, targets, draws).to_json()},
         "gain": None,
         "verdict": "evaluated",
         "strategy": record.strategy,

@@ -87,7 +87,8 @@ def answered(predictor: Predictor, data: Any, progress: Progress, seed: int = 0)
     if len(every) == 1 and not sound:
         raise every[0].unusable(problems[0])
     if not sound:
-        raise DataError("No item that can be read was given. Name files, folders or texts.")
+        first = f"; {every[0].name}: {problems[0]}" if every else ""
+        raise DataError(f"No item that can be read was given{first}. Name files, folders or texts.")
     if len(sound) < len(every):
         first = next(n for n, problem in enumerate(problems) if problem)
         progress.warn(

@@ -66,9 +66,11 @@ class Evaluation(Printed):
     metrics: Sequence[Mapping[str, Any]] = ()  # what others say: {"metric", "value", "low", "high"}
     shift: str = ""  # how the items are beside those that the model was held to
     sentences: Mapping[str, Any] = field(default_factory=dict)  # answers that are texts
+    alone: str = ""  # where all items are of one group
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
+        parts = ("shift", "sentences", "alone")
         return {
             "metric": self.metric,
             "score": self.score.to_json(),
@@ -76,7 +78,7 @@ class Evaluation(Printed):
             "by_label": self.by_label,
             "overlap": self.overlap,
             "data": self.data,
-        } | {name: value for name in ("shift", "sentences") if (value := getattr(self, name))}
+        } | {name: value for name in parts if (value := getattr(self, name))}
 
     def __str__(self) -> str:
         score = self.score
@@ -84,6 +86,7 @@ class Evaluation(Printed):
             f"{self.metric} {score.value:.3f}, 95 % interval {score.low:.3f} – {score.high:.3f}, "
             f"on {self.data['items']} items"
         ]
+        lines += [self.alone] if self.alone else []
         lines += [
             f"  {name}: {row['value']:.3f} of {row['items']:g}"
             for name, row in self.by_label.items()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, final
@@ -16,11 +16,15 @@ from headstart.features.reading import Reader, in_threads
 @final
 @dataclass(frozen=True)
 class Decoded:
-    """An input as the network takes it in, or why it can't be."""
+    """An input as the network takes it in, or why it can't be.
+
+    `outside` are its columns whose value lies outside what was learned from, and what that was.
+    """
 
     input: Input
     value: Any = None
     problem: str = ""
+    outside: Mapping[str, str] = field(default_factory=dict)
 
 
 def decoded(each: Input, reader: Reader) -> Decoded:
@@ -31,9 +35,10 @@ def decoded(each: Input, reader: Reader) -> Decoded:
         raw = each.item.read()
         problem = reader.modality.problem(raw)
         value = None if problem else reader.modality.decode(raw, reader.preprocess)
+        outside = {} if problem else reader.modality.outside(raw, reader.preprocess)
     except DataError as error:
         return Decoded(each, problem=_reason(error))
-    return Decoded(each, value, problem or "")
+    return Decoded(each, value, problem or "", outside)
 
 
 def batch_of(inputs: Sequence[Input], reader: Reader) -> Any:

@@ -61,6 +61,7 @@ class Predictor(Printed):
         self.schema = schema or Schema()  # the columns of tables, as in training
         self.reference = reference  # what it answered to held-out items
         self.recent: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST)  # answered last
+        self.outside: deque[Mapping[str, str]] = deque(maxlen=MOST)  # their columns out of range
         self.texts: deque[Item] = deque(maxlen=MOST)  # the same where they are texts
         self._device = device
         self._running = model if isinstance(model, Running) else InTorch(model, reader, device)
@@ -261,6 +262,7 @@ class Predictor(Printed):
             answer, limits = ({}, {}) if each.problem else next(answers)
             answer = placed(answer, each.input.item, self.task, self.reader) if answer else {}
             problem = each.problem or ("" if answer else _ENDLESS)
+            self.outside.extend([] if problem else [each.outside])
             yield Prediction(each.input.name, answer, each.input.id, problem, limits)
 
     def _answers(self, values: Sequence[Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:

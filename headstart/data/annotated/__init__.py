@@ -196,6 +196,11 @@ def _contents(root: Path, reading: Reading, files: Paths, modality: Modality) ->
     remarks = [f"{boxes} boxes in {len(reading.pictures)} pictures, read as {reading.form}"]
     if reading.shapes:
         remarks.append(f"{reading.shapes} polygons and circles are read as the boxes around them")
+    if reading.difficult:
+        remarks.append(
+            f"{reading.difficult} objects are marked as difficult and count like others, unlike in "
+            "the scores of Pascal VOC"
+        )
     if reading.passed:
         remarks.append(f"{reading.passed} regions of DontCare are no objects")
     return Contents(

@@ -15,8 +15,22 @@ _AREAS = frozenset({"polygon", "circle", "mask", ""})  # other shapes surround n
 
 
 def is_labelme(path: Path) -> bool:
-    """Whether a file is one, by the names that it holds."""
-    return is_json_with(path, "shapes", "imagePath")
+    """Whether a file is one, by the names that it holds, of which other tools use some as well.
+
+    One that is broken is a file of LabelMe that can't be read.
+    """
+    if not is_json_with(path, "shapes", "imagePath"):
+        return False
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True
+    if not isinstance(document, dict) or not {"shapes", "imagePath"} <= document.keys():
+        return False
+    shapes = document["shapes"]
+    if isinstance(shapes, list):
+        return not shapes or any(isinstance(each, dict) and "points" in each for each in shapes)
+    return not isinstance(shapes, dict)
 
 
 def read(path: Path, split: str | None, into: Reading) -> None:

@@ -65,6 +65,7 @@ class Reading:
     remarks: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
     shapes: int = 0  # polygons and the like, read as the boxes around them
+    difficult: int = 0  # objects that are marked so, as Pascal VOC does
     passed: int = 0  # regions that are no objects, such as KITTI's `DontCare`
 
     def shape(

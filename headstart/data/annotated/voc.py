@@ -76,6 +76,7 @@ def read(path: Path, split: str | None, into: Reading) -> None:
             continue
         box = into.box(each.findtext("name"), [bounds.findtext(n) for n in _VOC], where)
         boxes += [box] if box else []
+        into.difficult += box is not None and (each.findtext("difficult") or "").strip() == "1"
     size = root.find("size")
     sides = None if size is None else _sides(size.findtext("width"), size.findtext("height"))
     file = (root.findtext("filename") or "").strip() or path.stem

@@ -52,7 +52,8 @@ def inputs_of(data: Any, modality: Modality, schema: Schema = GUESSED) -> Iterat
     a row as a mapping, whose columns `schema` names; a torch data set of pairs, or `(X, y)`, whose
     targets are left alone; two strings where the schema names two columns of text.
 
-    Something that can't be read is an input with its problem. Raises DataError for what is none of
+    Something that can't be read is an input with its problem, and so is a path or an address among
+    several that can't. Raises DataError for what is none of
     these, and for a string that may be meant as a text or as a manifest.
     """
     reader = InputReader(modality, schema)
@@ -65,7 +66,7 @@ def inputs_of(data: Any, modality: Modality, schema: Schema = GUESSED) -> Iterat
     if isinstance(data, Set) or not isinstance(data, Iterable):
         raise reader.refusal(data, "the input")
     return chain.from_iterable(
-        reader.demanded(each, f"item {place}") for place, each in enumerate(data)
+        reader.one_of_several(each, f"item {place}") for place, each in enumerate(data)
     )
 
 
@@ -88,6 +89,18 @@ class InputReader:
         if inputs is None:
             raise self.refusal(data, place)
         return inputs
+
+    def one_of_several(self, data: Any, place: str) -> Iterator[Input]:
+        """The same, where a path or an address that can't be read is an input with its problem."""
+        try:
+            yield from self.demanded(data, place)
+        except DataError as error:
+            if not isinstance(data, str | os.PathLike):
+                raise
+            name = os.fsdecode(data)
+            why = str(error).rstrip(".")
+            own = f"it {why.removeprefix(f'{name} ')}" if why.startswith(f"{name} ") else why
+            yield Input(name, None, problem=own)
 
     def of(self, data: Any, place: str) -> Iterator[Input] | None:
         """The inputs that a thing stands for by itself; None where it is not known."""

@@ -110,9 +110,9 @@ def find_inputs(paths: Sequence[Path | str], modality: Modality) -> list[Path]:
         if path.is_dir():
             files = [path.joinpath(*way) for way in walk(path, modality).every()]
             if not files:
-                raise DataError(
-                    f"{path} holds no file to predict on. Files that count: {_kinds(modality)}."
-                )
+                counted = f"Files that count: {_kinds(modality)}"
+                advice = "Give a table itself" if modality.whole_rows else counted
+                raise DataError(f"{path} holds no file to predict on. {advice}.")
             inputs.extend(files)
         elif os.path.exists(path):
             inputs.append(path)
@@ -150,7 +150,7 @@ def _contents(path: Path, top: Folder, tables: Tables) -> Contents:
         contents = from_folders(path, top, tables.schema)
     except DataError as error:
         if not every:
-            raise
+            return tables.alone(error)
         return _any_manifest(top, tables, listing or every, error)
     if listing:
         raise DataError(
@@ -225,7 +225,7 @@ def _nothing(path: Path, top: Folder, modality: Modality) -> DataError:
 
 
 def _kinds(modality: Modality) -> str:
-    return ", ".join(sorted(modality.suffixes))
+    return ", ".join(sorted(READ if modality.whole_rows else modality.suffixes))
 
 
 def recognise(data: Data, modalities: Mapping[str, Modality], schema: Schema) -> str:

@@ -17,8 +17,11 @@ from headstart.data.names import lists_no_items, split_in, split_of
 from headstart.data.paths import Paths
 from headstart.data.schema import Schema
 from headstart.data.sources import SPLITS, Contents, FileSource
+from headstart.data.tables import READ, SUFFIXES
 from headstart.data.trees import Folder
-from headstart.errors import DataError
+from headstart.errors import DataError, UndirectedError
+
+_LOOSE = READ - SUFFIXES  # of files that may be tables or texts
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,30 @@ class Tables:
         contents = self._manifest(tables[0]).find(self.schema)
         return self._unlisted(_split_by_folders(contents))
 
+    def alone(self, error: DataError) -> Contents:
+        """What the one file lists that may be a table, where no folder holds items: `fra.txt`.
+
+        Raises `error` where there is none such or several, and DataError for what the one lacks.
+        """
+        contained = self.modality.inline or self.modality.whole_rows
+        names = {*self.top.files, *self.top.others} if contained and not self.top.full else ()
+        loose = [table_of(self.top, n) for n in sorted(names) if Path(n).suffix.lower() in _LOOSE]
+        tables = [table for table in loose if table and self._holds_rows(table)]
+        if len(tables) != 1:
+            raise error
+        contents = self._manifest(replace(tables[0], split=None, word="")).find(self.schema)
+        remark = f"`{tables[0].path.name}` is read as a table"
+        return replace(contents, remarks=(remark, *contents.remarks))
+
+    def _holds_rows(self, table: Table) -> bool:
+        """Whether a table can be read, but for what says its labels."""
+        try:
+            return bool(self._manifest(table).find(replace(self.schema, may_lack_label=True)).rows)
+        except UndirectedError:
+            return True
+        except DataError:
+            return False
+
     def with_label(self, tables: Sequence[Table]) -> list[Table]:
         """Those that have the label columns that the user names."""
         label = self.schema.label
@@ -175,6 +202,7 @@ def join(root: Path, parts: Sequence[Contents]) -> Contents:
         parts[0].column,
         columns=parts[0].columns,
         content=parts[0].content,
+        owner=parts[0].owner,
         split_names={split: name for part in parts for split, name in part.split_names.items()},
         notes=dict(notes),
         warnings=tuple(dict.fromkeys(sentence for part in parts for sentence in part.warnings)),

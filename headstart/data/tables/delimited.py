@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from headstart.contracts.cells import number
-from headstart.data.tables import counted
+from headstart.data.tables import barred, counted
 from headstart.data.tables.header import HEADINGS, SAMPLE, Numbered, parted
 from headstart.data.tables.interface import ItemTable, TableInMemory, column_names
 from headstart.data.tables.text import opened, sample
@@ -34,7 +34,10 @@ def read(path: Path) -> list[ItemTable]:
     table = counted.read(path)
     if table is not None:
         return [table]
-    dialect = dialect_of(*sample(path))
+    start = sample(path)
+    if barred.is_barred(*start):
+        return [barred.read(path)]
+    dialect = dialect_of(*start)
     try:
         return [_cut(path, dialect, quotes=True)]
     except DataError:

@@ -249,6 +249,10 @@ class Table(Modality):
         numbers = encoding.encoded(row_of(raw), self.specs)
         return {_NUMBERS: numbers} if len(numbers) else None
 
+    def outside(self, raw: bytes, preprocess: Preprocess) -> Mapping[str, str]:
+        """Numbers, dates and categories that no row which was learned from had."""
+        return encoding.outside(row_of(raw), preprocess["columns"])
+
     def feature_columns(self, preprocess: Preprocess) -> list[str]:
         """Of which column each number of a row is."""
         return encoding.columns_of(preprocess["columns"])

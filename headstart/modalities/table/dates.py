@@ -86,6 +86,14 @@ def written(value: date) -> str:
     return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
 
 
+def day(since: float) -> str:
+    """Days since 1970 as a date."""
+    try:
+        return date.fromordinal(date(1970, 1, 1).toordinal() + int(since)).isoformat()
+    except (ValueError, OverflowError):
+        return f"{since:g}"
+
+
 def _padded(text: str) -> str:
     """The same with two digits for month and day, as Python reads it."""
     year, month_, rest = text.split("-", 2)

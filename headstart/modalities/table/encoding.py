@@ -18,13 +18,23 @@ from headstart.modalities.table.columns import Kind, kind_as, kind_of
 Column = Mapping[str, Any]  # JSON: name, kind, and what values are read by
 _MOST: Final = 40  # categories of a column that have a number of their own
 _LEAST: Final = 0.002  # of the rows, and twice, below which categories are taken together
+_SHOWN: Final = 5  # categories in a sentence
 _STRANGE: Final = 50  # words in a column of numbers that stand for no value
 _WIDEST: Final = 20_000  # numbers of a row
+_PERCENT: Final = "percent"  # whether most numbers were written with its sign
+_RANGE: Final = frozenset({"least", "most"})  # of what was learned from; older models lack it
+_WHOLE: Final = "whole"  # whether all categories that were there have a number of their own
 _PARTS: Final[Mapping[str, frozenset[str]]] = {
     columns.NUMBER: frozenset({"decimal", "mean", "scale", "log", "gaps", "blank"}),
     columns.DATE: frozenset({"order", "mean", "scale", "seasons", "gaps", "blank"}),
     columns.BOOLEAN: frozenset({"mean", "gaps"}),
     columns.CATEGORY: frozenset({"categories", "gaps"}),
+}
+
+_OPTIONAL: Final = {
+    columns.NUMBER: _RANGE | {_PERCENT},
+    columns.DATE: _RANGE,
+    columns.CATEGORY: frozenset({_WHOLE}),
 }
 
 
@@ -77,6 +87,12 @@ def encoded(row: Mapping[str, Any], specs: Sequence[Column]) -> np.ndarray:
     return np.array([value for spec in specs for value in _values(row, spec)], dtype=np.float32)
 
 
+def outside(row: Mapping[str, Any], specs: Sequence[Column]) -> dict[str, str]:
+    """The columns whose cell lies outside what was learned from, and what that was."""
+    seen = {spec["name"]: _seen(row.get(spec["name"]), spec) for spec in specs}
+    return {name: words for name, words in seen.items() if words}
+
+
 def sound(specs: Any) -> bool:
     """Whether a stranger's columns are such as `fitted` makes."""
     if not isinstance(specs, list) or not all(isinstance(spec, dict) for spec in specs):
@@ -96,7 +112,8 @@ def _fitted(name: str, values: Sequence[Any], kind: Kind) -> Column | None:
         common = [
             word for word, count in columns.counts(cells).most_common(_MOST) if count >= least
         ]
-        return {**spec, "kind": columns.CATEGORY, "categories": sorted(common)}
+        whole = len(common) == len(columns.counts(cells))
+        return {**spec, "kind": columns.CATEGORY, "categories": sorted(common), _WHOLE: whole}
     if kind.name == columns.BOOLEAN:
         marks = [columns.truth(cell) for cell in cells]
         return {**spec, "mean": float(np.mean([mark for mark in marks if mark is not None]))}
@@ -107,7 +124,9 @@ def _fitted(name: str, values: Sequence[Any], kind: Kind) -> Column | None:
     strange = sorted({str(c).strip() for c, a in zip(cells, amounts, strict=True) if a is None})
     values_there = np.array([amount for amount in amounts if amount is not None])
     spec |= {"blank": strange[:_STRANGE], "gaps": gaps or bool(strange)}
+    spec |= {"least": float(values_there.min()), "most": float(values_there.max())}
     if numeric:
+        spec[_PERCENT] = 2 * sum("%" in str(cell) for cell in cells) > len(cells)
         spec["log"] = columns.skewed(values_there)
         values_there = np.log(values_there) if spec["log"] else values_there
     else:
@@ -152,6 +171,22 @@ def _values(row: Mapping[str, Any], spec: Column) -> Iterator[float]:
         yield float(missing)
 
 
+def _seen(value: Any, spec: Column) -> str:
+    """What a column held where a cell lies outside of it; empty where it does not."""
+    if is_blank(value) or str(value).strip() in spec.get("blank", ()):
+        return ""
+    if spec.get(_WHOLE) and columns.category(value) not in spec["categories"]:
+        return ", ".join(spec["categories"][:_SHOWN]) + ", …" * (len(spec["categories"]) > _SHOWN)
+    amount = _amount(value, spec) if "least" in spec else None
+    bare = bool(spec.get(_PERCENT)) and "%" not in str(value)
+    if amount is None or (spec["least"] <= amount <= spec["most"] and not bare):
+        return ""
+    ends = [spec["least"], spec["most"]]
+    plain = spec["kind"] != columns.DATE
+    held = " to ".join(f"{end:.6g}" if plain else dates.day(end) for end in ends)
+    return held + " with %" * bare
+
+
 def _amount(value: Any, spec: Column) -> float | None:
     if spec["kind"] == columns.DATE:
         return dates.days(value, spec["order"])
@@ -176,9 +211,12 @@ def _sound(spec: Column) -> bool:
         return whole and plain and set(spec) == {"name", "kind", "gaps", "width"}
     if not isinstance(name, str) or kind not in _PARTS:
         return False
-    if set(spec) != {"name", "kind", *_PARTS[kind]} or not isinstance(spec["gaps"], bool):
+    optional = _OPTIONAL.get(kind, frozenset())
+    if set(spec) - optional != {"name", "kind", *_PARTS[kind]} or not isinstance(
+        spec["gaps"], bool
+    ):
         return False
-    numbers = [spec[part] for part in ("mean", "scale") if part in spec]
+    numbers = [spec[part] for part in ("mean", "scale", *_RANGE) if part in spec]
     words = [*spec.get("blank", []), *spec.get("categories", [])]
     return (
         all(isinstance(each, float) and number(each) is not None for each in numbers)
@@ -186,5 +224,8 @@ def _sound(spec: Column) -> bool:
         and all(isinstance(word, str) for word in words)
         and spec.get("decimal", ".") in (".", ",")
         and spec.get("order", "iso") in dates.ORDERS
-        and all(isinstance(spec.get(flag, False), bool) for flag in ("log", "seasons"))
+        and all(
+            isinstance(spec.get(flag, False), bool) for flag in ("log", "seasons", _WHOLE, _PERCENT)
+        )
+        and len(_RANGE & set(spec)) != 1
     )

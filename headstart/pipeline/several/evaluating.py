@@ -24,8 +24,9 @@ def evaluate(
 ) -> Evaluation:
     """Score a saved model on labelled data; overlaps with its training are named.
 
-    `label`, `text` and `image` name the columns of a manifest, `delimiter` stands between an item's
-    labels; `class_level` says which folders are the classes. What is not named is as it was in the
+    `label`, `text` and `image` name the columns of a manifest, `group` the one of groups, whose
+    items the interval takes as drawn together; `delimiter` stands between an item's labels, and
+    `class_level` says which folders are the classes. What is not named is as it was in the
     training. Of several tasks each is scored that the data have labels for, and the answer is
     `Evaluations`, which no type of a path can tell. Raises HeadstartError where that is none.
     """

@@ -64,17 +64,19 @@ def watched(
     predictions = predictor.task.predictions(reference.outputs)
     watcher = Watch(reference, predictions, predictor.labels, columns.label is not None)
     events: list[Event] = []
-    unread = 0
+    unread, first = 0, ""
     for window in _windows(things, progress):
         batch = _answers_to(predictor, window) if log is None else _logged(log, window)
-        unread += batch.unread
+        unread, first = unread + batch.unread, first or batch.first
         right = _right(predictor.labels, batch.rows[1], batch.truths)
         for event in watcher.add(batch.names, batch.rows, right):
             progress.say(line(event, places))
             events.append(event)
     if not watcher.count:
         what = "item" if log is None else "answer"
-        raise DataError(f"No {what} that can be read was given. Name a folder, a table, or texts.")
+        raise DataError(
+            f"No {what} that can be read was given{first}. Name a folder, a table, or texts."
+        )
     return Watched(events, watcher.count, unread, places)
 
 
@@ -110,6 +112,7 @@ class _Answers:
     rows: Rows
     truths: Sequence[Truth]
     unread: int
+    first: str = ""  # what can't be read, and why
 
 
 def _things(
@@ -172,7 +175,9 @@ def _until_stopped(
 
 def _answers_to(predictor: Predictor, window: Sequence[tuple[Input, Truth]]) -> _Answers:
     """Inputs, answered now."""
-    sound = [(item, truth) for item, truth in window if not predictor.problem(item)]
+    problems = [predictor.problem(item) for item, _ in window]
+    sound = [each for each, problem in zip(window, problems, strict=True) if not problem]
+    wrong = (f"; {i.name}: {why}" for (i, _), why in zip(window, problems, strict=True) if why)
     width = predictor.reference.features.shape[1] if predictor.reference else 0
     features = np.empty((0, width), np.float32)
     if sound:
@@ -180,7 +185,8 @@ def _answers_to(predictor: Predictor, window: Sequence[tuple[Input, Truth]]) -> 
     outputs = predictor.headed(features) if sound else np.empty((0, len(predictor.labels)))
     rows = features, outputs, predictor.task.predictions(outputs)
     names = [item.id or item.name for item, _ in sound]
-    return _Answers(names, rows, [truth for _, truth in sound], len(window) - len(sound))
+    truths = [truth for _, truth in sound]
+    return _Answers(names, rows, truths, len(window) - len(sound), next(wrong, ""))
 
 
 def _logged(log: AnswerLog, window: Sequence[tuple[Row, Truth]]) -> _Answers:
