@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ class Metric(ABC):
     `each_class_alike` says that rare classes count as much as frequent ones, so that fitting may
     weigh them; `resampled`, that intervals come from resampling items, not from `scores`, unless it
     is a mean over classes `of_right` answers, whose `statistics` are the class and 0 or 1;
+    `of_squares`, that it is the root of a mean of squared errors;
     `in_arrays`, that `value` computes with NumPy's arrays as with tensors, so that numbers and
     intervals need no torch.
 
@@ -36,6 +38,7 @@ class Metric(ABC):
     each_class_alike: ClassVar[bool] = False
     resampled: ClassVar[bool] = True
     of_right: ClassVar[bool] = False
+    of_squares: ClassVar[bool] = False
     in_arrays: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     undefined: ClassVar[float] = 0.0
@@ -64,6 +67,14 @@ class Metric(ABC):
         By them intervals know how few items may decide.
         """
         return None
+
+    def whole(self, targets: np.ndarray) -> float:
+        """How long the scale is; without an end, how far off an answer is that knows nothing.
+
+        So far may be off what no item shows, where all of them are without error.
+        """
+        low, high = self.bounds
+        return high - low if isfinite(high - low) else 1.0
 
     def of(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         """The number of these items."""

@@ -40,6 +40,7 @@ class Curve:
     scores: np.ndarray
     seed: int = 0
     sign: int = 1  # -1 where less is better
+    clusters: np.ndarray | None = None  # (N,): which held-out items belong together
 
     def means(self) -> np.ndarray:
         """The mean score at each count, (counts,)."""
@@ -47,7 +48,10 @@ class Curve:
 
     def points(self) -> list[dict[str, Any]]:
         """Items, value and 95 % interval at each count, over draws and held-out items."""
-        each = [over_draws(self.scores[:, place], self.seed) for place in range(len(self.counts))]
+        each = [
+            over_draws(self.scores[:, place], self.seed, self.clusters)
+            for place in range(len(self.counts))
+        ]
         pairs = zip(self.counts, each, strict=True)
         return [{"items": n} | interval.times(self.sign).to_json() for n, interval in pairs]
 
@@ -166,14 +170,17 @@ def saved(transfer: Curve, scratch: Curve) -> Saved:
     best where the transfer is above it in the end, at the transfer's best where it is not. Where
     one curve begins above all of the other there is only a bound. Both curves are made monotone
     (Ayer et al. 1955) and interpolated in the logarithm of the items. The interval resamples draws,
-    and the test items of both curves together.
+    and the test items of both curves together, families whole.
     """
     rng = np.random.default_rng(transfer.seed % 2**32)
-    items = transfer.scores.shape[2]
+    own, count = transfer.clusters, transfer.scores.shape[2]
+    families = [] if own is None else [np.flatnonzero(own == each) for each in np.unique(own)]
     point = _needs(transfer, scratch, transfer.means(), scratch.means())
     bounds = []
     for _ in range(RESAMPLES):
-        indices = rng.integers(0, items, size=(items,))
+        indices = rng.integers(0, len(families) or count, size=(len(families) or count,))
+        if families:
+            indices = np.concatenate([families[place] for place in indices])
         means = (curve.resampled(indices, rng) for curve in (transfer, scratch))
         bounds.append(_needs(transfer, scratch, *means).bounds())
     lows, highs = np.sort(np.array(bounds), axis=0).T

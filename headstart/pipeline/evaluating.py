@@ -60,14 +60,18 @@ def scored(
     task = predictor.task
     features = None if task.reads_maps else _features(predictor, items, cached_features)
     outputs = predictor.outputs(items, features)
-    score, alone = evidence.task_interval(task, outputs, targets), of_class(task, outputs, targets)
+    draws, alone = (
+        evidence.Draws(clusters=evidence.families(items)),
+        of_class(task, outputs, targets),
+    )
+    score = evidence.Assessor(task, targets, draws).interval(outputs)
     return Evaluation(
         metric=task.metric,
         score=score,
         by_label=_by_label(alone, targets, dataset.labels),
         data=dataset.report.to_json(),
         overlap=overlap(model, items),
-        metrics=others(task, outputs, targets),
+        metrics=others(task, outputs, targets, draws),
         shift="" if features is None else between(predictor, items, features, outputs),
         sentences=_sentences(predictor, dataset, outputs),
     )

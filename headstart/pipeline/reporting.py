@@ -14,7 +14,7 @@ from headstart.artifact import Record
 from headstart.contracts import Encoding
 from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled, named
 from headstart.data.targets import kind_named
-from headstart.evidence import task_interval
+from headstart.evidence import Assessor, Draws, families
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
@@ -84,21 +84,24 @@ def _content(
     outputs, features = answers
     targets, balanced = dataset.targets("test"), bool(record.task_settings.get("balanced"))
     groups = [item.group for item in dataset.items]
+    draws = Draws(clusters=families(dataset.items))
     parts: dict[str, Any] = {
-        "classes": by_class(task, predictor.labels, outputs, targets),
+        "classes": by_class(task, predictor.labels, outputs, targets, draws=draws),
         "calibration": calibration(
             {"test": outputs}, {"test": targets}, kind=dataset.kind, balanced=balanced
         ),
-        "groups": by_group(within(task, outputs, targets, groups), groups, sign=task.sign)
+        "groups": by_group(
+            within(task, outputs, targets, groups), groups, draws=draws, sign=task.sign
+        )
         if any(groups)
         else None,
         "items": _items(dataset, outputs, features),
-        "metrics": others(task, outputs, targets),
+        "metrics": others(task, outputs, targets, draws),
         "less_is_better": True if task.sign < 0 else None,
     }
     return {
         "metric": task.metric,
-        "arms": {"chosen": task_interval(task, outputs, targets).to_json()},
+        "arms": {"chosen": Assessor(task, targets, draws).interval(outputs).to_json()},
         "gain": None,
         "verdict": "evaluated",
         "strategy": record.strategy,

@@ -139,9 +139,8 @@ class BackboneRanking:
     def ranking(self) -> Ranking:
         """What came out, as the user reads it."""
         backbone = next(each.backbone for each in self.candidates if each.backbone is not None)
-        task, seed = self.experiment(backbone).task, self.context.settings.seed
-        rows = tuple(row(each, seed, task.sign) for each in self.candidates)
-        best = self.alive[0]
+        task, best = self.experiment(backbone).task, self.alive[0]
+        rows = tuple(row(each, self.experiment) for each in self.candidates)
         return Ranking(rows, tuple(self.priors), task.metric, len(best.by_item), task.sign)
 
     def _check(self, modality: str) -> None:
@@ -245,7 +244,10 @@ class BackboneRanking:
         predicted, labels = ridge(sample), len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
+        draws = evidence.Draws(experiment.settings.seed, evidence.families(items))
+        each.assessor = evidence.Assessor(experiment.task, targets, draws)
         each.by_item, each.places = experiment.task.scores(predicted, targets), places
+        each.outputs = predicted
 
     def _items(self, count: int) -> tuple[list[Item], np.ndarray, np.ndarray]:
         """A nested subset of what may be learned from, in which each label keeps its share.
