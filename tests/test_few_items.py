@@ -25,7 +25,7 @@ from headstart.evidence import (
 from headstart.evidence.by_class import by_class
 from headstart.evidence.labels import Curve
 from headstart.evidence.of_classes import average_of_classes, paired_of_classes
-from headstart.evidence.resampling import PLAIN
+from headstart.evidence.resampling import PLAIN, scale
 from headstart.metrics.error import MAE, R2, RMSE
 from headstart.metrics.order import AUROC, AveragePrecision
 from headstart.metrics.probability import Brier, LogLoss
@@ -157,9 +157,9 @@ def test_no_loss_on_a_few_items_is_not_none_to_come(metric: Metric) -> None:
     interval = metric_interval(metric, best, targets)
     assert interval.low <= interval.value <= 1e-12
     # three quarters, as the rule of three says of four, of the scale or of the numbers' range
-    assert interval.high == pytest.approx(0.75 * metric.whole(targets), abs=1e-9)
+    assert interval.high == pytest.approx(0.75 * scale(metric, targets), abs=1e-9)
     assert (
-        metric.whole(targets)
+        scale(metric, targets)
         == {"MAE": 10, "RMSE": 10, "Brier score": 2, "log loss": 1}[metric.name]
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
@@ -67,14 +66,6 @@ class Metric(ABC):
         By them intervals know how few items may decide.
         """
         return None
-
-    def whole(self, targets: np.ndarray) -> float:
-        """How long the scale is; without an end, how far off an answer is that knows nothing.
-
-        So far may be off what no item shows, where all of them are without error.
-        """
-        low, high = self.bounds
-        return high - low if isfinite(high - low) else 1.0
 
     def of(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         """The number of these items."""

@@ -14,7 +14,7 @@ from headstart.contracts import Task
 from headstart.contracts.metric import Metric
 from headstart.data import Item
 from headstart.evidence.intervals import LONE, Interval, average, paired, room
-from headstart.evidence.resampling import PLAIN, Draws, Resampling
+from headstart.evidence.resampling import PLAIN, Draws, Resampling, scale
 
 if TYPE_CHECKING:
     from headstart.evidence.experiment import Experiment
@@ -109,7 +109,7 @@ def allowed(metric: Metric, interval: Interval, targets: np.ndarray, draws: Draw
     low, high = metric.bounds
     ends = interval.low, interval.high
     if metric.less_is_better and interval.value == interval.high == low:
-        ends = low, room(0.0, count, metric.whole(targets))
+        ends = low, room(0.0, count, scale(metric, targets))
     if low == -inf and count == 1:
         ends = interval.value - LONE, high
     return Interval(interval.value, max(low, ends[0]), min(high, ends[1]))

@@ -8,7 +8,7 @@ from math import inf, sqrt
 
 import numpy as np
 
-from headstart.contracts.metric import Metric
+from headstart.contracts.metric import NUMBERS, Metric
 from headstart.evidence.intervals import (
     LEVEL,
     RESAMPLES,
@@ -145,7 +145,7 @@ class Resampling:
         if np.ptp(resampled) < _SAME:
             low, high = self.metric.bounds
             by = room(
-                value, count, high - low if abs(value) > _NONE else self.metric.whole(self.targets)
+                value, count, high - low if abs(value) > _NONE else scale(self.metric, self.targets)
             )
             low, high = value - by, value + by
         else:
@@ -187,6 +187,14 @@ class Resampling:
         """How often each item is drawn, (R, N), some resamples at a time; fewer of large sizes."""
         total, block = max(_LEAST, min(RESAMPLES, _NUMBERS // size)), min(100, _HELD // size)
         return self.draws.weights(len(self.targets), total, max(1, block))
+
+
+def scale(metric: Metric, targets: np.ndarray) -> float:
+    """How long a metric's scale is; without an end the range of these numbers, and else 1."""
+    low, high = metric.bounds
+    if high - low < inf:
+        return high - low
+    return (float(np.ptp(targets, axis=0).mean()) or 1.0) if NUMBERS in metric.kinds else 1.0
 
 
 def resample_counts(

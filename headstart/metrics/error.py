@@ -13,11 +13,6 @@ _STILL = 1e-10  # of its mean: the spread of a number that never changes
 _EXACT = 1e-6  # of its mean, or of 1: the error of such a number that is met exactly
 
 
-def _range(metric: Metric, targets: np.ndarray) -> float:
-    """From the least of the targets to the greatest; 1 where all are alike."""
-    return float(np.ptp(targets, axis=0).mean()) or 1.0
-
-
 @final
 class MAE(Mean):
     """The mean absolute error in the user's units, mean over the numbers."""
@@ -30,8 +25,6 @@ class MAE(Mean):
     def each(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The absolute error of each item, (N,)."""
         return np.asarray(np.abs(predictions.astype(np.float64) - targets).mean(axis=1))
-
-    whole = _range
 
 
 @final
@@ -48,8 +41,6 @@ class RMSE(Metric):
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The squared error of each number, (N, M)."""
         return np.asarray((predictions.astype(np.float64) - targets) ** 2)
-
-    whole = _range
 
     def value(self, statistics: Any, weights: Any) -> Any:
         """The root of the mean of each number's, and their mean."""

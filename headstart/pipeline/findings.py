@@ -240,14 +240,13 @@ class Proof:
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
-        groups = [item.group for item in self.experiment.dataset.split("test")]
-        if not any(groups):
+        items = self.experiment.dataset.split("test")
+        if not any(groups := [item.group for item in items]):
             return None
         names, scratch = [group or "(none)" for group in groups], self._scratch()
         task, targets = self.experiment.task, self.experiment.dataset.targets("test")
         ours = within(task, self.model.arm.outputs["test"], targets, names)
         theirs = None if scratch is None else within(task, scratch, targets, names)
-        items = self.experiment.dataset.split("test")
         draws = Draws(self.experiment.settings.seed, evidence.families(items))
         return by_group(ours, names, theirs, draws, task.sign)
 
