@@ -18,8 +18,7 @@ from headstart.evidence.intervals import LEVEL
 from headstart.evidence.seeds import draws as over_draws
 from headstart.runtime.budget import Budget
 
-DRAWS = 5  # subsets of each size; fewer leave chance in charge where labels are few
-RESAMPLES = 500
+DRAWS, RESAMPLES = 5, 500  # subsets of each size: fewer leave chance in charge of few labels
 SCRATCH_PARTS = (4, 2)  # of all labels, what scratch is trained on: a quarter, then a half
 _MOST, _LEAST = 7, 8  # counts on a curve; items at the smallest one
 _SLACK = 1.5  # how much longer than expected a training may take
@@ -33,7 +32,7 @@ TrainAt = Callable[[np.ndarray], np.ndarray | None]
 class Curve:
     """Scores of the same held-out items at several counts of training items.
 
-    `scores` are (draws, counts, N); `counts` ascend. Smaller subsets of a draw lie in larger ones.
+    `scores` are (draws, counts, N); `counts` ascend. Smaller subsets lie in larger ones.
     """
 
     counts: tuple[int, ...]
@@ -179,17 +178,16 @@ def saved(transfer: Curve, scratch: Curve) -> Saved:
     bounds = []
     for _ in range(RESAMPLES):
         indices = rng.integers(0, len(families) or count, size=(len(families) or count,))
-        if families:
-            indices = np.concatenate([families[place] for place in indices])
+        indices = np.concatenate([families[n] for n in indices]) if families else indices
         means = (curve.resampled(indices, rng) for curve in (transfer, scratch))
         bounds.append(_needs(transfer, scratch, *means).bounds())
     lows, highs = np.sort(np.array(bounds), axis=0).T
     edge = int(len(lows) * (1 - LEVEL) / 2)
     low, high = min(lows[edge], point.bounds()[0]), max(highs[-1 - edge], point.bounds()[1])
-    is_point = point.bounds()[0] == point.bounds()[1]
     least, most = (exp(bound) if isfinite(bound) else None for bound in (low, high))
     sentence = " ".join([_sentence(point, least, most), *_crossing(transfer, scratch)])
-    return Saved(point.ratio if is_point else None, least, most, sentence)
+    only = point.ratio if point.bounds()[0] == point.bounds()[1] else None
+    return Saved(only, least, most, sentence)
 
 
 @dataclass(frozen=True)

@@ -246,8 +246,8 @@ class BackboneRanking:
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
         draws = evidence.Draws(experiment.settings.seed, evidence.families(items))
         each.assessor = evidence.Assessor(experiment.task, targets, draws)
-        each.by_item, each.places = experiment.task.scores(predicted, targets), places
-        each.outputs = predicted
+        each.outputs, each.places = predicted, places
+        each.by_item = experiment.task.scores(predicted, targets)
 
     def _items(self, count: int) -> tuple[list[Item], np.ndarray, np.ndarray]:
         """A nested subset of what may be learned from, in which each label keeps its share.
