@@ -45,10 +45,8 @@ def compare(
     sides, alone, judges, answers = [], [], [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
-        schema = schema_for(folder, columns)
-        dataset = load_labelled(
-            data, model.reader.modality, model.labels, schema, progress=progress
-        )
+        own = model.labels, schema_for(folder, columns)
+        dataset = load_labelled(data, model.reader.modality, *own, progress=progress)
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
         outputs, seconds = _answered(model, dataset.items)
         targets = dataset.targets("test")

@@ -202,9 +202,8 @@ class Proof:
         return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed, balanced)
 
     def _classes(self) -> dict[str, Any] | None:
-        experiment, test = self.experiment, self.experiment.dataset.targets("test")
-        ours = self.model.arm.outputs["test"]
-        seed = experiment.settings.seed
+        experiment, seed = self.experiment, self.experiment.settings.seed
+        test, ours = experiment.dataset.targets("test"), self.model.arm.outputs["test"]
         # a network that always says one class does not do better on that class
         scratch = None if unlearned(self) else self._scratch()
         draws = Draws(seed, evidence.families(experiment.dataset.split("test")))
