@@ -133,7 +133,13 @@ def test_a_random_network_comes_first_only_where_it_is_clearly_better(
         origin = replace(source.origin, pretrained=name == "trained")
         right = (places < hits).astype(np.float64)
         return candidates.Candidate(
-            name, None, replace(source, origin=origin), by_item=right, places=places
+            name,
+            None,
+            replace(source, origin=origin),
+            by_item=right,
+            places=places,
+            outputs=np.eye(2)[right.astype(int)],
+            assessor=evidence.Assessor(tiny.TASK, np.ones(100, int)),
         )
 
     random, trained = contender("random", right), contender("trained", 60)

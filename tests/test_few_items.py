@@ -8,13 +8,29 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2, norm
 
 from headstart.contracts import Metric
-from headstart.evidence import Arm, Draws, Evidence, Resampling, average, paired, verdict
+from headstart.contracts.metric import NUMBERS
+from headstart.evidence import (
+    Arm,
+    Draws,
+    Evidence,
+    Resampling,
+    average,
+    metric_interval,
+    paired,
+    verdict,
+)
+from headstart.evidence.by_class import by_class
+from headstart.evidence.labels import Curve
 from headstart.evidence.of_classes import average_of_classes, paired_of_classes
-from headstart.metrics.error import MAE, RMSE
+from headstart.evidence.resampling import PLAIN, scale
+from headstart.metrics.error import MAE, R2, RMSE
 from headstart.metrics.order import AUROC, AveragePrecision
+from headstart.metrics.probability import Brier, LogLoss
 from headstart.metrics.right import BalancedAccuracy
+from headstart.tasks.classification import Classification
 
 few = settings(max_examples=8, deadline=None)
 
@@ -131,3 +147,57 @@ def test_near_copies_of_an_order_count_once() -> None:
     families = Draws(clusters=np.arange(16).repeat(3))
     copies = Resampling(AUROC(), targets.repeat(3), draws=families).interval(outputs)
     assert copies.width == pytest.approx(once.width, rel=0.1)
+
+
+@pytest.mark.parametrize("metric", [MAE(), RMSE(), Brier(), LogLoss()])
+def test_no_loss_on_a_few_items_is_not_none_to_come(metric: Metric) -> None:
+    numbers = NUMBERS in metric.kinds
+    targets = np.array([[2.0], [4.0], [6.0], [12.0]]) if numbers else classes(2, 2)
+    best = targets if numbers else np.eye(2)[targets]
+    interval = metric_interval(metric, best, targets)
+    assert interval.low <= interval.value <= 1e-12
+    # three quarters, as the rule of three says of four, of the scale or of the numbers' range
+    assert interval.high == pytest.approx(0.75 * scale(metric, targets), abs=1e-9)
+    assert (
+        scale(metric, targets)
+        == {"MAE": 10, "RMSE": 10, "Brier score": 2, "log loss": 1}[metric.name]
+    )
+
+
+def test_a_lone_number_explains_nothing_of_a_variance() -> None:
+    interval = metric_interval(R2(), np.array([[3.0]]), np.array([[3.0]]))
+    assert interval.value == interval.high == 1.0 and interval.low < -8
+
+
+@few
+@given(count=st.integers(1, 12), seed=st.integers(0, 99))
+def test_an_error_may_be_as_far_off_as_chi_square_says(count: int, seed: int) -> None:
+    errors = np.random.default_rng(seed).normal(size=(count, 1))
+    interval = metric_interval(RMSE(), errors, np.zeros((count, 1)))
+    ratio = np.sqrt(count / chi2.ppf([0.975, 0.025], count))
+    assert interval.low <= interval.value * ratio[0] + 1e-9
+    assert interval.high >= interval.value * ratio[1] - 1e-9
+
+
+def test_an_order_holds_near_its_end() -> None:
+    targets, holds = classes(10, 50), 0
+    shift = np.sqrt(2) * norm.ppf(0.9)
+    for seed in range(20):
+        sure = norm.cdf(np.random.default_rng(seed).normal(size=60) + shift * targets)
+        interval = Resampling(AUROC(), targets).interval(np.stack([1 - sure, sure], axis=1))
+        holds += interval.low <= 0.9 <= interval.high
+    assert holds >= 18  # 16 of these where resamples alone say how far
+
+
+def test_copies_widen_curves_and_classes() -> None:
+    targets, rng = classes(8, 8).repeat(4), np.random.default_rng(0)
+    right = (rng.random((3, 2, 16)) < 0.7).astype(float).repeat(4, axis=2)
+    once = Curve((8, 16), right)
+    families = replace(once, clusters=np.arange(16).repeat(4))
+    for one, other in zip(once.points(), families.points(), strict=True):
+        assert other["high"] - other["low"] > 1.2 * (one["high"] - one["low"])
+    outputs = np.eye(2)[np.where(right[0, 0] > 0, targets, 1 - targets)]
+    task, draws = Classification(), Draws(clusters=np.arange(16).repeat(4))
+    tables = [by_class(task, ("a", "b"), outputs, targets, draws=own) for own in (PLAIN, draws)]
+    for one, other in zip(*(table["rows"] for table in tables if table), strict=True):
+        assert other["high"] - other["low"] > 1.3 * (one["high"] - one["low"])

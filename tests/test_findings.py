@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,11 @@ def test_a_level_must_be_known(pictures: Path, tmp_path: Path) -> None:
         fitted(pictures, tmp_path / "model", evidence="all")
 
 
+def turned(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs that answer the other of two classes."""
+    return {name: own[:, ::-1] for name, own in outputs.items()}
+
+
 def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     pictures: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +111,7 @@ def test_labels_are_not_said_to_be_saved_where_that_was_not_measured(
     context = RunContext.of(settings, Silent(), tmp_path)
     search = strategy_search.run(prepare(pictures, TINY, "lp-ft", context))
     features = search.arms[FEATURES]
-    wrong = replace(features.arm, scores=np.zeros_like(features.arm.scores))
+    wrong = replace(features.arm, outputs=turned(features.arm.outputs))
     arms = {FEATURES: replace(features, arm=wrong), "scratch": replace(features, recipe=None)}
     proof = findings.Proof(search, arms | {"lp-ft": features}, "lp-ft")
     assert label_curves.beats_features(proof)
@@ -122,17 +128,18 @@ def test_a_scratch_arm_that_learned_nothing_is_no_yardstick(
 ) -> None:
     settings = hs.Settings(epochs=2, device="cpu")
     context = RunContext.of(settings, Silent(), tmp_path)
-    features = strategy_search.run(prepare(pictures, TINY, FEATURES, context)).arms[FEATURES]
-
-    def scored(value: float) -> Any:
-        return replace(features.arm, scores=np.full_like(features.arm.scores, value))
-
+    search = strategy_search.run(prepare(pictures, TINY, FEATURES, context))
+    features = search.arms[FEATURES]
+    wrong = replace(features.arm, outputs=turned(features.arm.outputs))
     arms = {
-        "naive": replace(features, arm=scored(0.0)),
-        "scratch": replace(features, arm=scored(right), training=Training(cut=cut)),
+        "naive": replace(features, arm=wrong),
+        "scratch": replace(
+            features, arm=features.arm if right else wrong, training=Training(cut=cut)
+        ),
     }
-    assert label_curves.unlearned(arms) == (right == 0.0)
-    assert not label_curves.unlearned({"naive": arms["naive"]})
+    alone = {FEATURES: features, "naive": arms["naive"]}
+    assert label_curves.unlearned(findings.Proof(search, alone | arms, FEATURES)) == (right == 0.0)
+    assert not label_curves.unlearned(findings.Proof(search, alone, FEATURES))
 
 
 def test_the_saved_model_answers_calibrated(pictures: Path, tmp_path: Path) -> None:

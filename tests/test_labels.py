@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headstart import catalog
 from headstart.contracts import Examples
 from headstart.data import nested
-from headstart.evidence.intervals import bootstrap
+from headstart.evidence.intervals import average
 from headstart.evidence.labels import (
     Curve,
     Saved,
@@ -80,7 +80,7 @@ def test_points_hold_value_and_interval() -> None:
     assert [point["items"] for point in points] == list(curve.counts)
     for point in points:
         assert 0 <= point["low"] <= point["value"] <= point["high"] <= 1
-    assert {"items": 64} | bootstrap(values).to_json() == points[-1]
+    assert {"items": 64} | average(values).to_json() == points[-1]
 
 
 def test_one_draw_is_made_when_time_is_over() -> None:

@@ -14,9 +14,9 @@ from sklearn import metrics as sk
 
 import headstart as hs
 from headstart import catalog
+from headstart.evidence import metric_interval
 from headstart.evidence.by_class import by_group, of_class, within
 from headstart.evidence.intervals import Interval, gained
-from headstart.evidence.resampling import metric_interval
 from headstart.loading import record
 from headstart.metrics.right import BalancedAccuracy
 from headstart.pipeline.metrics import fitting, weighed

@@ -21,6 +21,7 @@ class Metric(ABC):
     `each_class_alike` says that rare classes count as much as frequent ones, so that fitting may
     weigh them; `resampled`, that intervals come from resampling items, not from `scores`, unless it
     is a mean over classes `of_right` answers, whose `statistics` are the class and 0 or 1;
+    `of_squares`, that it is the root of a mean of squared errors;
     `in_arrays`, that `value` computes with NumPy's arrays as with tensors, so that numbers and
     intervals need no torch.
 
@@ -36,6 +37,7 @@ class Metric(ABC):
     each_class_alike: ClassVar[bool] = False
     resampled: ClassVar[bool] = True
     of_right: ClassVar[bool] = False
+    of_squares: ClassVar[bool] = False
     in_arrays: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     undefined: ClassVar[float] = 0.0

@@ -7,6 +7,9 @@ from headstart.evidence.arms import features_arm as features_arm
 from headstart.evidence.arms import head_arm as head_arm
 from headstart.evidence.arms import naive_arm as naive_arm
 from headstart.evidence.arms import strategy_arm as strategy_arm
+from headstart.evidence.assessor import Assessor as Assessor
+from headstart.evidence.assessor import families as families
+from headstart.evidence.assessor import metric_interval as metric_interval
 from headstart.evidence.baseline import baseline_arm as baseline_arm
 from headstart.evidence.bound import bounded as bounded
 from headstart.evidence.choice import choose as choose
@@ -27,9 +30,6 @@ from headstart.evidence.record import Evidence as Evidence
 from headstart.evidence.record import interval as interval
 from headstart.evidence.resampling import Draws as Draws
 from headstart.evidence.resampling import Resampling as Resampling
-from headstart.evidence.resampling import metric_interval as metric_interval
-from headstart.evidence.resampling import resampling as resampling
-from headstart.evidence.resampling import task_interval as task_interval
 from headstart.evidence.scratch import FINDINGS_SHARE as FINDINGS_SHARE
 from headstart.evidence.scratch import scratch_arm as scratch_arm
 from headstart.evidence.scratch import scratch_at as scratch_at

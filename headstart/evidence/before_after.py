@@ -10,8 +10,9 @@ import numpy as np
 
 from headstart.contracts import Task
 from headstart.data import Item
-from headstart.evidence.intervals import Interval, average, paired
-from headstart.evidence.resampling import Draws, resampling
+from headstart.evidence.assessor import Assessor, families
+from headstart.evidence.intervals import Interval
+from headstart.evidence.resampling import Draws
 
 _NAMED = 20  # items that are named
 
@@ -51,17 +52,11 @@ class BeforeAfter:
     @classmethod
     def of(cls, task: Task, held_out: HeldOut, labels: Sequence[str], seed: int) -> BeforeAfter:
         """Both scores with intervals over other items than these; the change over the same ones."""
-        targets, spread = held_out.targets, held_out.spread
-        clusters = np.array([item.cluster for item in held_out.items])
+        targets = held_out.targets
         scores = [task.scores(own, targets) for own in (held_out.before, held_out.after)]
-        whole = resampling(task, targets, Draws(seed, clusters, spread))
-        if whole is None:
-            each = [average(own, seed, clusters=clusters, spread=spread) for own in scores]
-            before, after = (own.times(task.sign) for own in each)
-            change = paired(scores[1], scores[0], seed, clusters=clusters, spread=spread)
-        else:
-            before, after = whole.interval(held_out.before), whole.interval(held_out.after)
-            change = whole.gain(held_out.after, held_out.before)
+        judge = Assessor(task, targets, Draws(seed, families(held_out.items), held_out.spread))
+        before, after = judge.interval(held_out.before), judge.interval(held_out.after)
+        change = judge.gain(held_out.after, held_out.before)
         by_label: list[tuple[str, int, float, float]] = []
         for number, label in enumerate(labels if targets.ndim == 1 else ()):
             own = targets == number

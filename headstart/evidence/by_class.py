@@ -11,8 +11,9 @@ import numpy as np
 
 from headstart.contracts import Encoding, Targets, Task
 from headstart.data.targets import known_kind
+from headstart.evidence.assessor import Assessor
 from headstart.evidence.intervals import LEVEL, Interval, average, paired
-from headstart.evidence.resampling import resample_counts
+from headstart.evidence.resampling import PLAIN, Draws
 
 WIDEST_CONFUSION = 200  # labels; the matrix of more is too large to look at, or to keep
 _NORMAL = 1.959964  # standard deviations that hold 95 %
@@ -28,7 +29,7 @@ class _Judged:
     outputs: np.ndarray
     scratch: np.ndarray | None
     targets: np.ndarray
-    seed: int
+    draws: Draws
 
     @property
     def arms(self) -> list[np.ndarray]:
@@ -62,7 +63,7 @@ def by_class(
     outputs: np.ndarray,
     targets: np.ndarray,
     scratch: np.ndarray | None = None,
-    seed: int = 0,
+    draws: Draws = PLAIN,
 ) -> dict[str, Any] | None:
     """What the model scores on each class, label or number of the test items, and scratch beside.
 
@@ -74,7 +75,7 @@ def by_class(
     kinds of target.
     """
     kind = known_kind(task.kind)
-    rows = _rows(kind, _Judged(task, labels, outputs, scratch, targets, seed)) if kind else None
+    rows = _rows(kind, _Judged(task, labels, outputs, scratch, targets, draws)) if kind else None
     if kind is None or rows is None:
         return None
     chances = {row.label: row.chance for row in rows if row.change and row.change.high < 0}
@@ -82,8 +83,7 @@ def by_class(
     hurt = holm(chances, tested)
     gap = None
     if scratch is not None:
-        without, using = task.scores(scratch, targets), task.scores(outputs, targets)
-        gap = paired(without, using, seed).to_json()
+        gap = Assessor(task, targets, draws).gain(scratch, outputs).to_json()
     table: dict[str, Any] = {"rows": [row.to_json() for row in rows], "confusion": None}
     if kind.encoding is Encoding.INDEX and len(labels) <= WIDEST_CONFUSION:
         places = targets * len(labels) + outputs.argmax(axis=1)
@@ -98,7 +98,7 @@ def by_group(
     scores: np.ndarray,
     groups: Sequence[str],
     scratch: np.ndarray | None = None,
-    seed: int = 0,
+    draws: Draws = PLAIN,
     sign: int = 1,
 ) -> list[dict[str, Any]]:
     """The mean score (N,) of each group of items with its interval, the worst group first.
@@ -112,7 +112,7 @@ def by_group(
         _Row(
             str(name),
             int(own.sum()),
-            average(scores[own], seed).times(sign),
+            average(scores[own], **vars(draws.at(own))).times(sign),
             None
             if scratch is None or np.isnan(scratch[own]).any()
             else sign * float(scratch[own].mean()),
@@ -197,9 +197,10 @@ def _classes(answers: _Judged) -> list[_Row]:
             rows.append(_Row(label, 0, None))
             continue
         scores = [of_class(answers.task, arm[own], answers.targets[own]) for arm in answers.arms]
-        row = _Row(label, items, average(scores[0], answers.seed))
+        draws = vars(answers.draws.at(own))
+        row = _Row(label, items, average(scores[0], **draws))
         if len(scores) > 1:
-            gain = paired(scores[0], scores[1], answers.seed)
+            gain = paired(scores[0], scores[1], **draws)
             chance = sign_chance(scores[0] - scores[1])
             row = replace(row, scratch=float(scores[1].mean()), change=gain, chance=chance)
         rows.append(row)
@@ -224,7 +225,7 @@ def _resampled(kind: Targets, answers: _Judged) -> list[_Row] | None:
     whole = [measure([part.sum(axis=0) for part in arm]) for arm in columns]
     blocks = [
         [measure([weights @ part for part in arm]) for arm in columns]
-        for weights in resample_counts(len(answers.targets), answers.seed)
+        for weights in answers.draws.weights(len(answers.targets))
     ]
     resampled = [np.concatenate([block[arm] for block in blocks]) for arm in range(len(columns))]
     rows = []

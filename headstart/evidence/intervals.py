@@ -10,7 +10,7 @@ import numpy as np
 RESAMPLES = 2000
 LEVEL = 0.95
 _SAME = 1e-12  # of what independent items would vary by, below which nothing varies
-_LONE = 9.68  # times its size that a lone normal number may be off
+LONE = 9.68  # times its size that a lone normal number may be off
 SIGNS = (1.0, -1.0)
 
 
@@ -89,7 +89,7 @@ def room(value: float, count: float, whole: float) -> float:
     """
     if whole < inf:
         return whole * min(1.0, 3.0 / count)
-    return abs(value) * (3.0 / count if count > 1 else _LONE)
+    return abs(value) * (3.0 / count if count > 1 else LONE)
 
 
 def average(
@@ -110,7 +110,7 @@ def average(
     """
     if scores.min() < 0.0 or scores.max() > 1.0:
         return _inside(_apart(bootstrap(scores, seed), scores, clusters, spread), scores, 0.0)
-    return _wilson(float(scores.mean()), _effective(scores, clusters) / spread)
+    return wilson(float(scores.mean()), _effective(scores, clusters) / spread)
 
 
 def paired(
@@ -156,12 +156,27 @@ def widened(interval: Interval, times: float = 1.0, more: float = 0.0) -> Interv
     return Interval(value, value - low, value + high)
 
 
-def _wilson(value: float, count: float) -> Interval:
+def wilson(value: float, count: float) -> Interval:
     """The interval of a share, as of `count` items."""
     square = normal() ** 2 / count
     middle = (value + square / 2) / (1 + square)
     half = sqrt(square * value * (1 - value) + square**2 / 4) / (1 + square)
     return Interval(value, max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
+
+
+def of_squares(value: float, error: float, count: float) -> Interval:
+    """The root of a mean of squared errors, by chi-square with as many degrees of freedom.
+
+    They are those that its standard error speaks of (Satterthwaite 1946), `count` at most, which
+    normal errors have.
+    """
+    from scipy.special import chdtri
+
+    degrees = min(count, value**2 / (2 * error**2)) if error > 0 else count
+    low, high = (
+        value * sqrt(degrees / float(chdtri(degrees, (1 + side * LEVEL) / 2))) for side in (-1, 1)
+    )
+    return Interval(value, low, high)
 
 
 def proportions(shares: np.ndarray, count: float) -> Interval:

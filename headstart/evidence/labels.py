@@ -18,8 +18,7 @@ from headstart.evidence.intervals import LEVEL
 from headstart.evidence.seeds import draws as over_draws
 from headstart.runtime.budget import Budget
 
-DRAWS = 5  # subsets of each size; fewer leave chance in charge where labels are few
-RESAMPLES = 500
+DRAWS, RESAMPLES = 5, 500  # subsets of each size: fewer leave chance in charge of few labels
 SCRATCH_PARTS = (4, 2)  # of all labels, what scratch is trained on: a quarter, then a half
 _MOST, _LEAST = 7, 8  # counts on a curve; items at the smallest one
 _SLACK = 1.5  # how much longer than expected a training may take
@@ -33,13 +32,14 @@ TrainAt = Callable[[np.ndarray], np.ndarray | None]
 class Curve:
     """Scores of the same held-out items at several counts of training items.
 
-    `scores` are (draws, counts, N); `counts` ascend. Smaller subsets of a draw lie in larger ones.
+    `scores` are (draws, counts, N); `counts` ascend. Smaller subsets lie in larger ones.
     """
 
     counts: tuple[int, ...]
     scores: np.ndarray
     seed: int = 0
     sign: int = 1  # -1 where less is better
+    clusters: np.ndarray | None = None  # (N,): which held-out items belong together
 
     def means(self) -> np.ndarray:
         """The mean score at each count, (counts,)."""
@@ -47,7 +47,10 @@ class Curve:
 
     def points(self) -> list[dict[str, Any]]:
         """Items, value and 95 % interval at each count, over draws and held-out items."""
-        each = [over_draws(self.scores[:, place], self.seed) for place in range(len(self.counts))]
+        each = [
+            over_draws(self.scores[:, place], self.seed, self.clusters)
+            for place in range(len(self.counts))
+        ]
         pairs = zip(self.counts, each, strict=True)
         return [{"items": n} | interval.times(self.sign).to_json() for n, interval in pairs]
 
@@ -166,23 +169,25 @@ def saved(transfer: Curve, scratch: Curve) -> Saved:
     best where the transfer is above it in the end, at the transfer's best where it is not. Where
     one curve begins above all of the other there is only a bound. Both curves are made monotone
     (Ayer et al. 1955) and interpolated in the logarithm of the items. The interval resamples draws,
-    and the test items of both curves together.
+    and the test items of both curves together, families whole.
     """
     rng = np.random.default_rng(transfer.seed % 2**32)
-    items = transfer.scores.shape[2]
+    own, count = transfer.clusters, transfer.scores.shape[2]
+    families = [] if own is None else [np.flatnonzero(own == each) for each in np.unique(own)]
     point = _needs(transfer, scratch, transfer.means(), scratch.means())
     bounds = []
     for _ in range(RESAMPLES):
-        indices = rng.integers(0, items, size=(items,))
+        indices = rng.integers(0, len(families) or count, size=(len(families) or count,))
+        indices = np.concatenate([families[n] for n in indices]) if families else indices
         means = (curve.resampled(indices, rng) for curve in (transfer, scratch))
         bounds.append(_needs(transfer, scratch, *means).bounds())
     lows, highs = np.sort(np.array(bounds), axis=0).T
     edge = int(len(lows) * (1 - LEVEL) / 2)
     low, high = min(lows[edge], point.bounds()[0]), max(highs[-1 - edge], point.bounds()[1])
-    is_point = point.bounds()[0] == point.bounds()[1]
     least, most = (exp(bound) if isfinite(bound) else None for bound in (low, high))
     sentence = " ".join([_sentence(point, least, most), *_crossing(transfer, scratch)])
-    return Saved(point.ratio if is_point else None, least, most, sentence)
+    only = point.ratio if point.bounds()[0] == point.bounds()[1] else None
+    return Saved(only, least, most, sentence)
 
 
 @dataclass(frozen=True)

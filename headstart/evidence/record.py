@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.evidence.assessor import Assessor
 from headstart.evidence.doubt import YARDSTICKS, doubt
 from headstart.evidence.folds import Folds
 from headstart.evidence.intervals import Interval, average, paired, verdict, widened
-from headstart.evidence.resampling import Resampling
 from headstart.evidence.seeds import seeds
 
 _NORMAL = 1.959964  # standard deviations that hold 95 %
@@ -87,7 +87,7 @@ class Evidence:
     clusters: np.ndarray | None = None  # (N,) of the held-out items: which belong together
     spread: float = 0.0  # standard deviation of a gain over trainings, where one was run
     sign: int = 1  # -1 where less is better, and scores are the negatives of what is shown
-    resampling: Resampling | None = None  # where the metric is no mean over items
+    assessor: Assessor | None = None  # of the outputs for the held-out items
     alone: bool | str = False  # whether `scratch` is rows without sources, or "columns" alone
     sourced: Arm | None = None  # the best arm with sources, where one without is handed over
 
@@ -165,16 +165,22 @@ class Evidence:
 
     def interval(self, arm: Arm) -> Interval:
         """What an arm scores, for other items than the held-out ones."""
-        if self.resampling is None or "test" not in arm.outputs:
+        judge = self.assessor
+        if judge is None or "test" not in arm.outputs:
             return interval(arm, self.seed, self.folds, self.clusters, self.sign)
-        own = self.resampling.interval(arm.outputs["test"])
-        return own if self.folds is None else own.moved(self.sign * float(arm.scores.mean()))
+        if self.folds is None:
+            return judge.interval(arm.outputs["test"])
+        if judge.resampled is None:
+            return judge.allowed(interval(arm, self.seed, self.folds, self.clusters, self.sign))
+        whole = judge.interval(arm.outputs["test"])
+        return judge.allowed(whole.moved(self.sign * float(arm.scores.mean())))
 
     def compared(self, arm: Arm, other: Arm) -> Interval:
         """How much better one arm is than another, for other items than the held-out ones."""
         resampled = None
-        if self.resampling is not None and "test" in arm.outputs and "test" in other.outputs:
-            resampled = self.resampling.gain(arm.outputs["test"], other.outputs["test"])
+        judge = self.assessor.resampled if self.assessor else None
+        if judge is not None and "test" in arm.outputs and "test" in other.outputs:
+            resampled = judge.gain(arm.outputs["test"], other.outputs["test"])
         if self.folds is not None:
             return self.folds.gain(arm.rows, other.rows, self.seed, self.clusters, resampled)
         return resampled or paired(arm.scores, other.scores, self.seed, clusters=self.clusters)
@@ -249,7 +255,7 @@ class Evidence:
             "checks": self.checks,
             "warnings": self.warnings,
         }
-        signature = self.resampling.signature if self.resampling else ""
+        signature = self.assessor.signature if self.assessor else ""
         record |= {"signature": signature} if signature else {}
         if self.sign < 0:
             record["less_is_better"] = True

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from math import sqrt
+from dataclasses import dataclass, field, replace
+from math import inf, sqrt
 
 import numpy as np
 
-from headstart.contracts import Task
-from headstart.contracts.metric import Metric
+from headstart.contracts.metric import NUMBERS, Metric
 from headstart.evidence.intervals import (
     LEVEL,
     RESAMPLES,
     Interval,
-    average,
     normal,
     of_few,
+    of_squares,
     room,
     widened,
+    wilson,
 )
 from headstart.evidence.of_classes import average_of_classes, paired_of_classes
 
@@ -26,6 +26,7 @@ _LEAST = 200  # resamples where statistics are many
 _NUMBERS = 50_000_000  # of all statistics in all resamples, beyond which these are fewer
 _HELD = 20_000_000  # of them at a time
 _SAME = 1e-12  # resamples that differ by less are equal
+_NONE = 1e-99  # an error below it is none: a root is kept this far from 0, where it has no slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,27 @@ class Draws:
     seed: int = 0
     clusters: np.ndarray | None = None
     spread: float = 1.0
+
+    def at(self, places: np.ndarray) -> Draws:
+        """The same for some of the items."""
+        own = None if self.clusters is None else self.clusters[places]
+        return replace(self, clusters=own)
+
+    def families(self, count: int) -> int:
+        """How many of so many items are drawn as one; a single cluster tells nothing of others."""
+        several = 0 if self.clusters is None else len(np.unique(self.clusters))
+        return several if several > 1 else count
+
+    def weights(self, count: int, total: int = RESAMPLES, block: int = 100) -> Iterator[np.ndarray]:
+        """How often each of so many items is drawn in `total` resamples: (block, count) at a time.
+
+        Those of a single cluster are drawn as if each stood alone.
+        """
+        own, families = np.arange(count), self.families(count)
+        if self.clusters is not None and families < count:
+            own = np.unique(self.clusters, return_inverse=True)[1]
+        for times in resample_counts(families, self.seed, total, block):
+            yield times[:, own]
 
 
 PLAIN = Draws()
@@ -68,9 +90,25 @@ class Resampling:
         if self.metric.of_right:
             return average_of_classes(self._right(outputs), *self._drawn)
         value, resampled, count = self._values(outputs)
+        whole, (low, high) = self._between(value, resampled, count), self.metric.bounds
+        near = self._skewed(value, float(resampled.std()) * sqrt(self.draws.spread), count)
+        least, most = min(whole.low, near.low), max(whole.high, near.high)
+        return Interval(value, max(low, least), min(high, most))
+
+    def _skewed(self, value: float, error: float, count: float) -> Interval:
+        """The interval of a value with this standard error as chance bends it near an end.
+
+        On a scale with two ends that of Wilson, at as many answers as would vary so much (Newcombe
+        2006, for AUROC); of a root of squares that by chi-square; else none.
+        """
         low, high = self.metric.bounds
-        whole = self._between(value, resampled, count)
-        return Interval(value, max(low, whole.low), min(high, whole.high))
+        if self.metric.of_squares and value > _NONE:
+            return of_squares(value, error, count / self.draws.spread)
+        if not (low < value < high < inf and error > _SAME * (high - low)):
+            return Interval(value, value, value)
+        scale, share = high - low, (value - low) / (high - low)
+        near = wilson(share, share * (1 - share) * (scale / (error * of_few(count))) ** 2)
+        return Interval(value, low + scale * near.low, low + scale * near.high)
 
     def gain(
         self, outputs: np.ndarray, other: np.ndarray, of: Resampling | None = None
@@ -105,7 +143,10 @@ class Resampling:
         low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         times = sqrt(self.draws.spread)
         if np.ptp(resampled) < _SAME:
-            by = room(value, count, self.metric.bounds[1] - self.metric.bounds[0])
+            low, high = self.metric.bounds
+            by = room(
+                value, count, high - low if abs(value) > _NONE else scale(self.metric, self.targets)
+            )
             low, high = value - by, value + by
         else:
             times *= of_few(count)
@@ -129,11 +170,6 @@ class Resampling:
             self._known[key] = outputs, value, resampled, self._count(predictions)
         return self._known[key][1:]
 
-    def _families(self) -> int:
-        clusters = self.draws.clusters
-        several = 0 if clusters is None else len(np.unique(clusters))
-        return several if several > 1 else len(self.targets)
-
     def _count(self, predictions: np.ndarray) -> float:
         """How many independent items say how the metric varies.
 
@@ -142,22 +178,23 @@ class Resampling:
         """
         members = self.metric.members(predictions, self.targets)
         if members is None:
-            return float(self._families())
+            return float(self.draws.families(len(self.targets)))
         own = np.arange(len(members)) if self.draws.clusters is None else self.draws.clusters
         sizes = np.array([max(1, len(np.unique(own[each]))) for each in members.T if each.any()])
         return float((1 / sizes).sum() ** 2 / (1.0 / sizes**3.0).sum())
 
     def _weights(self, size: int) -> Iterator[np.ndarray]:
-        """How often each item is drawn, (R, N), some resamples at a time.
-
-        A single cluster tells nothing of others: its items are then drawn, as if each stood alone.
-        """
-        own = np.arange(len(self.targets))
-        if self.draws.clusters is not None and self._families() < len(own):
-            own = np.unique(self.draws.clusters, return_inverse=True)[1]
+        """How often each item is drawn, (R, N), some resamples at a time; fewer of large sizes."""
         total, block = max(_LEAST, min(RESAMPLES, _NUMBERS // size)), min(100, _HELD // size)
-        for times in resample_counts(self._families(), self.draws.seed, total, max(1, block)):
-            yield times[:, own]
+        return self.draws.weights(len(self.targets), total, max(1, block))
+
+
+def scale(metric: Metric, targets: np.ndarray) -> float:
+    """How long a metric's scale is; without an end the range of these numbers, and else 1."""
+    low, high = metric.bounds
+    if high - low < inf:
+        return high - low
+    return (float(np.ptp(targets, axis=0).mean()) or 1.0) if NUMBERS in metric.kinds else 1.0
 
 
 def resample_counts(
@@ -170,34 +207,3 @@ def resample_counts(
         places = (rng.integers(0, count, (block, count)) + starts).ravel()
         times = np.bincount(places, minlength=block * count)
         yield times.reshape(block, count).astype(np.float64)
-
-
-def resampling(task: Task, targets: np.ndarray, draws: Draws) -> Resampling | None:
-    """What gives the intervals of a task's outputs; None where its scores do."""
-    metric = task.judged_by()
-    if metric is None or not metric.resampled or not len(targets):
-        return None
-    return Resampling(metric, targets, task.predictions, draws)
-
-
-def metric_interval(
-    metric: Metric, predictions: np.ndarray, targets: np.ndarray, draws: Draws = PLAIN
-) -> Interval:
-    """What a metric says of predictions, with its interval, as it is shown."""
-    if metric.resampled:
-        return Resampling(metric, targets, draws=draws).interval(predictions)
-    scores = metric.scores(predictions, targets)
-    interval = average(scores, draws.seed, clusters=draws.clusters, spread=draws.spread)
-    own, (low, high) = interval.times(-1 if metric.less_is_better else 1), metric.bounds
-    return Interval(own.value, max(low, own.low), min(high, own.high))
-
-
-def task_interval(
-    task: Task, outputs: np.ndarray, targets: np.ndarray, draws: Draws = PLAIN
-) -> Interval:
-    """What a task is judged by says of its outputs (N, labels), with its interval."""
-    metric = task.judged_by()
-    if metric is None:  # it has scores of its own
-        own = task.scores(outputs, targets)
-        return average(own, draws.seed, clusters=draws.clusters, spread=draws.spread)
-    return metric_interval(metric, task.predictions(outputs), targets, draws)

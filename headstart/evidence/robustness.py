@@ -14,7 +14,8 @@ from PIL import ImageFilter
 
 from headstart.contracts import Task
 from headstart.data import InlineSource, Item, nested
-from headstart.evidence.intervals import average
+from headstart.evidence.assessor import Assessor, families
+from headstart.evidence.resampling import Draws
 from headstart.features.reading import Reader
 
 CLEAN = "none"
@@ -46,13 +47,12 @@ def robustness(
     positions = nested(targets, seed)[:ITEMS]
     sample, truth = [items[place] for place in positions], targets[positions]
     pictures = [picture(item.read(), reader) for item in sample]
-    rows = []
+    judge, rows = Assessor(task, truth, Draws(seed, families(sample))), []
     for name in (CLEAN, *CORRUPTIONS):
         changed = [
             corrupted(item, pixels, name) for item, pixels in zip(sample, pictures, strict=True)
         ]
-        scores = task.scores(outputs(changed), truth)
-        row: dict[str, Any] = average(scores, seed).times(task.sign).to_json()
+        row: dict[str, Any] = judge.interval(outputs(changed)).to_json()
         row |= {"corruption": name, "scratch": None}
         if scratch is not None:
             row["scratch"] = round(

@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 
-from headstart.evidence.intervals import LEVEL, Interval, bootstrap, paired
+from headstart.evidence.intervals import LEVEL, Interval, average, paired, together, widened
 
 
 def seeds(better: np.ndarray, other: np.ndarray, seed: int = 0) -> Interval:
@@ -28,13 +28,20 @@ def seeds(better: np.ndarray, other: np.ndarray, seed: int = 0) -> Interval:
     return interval or paired(better.mean(axis=0), other.mean(axis=0), seed)
 
 
-def draws(scores: np.ndarray, seed: int = 0) -> Interval:
+def draws(scores: np.ndarray, seed: int = 0, clusters: np.ndarray | None = None) -> Interval:
     """The mean score of one arm, for other draws of its labels and other items than these.
 
     `scores` are (S, N), one row a draw. The method is that of `seeds`. Draws from one set of labels
     overlap, the more the larger they are, so what other labels would do is seen in part.
     """
-    return _over_rows(scores, lowest=0.0) or bootstrap(scores.mean(axis=0), seed)
+    means = scores.mean(axis=0)
+    whole = _over_rows(scores, lowest=0.0)
+    if whole is None:
+        return average(means, seed, clusters=clusters)
+    rests = means - means.mean()
+    return widened(
+        whole, sqrt(together(rests, clusters)) if clusters is not None and rests.any() else 1.0
+    )
 
 
 def _over_rows(scores: np.ndarray, lowest: float) -> Interval | None:

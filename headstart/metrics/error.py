@@ -36,6 +36,7 @@ class RMSE(Metric):
     less_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
     in_arrays: ClassVar[bool] = True
+    of_squares: ClassVar[bool] = True
 
     def statistics(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The squared error of each number, (N, M)."""

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 
 from headstart import artifact
-from headstart.contracts import Task
 from headstart.data import Dataset, Item, data_of, load_labelled
 from headstart.drift import FILE as REFERENCE
 from headstart.errors import HeadstartError
-from headstart.evidence import Draws, Interval, Resampling, average, metric_interval, paired
+from headstart.evidence import Assessor, Draws, Interval, families
 from headstart.evidence.by_class import of_class
-from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
 from headstart.results.comparison import Compared, Comparison, changes
@@ -45,66 +42,27 @@ def compare(
     folders = Path(first), Path(second)
     models = load(folders[0]), load(folders[1])
     _demand_alike(folders, models)
-    sides, alone, answers = [], [], []
+    sides, alone, judges, answers = [], [], [], []
     for folder, model in zip(folders, models, strict=True):
         # each with its own order of labels; the second check of the items is remembered
-        schema = schema_for(folder, columns)
-        dataset = load_labelled(
-            data, model.reader.modality, model.labels, schema, progress=progress
-        )
+        own = model.labels, schema_for(folder, columns)
+        dataset = load_labelled(data, model.reader.modality, *own, progress=progress)
         progress.say(f"Asking {folder} about {len(dataset.items)} items.")
         outputs, seconds = _answered(model, dataset.items)
         targets, draws = dataset.targets("test"), Draws(clusters=families(dataset.items))
         alone.append(of_class(model.task, outputs, targets))
-        answers.append(_Answers(models[0].task, model.task, outputs, targets, draws))
-        sides.append(_side(folder, model, dataset, answers[-1].score(), seconds))
+        judges.append(Assessor(model.task, targets, draws, by=models[0].task))
+        answers.append(outputs)
+        sides.append(_side(folder, model, dataset, judges[-1].interval(outputs), seconds))
     return Comparison(
         metric=models[0].task.metric,
         items=len(targets),
         first=sides[0],
         second=sides[1],
-        difference=answers[1].over(answers[0]),
+        difference=judges[1].gain(answers[1], answers[0], of=judges[0]),
         by_label=changes(alone[0], alone[1], targets, dataset.labels),
         less_is_better=models[0].task.sign < 0,
     )
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """One model's outputs for all items, judged as another's task is."""
-
-    judge: Task
-    task: Task
-    outputs: np.ndarray
-    targets: np.ndarray
-    draws: Draws
-
-    def score(self) -> Interval:
-        """What they score, as it is shown."""
-        metric = self.judge.judged_by()
-        if metric is None:
-            scores = self.judge.scores(self.outputs, self.targets)
-            return average(scores, clusters=self.draws.clusters)
-        predictions = self.task.predictions(self.outputs)
-        return metric_interval(metric, predictions, self.targets, self.draws)
-
-    def over(self, other: _Answers) -> Interval:
-        """How much better they are than another model's for the same items."""
-        metric = self.judge.judged_by()
-        if metric is not None and metric.resampled:
-            ours, theirs = (
-                Resampling(metric, each.targets, each.task.predictions, self.draws)
-                for each in (self, other)
-            )
-            return ours.gain(self.outputs, other.outputs, theirs)
-        return paired(self.scores(), other.scores(), clusters=self.draws.clusters)
-
-    def scores(self) -> np.ndarray:
-        """One score an item, more is better."""
-        metric = self.judge.judged_by()
-        if metric is None:
-            return self.judge.scores(self.outputs, self.targets)
-        return metric.scores(self.task.predictions(self.outputs), self.targets)
 
 
 def _demand_alike(folders: tuple[Path, Path], models: tuple[Predictor, Predictor]) -> None:

@@ -37,7 +37,8 @@ def demand_learned(
     experiment: Experiment, scratch: ArmResult, naive: ArmResult, anyway: bool
 ) -> None:
     """Raise HeadstartError, or warn `anyway`, where a network does not beat the naive model."""
-    lead = evidence.paired(scratch.arm.scores, naive.arm.scores, experiment.settings.seed)
+    ours, theirs = (own.arm.outputs["test"] for own in (scratch, naive))
+    lead = evidence.Assessor.of(experiment).gain(ours, theirs)
     if lead.low > 0:
         return
     task = experiment.task

@@ -13,7 +13,7 @@ from headstart.data import Data, Dataset, Item, data_of, demand_data, load_label
 from headstart.data.targets import kind_named
 from headstart.evidence.by_class import of_class
 from headstart.evidence.sentences import Pairs, worth_a_look
-from headstart.pipeline.metrics import families, one_group, others
+from headstart.pipeline.metrics import one_group, others
 from headstart.pipeline.opening import DataOptions, load, schema_for
 from headstart.plan import overlap
 from headstart.results import Evaluation
@@ -61,10 +61,13 @@ def scored(
     task = predictor.task
     features = None if task.reads_maps else _features(predictor, items, cached_features)
     outputs = predictor.outputs(items, features)
-    draws, alone = evidence.Draws(clusters=families(items)), of_class(task, outputs, targets)
+    draws, alone = (
+        evidence.Draws(clusters=evidence.families(items)),
+        of_class(task, outputs, targets),
+    )
     return Evaluation(
         metric=task.metric,
-        score=evidence.task_interval(task, outputs, targets, draws),
+        score=evidence.Assessor(task, targets, draws).interval(outputs),
         by_label=_by_label(alone, targets, dataset.labels),
         data=dataset.report.to_json(),
         overlap=overlap(model, items),

@@ -28,7 +28,7 @@ from headstart.evidence.sentences import Pairs, worth_a_look
 from headstart.features.near import near_said
 from headstart.pipeline.affordable import shortened
 from headstart.pipeline.label_curves import labels, unlearned
-from headstart.pipeline.metrics import families, one_group, others
+from headstart.pipeline.metrics import one_group, others
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.selection.strategy_search import StrategySearch
 from headstart.pipeline.strategy_spec import FEATURES, learns_from_sources
@@ -202,19 +202,19 @@ class Proof:
         return calibration(ours, truth, self._scratch(), dataset.kind, settings.seed, balanced)
 
     def _classes(self) -> dict[str, Any] | None:
-        experiment, test = self.experiment, self.experiment.dataset.targets("test")
-        ours = self.model.arm.outputs["test"]
-        seed = experiment.settings.seed
+        experiment, seed = self.experiment, self.experiment.settings.seed
+        test, ours = experiment.dataset.targets("test"), self.model.arm.outputs["test"]
         # a network that always says one class does not do better on that class
-        scratch = None if unlearned(self.arms, seed) else self._scratch()
-        return by_class(experiment.task, experiment.labels, ours, test, scratch, seed)
+        scratch = None if unlearned(self) else self._scratch()
+        draws = Draws(seed, evidence.families(experiment.dataset.split("test")))
+        return by_class(experiment.task, experiment.labels, ours, test, scratch, draws)
 
     def _metrics(self) -> list[dict[str, Any]]:
         """What the metrics that nothing was chosen by say of the model handed over."""
         experiment, dataset = self.experiment, self.experiment.dataset
         ours, folding = self._as_saved(), self.search.folding
         spread = folding.folds.spread(1) if folding else 1.0
-        draws = Draws(experiment.settings.seed, families(dataset.split("test")), spread)
+        draws = Draws(experiment.settings.seed, evidence.families(dataset.split("test")), spread)
         return others(experiment.task, ours, dataset.targets("test"), draws)
 
     def _sentences(self) -> dict[str, Any] | None:
@@ -234,19 +234,20 @@ class Proof:
         experiment = self.experiment
         if kind_named(experiment.dataset.kind).constant or self.search.folding:
             return None
-        draws = Draws(experiment.settings.seed, families(experiment.dataset.split("test")))
+        draws = Draws(experiment.settings.seed, evidence.families(experiment.dataset.split("test")))
         return beside_memory(experiment, self.model.arm.outputs, draws)
 
     def _groups(self) -> list[dict[str, Any]] | None:
         """What is reached in each group of the test items, where a column names groups."""
-        groups = [item.group for item in self.experiment.dataset.split("test")]
-        if not any(groups):
+        items = self.experiment.dataset.split("test")
+        if not any(groups := [item.group for item in items]):
             return None
         names, scratch = [group or "(none)" for group in groups], self._scratch()
         task, targets = self.experiment.task, self.experiment.dataset.targets("test")
         ours = within(task, self.model.arm.outputs["test"], targets, names)
         theirs = None if scratch is None else within(task, scratch, targets, names)
-        return by_group(ours, names, theirs, self.experiment.settings.seed, task.sign)
+        draws = Draws(self.experiment.settings.seed, evidence.families(items))
+        return by_group(ours, names, theirs, draws, task.sign)
 
     def _items(self) -> dict[str, Any]:
         experiment = self.search.experiment

@@ -19,7 +19,6 @@ from headstart.pipeline import cautions
 from headstart.pipeline.checking import check
 from headstart.pipeline.findings import FIRST, Proof
 from headstart.pipeline.freezing import Earlier, with_engine
-from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import load
 from headstart.pipeline.pictures import explanations
 from headstart.pipeline.prepare import random_init, task_name
@@ -146,10 +145,9 @@ def _evidence(proof: Proof) -> Evidence:
     search, baseline, transfer = proof.search, proof.baseline, proof.transfer
     winner, experiment, folding = proof.model.arm, search.held_out_experiment, search.folding
     learned = search.experiment if folding is None else folding.parts[0]
-    task, truth = experiment.task, experiment.dataset.targets("test")
-    clusters = families(experiment.dataset.split("test"))
+    task = experiment.task
+    clusters = evidence.families(experiment.dataset.split("test"))
     spread = 1.0 if folding is None else folding.folds.spread(1)
-    draws = evidence.Draws(experiment.settings.seed, clusters, spread)
     record = Evidence(
         metric=task.metric,
         arms=_others(proof) | {"chosen": winner},
@@ -164,7 +162,7 @@ def _evidence(proof: Proof) -> Evidence:
         clusters=clusters,
         spread=defaults.training_spread(len(learned.dataset.split("train"))),
         sign=task.sign,
-        resampling=evidence.resampling(task, truth, draws),
+        assessor=evidence.Assessor.of(experiment, spread=spread),
     )
     record.alone, record.sourced = _alone(search.backbone), proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of

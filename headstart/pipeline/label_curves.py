@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -47,6 +46,8 @@ def labels(proof: Proof) -> dict[str, Any] | None:
     until = experiment.budget.until(1.0)
     curve = _probed_curve if experiment.task.has_probe else _trained_curve
     ours, cut = curve(proof, until)
+    clusters = evidence.families(experiment.dataset.split("test"))
+    ours = replace(ours, clusters=clusters)
     later = forecast(ours)
     finding = {"counts": list(ours.counts), "transfer": ours.points(), "scratch": []}
     sentences, saving = [later.sentence], None
@@ -60,7 +61,8 @@ def labels(proof: Proof) -> dict[str, Any] | None:
             until,
             seed,
         )
-        finding["scratch"] = replace(theirs, sign=experiment.task.sign).points()
+        shown = replace(theirs, sign=experiment.task.sign, clusters=clusters)
+        finding["scratch"] = shown.points()
         doubt = _doubt(proof, scratch)
         saved_labels = saved(ours, theirs)
         saving = None if doubt else saved_labels.to_json()
@@ -115,15 +117,14 @@ def _doubt(proof: Proof, scratch: ArmResult) -> str:
     """Why it isn't known how many labels were saved, empty where it is."""
     if scratch.training.cut:
         return UNKNOWN
-    if unlearned(proof.arms, proof.experiment.settings.seed):
+    if unlearned(proof):
         return UNLEARNED
     return BETTER if proof.experiment.task.has_probe and beats_features(proof) else ""
 
 
 def beats_features(proof: Proof) -> bool:
     """Whether what is handed over is clearly better than the probe that the curve is of."""
-    winner, features = proof.model.arm, proof.arms[FEATURES].arm
-    return evidence.paired(winner.scores, features.scores).low > 0
+    return _ahead(proof, proof.model, proof.arms[FEATURES])
 
 
 def _scratch_on(proof: Proof, recipe: Recipe, positions: np.ndarray) -> np.ndarray | None:
@@ -134,9 +135,16 @@ def _scratch_on(proof: Proof, recipe: Recipe, positions: np.ndarray) -> np.ndarr
     return None if result.training.cut else result.arm.scores
 
 
-def unlearned(arms: Mapping[str, ArmResult], seed: int = 0) -> bool:
+def unlearned(proof: Proof) -> bool:
     """Whether a network was trained from scratch and does not clearly beat the naive model."""
-    scratch = arms.get("scratch")
-    if scratch is None:
-        return False
-    return evidence.paired(scratch.arm.scores, arms["naive"].arm.scores, seed).low <= 0
+    scratch = proof.arms.get("scratch")
+    return scratch is not None and not _ahead(proof, scratch, proof.arms["naive"])
+
+
+def _ahead(proof: Proof, arm: ArmResult, other: ArmResult) -> bool:
+    """Whether one arm is clearly better than another on the held-out items."""
+    folding = proof.search.folding
+    judge = evidence.Assessor.of(
+        proof.experiment, spread=folding.folds.spread(1) if folding else 1.0
+    )
+    return judge.gain(arm.arm.outputs["test"], other.arm.outputs["test"]).low > 0

@@ -15,26 +15,23 @@ from headstart.contracts import Backbone
 from headstart.contracts.references import parse
 from headstart.drift import UNFAMILIAR, Familiarity, Reference, chosen, two_sample
 from headstart.errors import HeadstartError
-from headstart.evidence import Arm, ArmResult, Experiment
+from headstart.evidence import Experiment, Interval
 from headstart.loading import record as records
 
 _ROUNDS: Final = 100  # permutations
 _FEWEST: Final = 20  # items of either, below which hardly any difference would be seen
 
 
-def likeness(
-    experiment: Experiment, backbone: Backbone, features: ArmResult, naive: Arm
-) -> dict[str, Any]:
+def likeness(experiment: Experiment, backbone: Backbone, gain: Interval) -> dict[str, Any]:
     """What frozen features are worth on the target, and how far its items are from the source's.
 
-    `worth` is their gain over the naive model on validation, with an interval. Where the source is
+    `worth` is their `gain` over the naive model on validation. Where the source is
     a model that Headstart saved, its held-out items are compared with the target's: `apart` is the
     AUC of a classifier that tells them apart, with the `p` of a permutation test, `overlap` the
     share of the target's items as familiar as 95 % of the source's. `said` are sentences, `far`
     whether they amount to a warning.
     """
     task, seed = experiment.task, experiment.settings.seed
-    gain = evidence.paired(features.arm.checked, naive.checked, seed)
     record: dict[str, Any] = {"worth": gain.to_json(), "far": gain.low <= 0}
     value, low, high = evidence.gained(gain, task.metric, task.sign < 0)
     sentences = [f"Frozen features are worth {value} over the naive model ({low} to {high})."]

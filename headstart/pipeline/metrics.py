@@ -12,7 +12,8 @@ from headstart.contracts import Task
 from headstart.data import Item
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.evidence.resampling import PLAIN, Draws, metric_interval
+from headstart.evidence import metric_interval
+from headstart.evidence.resampling import PLAIN, Draws
 
 
 def demand_metric(settings: Settings) -> None:
@@ -73,13 +74,6 @@ def others(
         signature = metric.signature(targets)
         rows.append(row | ({"signature": signature} if signature else {}))
     return rows
-
-
-def families(items: Sequence[Item]) -> np.ndarray | None:
-    """Which items belong together, (N,); None where each stands alone."""
-    own = [item.cluster for item in items]
-    places = np.unique(own, return_inverse=True)[1]
-    return places if len(np.unique(places)) < len(own) else None
 
 
 def one_group(items: Sequence[Item]) -> str:

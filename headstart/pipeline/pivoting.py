@@ -18,7 +18,6 @@ from headstart.data import load as load_data
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
 from headstart.evidence.lookup import neighbours
-from headstart.pipeline.metrics import families
 from headstart.pipeline.opening import load
 from headstart.pipeline.schema import schema
 from headstart.results.translations import PivotEvidence, Translated, Translations
@@ -92,7 +91,7 @@ def pivot(
         pairs = zip(*answers.values(), strict=True)
         answers["both"] = [[_nearest([*one, *other], metric)] for one, other in pairs]
     outputs = {name: encoded(row[0].text for row in rows) for name, rows in answers.items()}
-    draws = evidence.Draws(settings.seed, families(items))
+    draws = evidence.Draws(settings.seed, evidence.families(items))
     judge = evidence.Resampling(metric, targets, np.asarray, draws)
     arms = {name: judge.interval(own_outputs) for name, own_outputs in outputs.items()}
     gain = judge.gain(outputs["pivot"], outputs["direct"]) if direct is not None else None

@@ -14,11 +14,11 @@ from headstart.artifact import Record
 from headstart.contracts import Encoding
 from headstart.data import Dataset, InMemory, Schema, data_of, load_labelled, named
 from headstart.data.targets import kind_named
-from headstart.evidence import Draws, task_interval
+from headstart.evidence import Assessor, Draws, families
 from headstart.evidence.by_class import by_class, by_group, within
 from headstart.evidence.calibration import calibration
 from headstart.evidence.inspection import ambiguous, feature_map, mistakes, suspects
-from headstart.pipeline.metrics import families, others
+from headstart.pipeline.metrics import others
 from headstart.pipeline.opening import fitted_schema, load
 from headstart.pipeline.pictures import pictured
 from headstart.pipeline.provenance import Name, called, provenance
@@ -85,11 +85,13 @@ def _content(
     targets, balanced = dataset.targets("test"), bool(record.task_settings.get("balanced"))
     groups, draws = [i.group for i in dataset.items], Draws(clusters=families(dataset.items))
     parts: dict[str, Any] = {
-        "classes": by_class(task, predictor.labels, outputs, targets),
+        "classes": by_class(task, predictor.labels, outputs, targets, draws=draws),
         "calibration": calibration(
             {"test": outputs}, {"test": targets}, kind=dataset.kind, balanced=balanced
         ),
-        "groups": by_group(within(task, outputs, targets, groups), groups, sign=task.sign)
+        "groups": by_group(
+            within(task, outputs, targets, groups), groups, draws=draws, sign=task.sign
+        )
         if any(groups)
         else None,
         "items": _items(dataset, outputs, features),
@@ -98,7 +100,7 @@ def _content(
     }
     return {
         "metric": task.metric,
-        "arms": {"chosen": task_interval(task, outputs, targets, draws).to_json()},
+        "arms": {"chosen": Assessor(task, targets, draws).interval(outputs).to_json()},
         "gain": None,
         "verdict": "evaluated",
         "strategy": record.strategy,

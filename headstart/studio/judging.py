@@ -16,9 +16,11 @@ from headstart.data import DataReport, Dataset, Item, fold_dataset, most_folds
 from headstart.data.clusters import clustered
 from headstart.data.targets import USUAL, kind_named
 from headstart.defaults import FOLDS, repeats
+from headstart.evidence.assessor import Assessor
 from headstart.evidence.fitting import answers
 from headstart.evidence.folds import Folds
 from headstart.evidence.intervals import Interval, gained, verdict
+from headstart.evidence.resampling import Draws
 from headstart.studio.examples import Example
 
 REPEATS = repeats(trains=False)
@@ -111,13 +113,12 @@ def judgements(
     clusters = np.unique([item.cluster for item in items], return_inverse=True)[1]
     rounds: list[tuple[np.ndarray, ...]] = []
     for repeat in range(REPEATS):
-        if (scores := held_out.scores(repeat, stop)) is None:
+        if (answered := held_out.answers(repeat, stop)) is None:
             return
-        rounds.append(scores)
-        ours, naive, of = (np.stack(part) for part in zip(*rounds, strict=True))
+        rounds.append(answered)
+        outputs, always, of = (np.stack(part) for part in zip(*rounds, strict=True))
         yield Judgement(
-            Folds(of).average(ours, clusters=clusters),
-            Folds(of).gain(ours, naive, clusters=clusters),
+            *held_out.worth(outputs, always, Folds(of), clusters),
             task.metric,
             held_out.folds,
             repeat + 1,
@@ -138,8 +139,8 @@ class _HeldOut:
     task: Task
     folds: int
 
-    def scores(self, repeat: int, stop: Callable[[], bool]) -> tuple[np.ndarray, ...] | None:
-        """A probe's scores, the naive answer's, and the folds, (N,) each; None where stopped."""
+    def answers(self, repeat: int, stop: Callable[[], bool]) -> tuple[np.ndarray, ...] | None:
+        """A probe's outputs (N, labels), the naive ones, and the folds (N,); None where stopped."""
         labels, targets = self.dataset.labels, self.targets
         own = np.empty((len(targets), len(labels)), dtype=np.float32)
         always, fold_of = np.empty_like(own), np.zeros(len(targets), dtype=int)
@@ -152,7 +153,24 @@ class _HeldOut:
             head = self.task.linear_probe(train, _none(train), labels)
             own[test] = answers(head, self.features[test])
             always[test], fold_of[test] = self.task.naive(targets[~test], labels), fold
-        return self.task.scores(own, targets), self.task.scores(always, targets), fold_of
+        return own, always, fold_of
+
+    def worth(
+        self, outputs: np.ndarray, always: np.ndarray, folds: Folds, clusters: np.ndarray
+    ) -> tuple[Interval, Interval]:
+        """What the outputs (R, N, labels) are worth, and how much more than the naive ones."""
+        ours, naive = (
+            np.stack([self.task.scores(own, self.targets) for own in each])
+            for each in (outputs, always)
+        )
+        draws = Draws(clusters=clusters, spread=folds.spread(len(ours)))
+        judge = Assessor(self.task, self.targets, draws)
+        if judge.resampled is None:
+            score, gain = folds.average(ours, clusters=clusters), None
+        else:
+            score = judge.allowed(judge.interval(outputs[0]).moved(float(ours.mean())))
+            gain = judge.gain(outputs[0], always[0])
+        return score, folds.gain(ours, naive, clusters=clusters, resampled=gain)
 
 
 def _none(examples: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

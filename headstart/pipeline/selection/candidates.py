@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
@@ -16,7 +16,7 @@ from headstart.contracts.references import parse
 from headstart.data import Data, Item, recognise
 from headstart.defaults import Settings
 from headstart.errors import HeadstartError
-from headstart.evidence import Arm, Interval, average, paired
+from headstart.evidence import Arm, Assessor, Experiment, Interval
 from headstart.listing import backbones
 from headstart.loading.variants import SOUNDS
 from headstart.pipeline.prepare import RunContext
@@ -65,6 +65,8 @@ class Candidate:
     scores: Mapping[str, float | None] = field(default_factory=dict)
     by_item: np.ndarray = field(default_factory=lambda: np.empty(0))  # each scored by the others
     places: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # of those items
+    outputs: np.ndarray = field(default_factory=lambda: np.empty(0))  # of those, (N, labels)
+    assessor: Assessor | None = None  # of them
     tuned: Arm | None = None  # a short fine-tuning
     untuned: str = ""  # why the last one could not be
 
@@ -83,6 +85,13 @@ class Candidate:
         if self.backbone is None:
             raise ValueError(f"{self.reference} was not loaded")
         return self.backbone
+
+    @property
+    def judge(self) -> Assessor:
+        """What judges its outputs. Raises ValueError before it was looked at."""
+        if self.assessor is None:
+            raise ValueError(f"{self.reference} was not looked at")
+        return self.assessor
 
     @property
     def pretrained(self) -> bool:
@@ -107,7 +116,7 @@ class Candidate:
 def behind(best: Candidate, other: Candidate) -> Interval:
     """How far one candidate is behind another, on the items that both were looked at on."""
     _, first, second = np.intersect1d(best.places, other.places, return_indices=True)
-    return paired(best.by_item[first], other.by_item[second])
+    return best.judge.at(first).gain(best.outputs[first], other.outputs[second])
 
 
 def trained_first(ordered: Sequence[Candidate]) -> list[Candidate]:
@@ -247,13 +256,13 @@ def facts_of(each: Candidate) -> Facts:
     )
 
 
-def row(each: Candidate, seed: int, sign: int = 1) -> Ranked:
-    """A candidate as the ranking shows it; `sign` is -1 where less is better."""
+def row(each: Candidate, experiment: Callable[[Backbone], Experiment]) -> Ranked:
+    """A candidate as the ranking shows it; `experiment` transfers a backbone to the data."""
     backbone = each.backbone
     return Ranked(
         backbone=each.reference,
-        expected=average(each.by_item, seed).times(sign) if len(each.by_item) else None,
-        tuned=_tuned(each.tuned, seed, sign),
+        expected=each.judge.interval(each.outputs) if len(each.by_item) else None,
+        tuned=_tuned(each, experiment),
         scores=dict(each.scores),
         seconds=round(each.seconds, 2),
         speed=each.speed,
@@ -263,9 +272,12 @@ def row(each: Candidate, seed: int, sign: int = 1) -> Ranked:
     )
 
 
-def _tuned(arm: Arm | None, seed: int, sign: int) -> Interval | None:
+def _tuned(each: Candidate, experiment: Callable[[Backbone], Experiment]) -> Interval | None:
     """What fine-tuning reached; None where the network can't be trained."""
-    return average(arm.checked, seed).times(sign) if arm and arm.steps else None
+    if each.tuned is None or not each.tuned.steps:
+        return None
+    judge = Assessor.of(experiment(each.loaded), "validation")
+    return judge.interval(each.tuned.outputs["validation"])
 
 
 def groups_of(items: Sequence[Item]) -> np.ndarray | None:

@@ -139,9 +139,8 @@ class BackboneRanking:
     def ranking(self) -> Ranking:
         """What came out, as the user reads it."""
         backbone = next(each.backbone for each in self.candidates if each.backbone is not None)
-        task, seed = self.experiment(backbone).task, self.context.settings.seed
-        rows = tuple(row(each, seed, task.sign) for each in self.candidates)
-        best = self.alive[0]
+        task, best = self.experiment(backbone).task, self.alive[0]
+        rows = tuple(row(each, self.experiment) for each in self.candidates)
         return Ranking(rows, tuple(self.priors), task.metric, len(best.by_item), task.sign)
 
     def _check(self, modality: str) -> None:
@@ -245,7 +244,9 @@ class BackboneRanking:
         predicted, labels = ridge(sample), len(self.dataset.labels)
         if predicted.shape[1] < labels:  # the last classes don't occur among these items
             predicted = np.pad(predicted, ((0, 0), (0, labels - predicted.shape[1])))
-        each.by_item, each.places = experiment.task.scores(predicted, targets), places
+        task, draws = experiment.task, evidence.Draws(clusters=evidence.families(items))
+        each.assessor = evidence.Assessor(task, targets, draws)
+        each.outputs, each.places, each.by_item = predicted, places, task.scores(predicted, targets)
 
     def _items(self, count: int) -> tuple[list[Item], np.ndarray, np.ndarray]:
         """A nested subset of what may be learned from, in which each label keeps its share.
@@ -259,10 +260,9 @@ class BackboneRanking:
 
     def _order(self) -> None:
         """Best first; those that can't be told from the best by the mean rank of three scores."""
-        alive = [each for each in self.alive if len(each.by_item)]
-        if not alive:
-            reasons = next(each for each in self.candidates if each.dropped)
-            raise HeadstartError(f"{reasons.reference} can't be ranked: {reasons.dropped}")
+        if not (alive := [each for each in self.alive if len(each.by_item)]):
+            first = next(each for each in self.candidates if each.dropped)
+            raise HeadstartError(f"{first.reference} can't be ranked: {first.dropped}")
         self.promote(sorted(alive, key=lambda each: -each.by_item.mean()))
         level = self.level()
         ranks = combined([each.scores for each in level])

@@ -81,7 +81,11 @@ class StrategySearch:
         """How alike the backbone's source and the target are, by frozen features."""
         features, folding = self.arms[FEATURES], self.folding
         naive = folding.naive() if folding else evidence.naive_arm(self.experiment, features).arm
-        return likeness(self.experiment, self.backbone, features, naive)
+        split = "test" if folding else "validation"
+        spread = folding.folds.spread(1) if folding else 1.0
+        judge = evidence.Assessor.of(self.held_out_experiment, split, spread)
+        gain = judge.gain(features.arm.outputs[split], naive.outputs[split])
+        return likeness(self.experiment, self.backbone, gain)
 
     def over_folds(self) -> dict[str, Arm]:
         """The arms of frozen features and of other heads over all items; none without folds."""

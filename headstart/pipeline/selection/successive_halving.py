@@ -41,7 +41,8 @@ def successive_halving(ranking: BackboneRanking, until: Budget) -> None:
         finalists.sort(key=_selection_key, reverse=True)
         ranking.promote(finalists)
         half = finalists[: (len(finalists) + 1) // 2]
-        finalists = [each for each in half if each.tuned is not None and not _beaten(half[0], each)]
+        level = [each for each in half if not _beaten(ranking, half[0], each)]
+        finalists = [each for each in level if each.tuned is not None]
         epochs *= 2
 
 
@@ -49,10 +50,12 @@ def _selection_key(each: Candidate) -> tuple[float, float]:
     return each.tuned.selection_key if each.tuned is not None else (float("-inf"), 0.0)
 
 
-def _beaten(best: Candidate, other: Candidate) -> bool:
+def _beaten(ranking: BackboneRanking, best: Candidate, other: Candidate) -> bool:
     if best.tuned is None or other.tuned is None:
         return best is not other
-    return evidence.paired(best.tuned.checked, other.tuned.checked).low > 0
+    judge = evidence.Assessor.of(ranking.experiment(best.loaded), "validation")
+    ours, theirs = (each.outputs["validation"] for each in (best.tuned, other.tuned))
+    return judge.gain(ours, theirs).low > 0
 
 
 def _tuned(epochs: int, ranking: BackboneRanking, each: Candidate, until: Budget) -> Candidate:

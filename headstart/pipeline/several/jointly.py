@@ -49,7 +49,7 @@ def fit_jointly(run: Together) -> Results:
     compared = {
         "weights": run.settings.joint,
         "behind": behind,
-        "together": {name: trial.gain(joint[name], alone[name]) for name in alone},
+        "together": {name: trial.gain(name, joint[name], alone[name]) for name in alone},
         "affinity": trial.affinity(alone, joint),
     }
     names = folders(tasks.each)
@@ -95,13 +95,13 @@ class _Trial:
         for pair in combinations(alone, 2):
             both = joint if len(alone) == 2 else self.joint(pair)
             for own, other in (pair, pair[::-1]):
-                rows[own][other] = self.gain(both[own], alone[own])
+                rows[own][other] = self.gain(own, both[own], alone[own])
         return rows
 
-    def gain(self, arm: ArmResult, other: ArmResult) -> dict[str, float]:
+    def gain(self, name: str, arm: ArmResult, other: ArmResult) -> dict[str, float]:
         """How much better one arm is than another on a task's held-out items."""
-        seed = self.run.settings.seed
-        return evidence.paired(arm.arm.scores, other.arm.scores, seed).to_json()
+        ours, theirs = (own.arm.outputs["test"] for own in (arm, other))
+        return evidence.Assessor.of(self.tasks.each[name]).gain(ours, theirs).to_json()
 
     def _trained(self, experiment: Experiment) -> ArmResult:
         name, backbone = str(self.spec), self.tasks.backbone

@@ -37,14 +37,16 @@ def ranked(data: Data, context: RunContext) -> SourceRanking:
     alone = own.prepared(plain, dataset)
     base, first = _cross_validated(context, dataset, alone)
     seed, sign = context.settings.seed, base.whole.task.sign
+    clusters = evidence.families(base.held_out_experiment.dataset.split("test"))
     rows = []
     for choice in choices:
         backbone = beside(plain, dataset, choice, context.settings.map, context.progress)
         folding, arm = _cross_validated(context, dataset, backbone)
-        gain = folding.folds.gain(arm.rows, first.rows, seed)
-        score = evidence.interval(arm, seed, folding.folds, sign=sign)
+        gain = folding.folds.gain(arm.rows, first.rows, seed, clusters)
+        score = evidence.interval(arm, seed, folding.folds, clusters, sign)
         rows.append(RankedSource(" + ".join(Path(name).name for name in choice), score, gain))
-    rows.append(RankedSource(ALONE, evidence.interval(first, seed, base.folds, sign=sign)))
+    own_score = evidence.interval(first, seed, base.folds, clusters, sign)
+    rows.append(RankedSource(ALONE, own_score))
     rows.sort(key=lambda row: -sign * row.score.value)
     task = base.whole.task
     return SourceRanking(tuple(rows), task.metric, len(dataset.items), task.sign < 0)
