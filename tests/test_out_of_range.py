@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -56,7 +57,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rows")
     lines = [",".join([*row.values(), str(3 * n)]) for n, row in enumerate(ROWS)]
     (folder / "rows.csv").write_text("\n".join(["share,size,day,town,price", *lines]))
-    options = {"scratch": False, "evidence": "none", "judge": "holdout"}
+    options: Any = {"scratch": False, "evidence": "none", "judge": "holdout"}
     strategy = "feature-extraction"
     hs.fit(folder / "rows.csv", out=folder / "model", label="price", strategy=strategy, **options)
     return folder / "model"

@@ -23,6 +23,7 @@ from peak_memory import output_of
 from headstart.data import Dataset, Schema, load
 from headstart.data.tables import read as read_tables
 from headstart.data.tables.delimited import read as read_delimited
+from headstart.data.tables.interface import TableInMemory
 from headstart.errors import DataError
 from headstart.modalities.image import Image
 from headstart.modalities.text import Text
@@ -240,6 +241,7 @@ def test_the_advice_for_other_encodings_works(tmp_path: Path) -> None:
 )
 def test_what_parts_the_columns(tmp_path: Path, content: str, rows: list[list[str]]) -> None:
     (table,) = read_delimited(put("a.csv", content)(tmp_path))
+    assert isinstance(table, TableInMemory)
     assert [list(cells) for _, cells in table.rows] == rows
     assert len(table.names) == 2
 

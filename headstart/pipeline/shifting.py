@@ -90,10 +90,10 @@ def answered(predictor: Predictor, data: Any, progress: Progress, seed: int = 0)
         first = f"; {every[0].name}: {problems[0]}" if every else ""
         raise DataError(f"No item that can be read was given{first}. Name files, folders or texts.")
     if len(sound) < len(every):
-        first = next(n for n, problem in enumerate(problems) if problem)
+        place = next(n for n, problem in enumerate(problems) if problem)
         progress.warn(
-            f"{len(every) - len(sound)} items are left out; the first, {every[first].name}: "
-            f"{problems[first]}"
+            f"{len(every) - len(sound)} items are left out; the first, {every[place].name}: "
+            f"{problems[place]}"
         )
     items = [each.item for each in sound]
     features = predictor.features(items)
