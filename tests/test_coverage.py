@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.coverage import simulated as coverage
 from benchmarks.coverage.simulated import Count, World
-from headstart.evidence.intervals import Interval, bootstrap, paired
+from headstart.evidence.intervals import Interval, average, paired
 from headstart.evidence.seeds import draws, seeds
 
 few = settings(max_examples=25, deadline=None)
@@ -26,7 +26,7 @@ def answers(shape: tuple[int, int], seed: int, share: float = 0.7) -> np.ndarray
 def test_one_seed_is_the_paired_interval(count: int, seed: int) -> None:
     better, other = answers((1, count), seed, 0.8), answers((1, count), seed + 1, 0.6)
     assert seeds(better, other, seed) == paired(better[0], other[0], seed)
-    assert draws(better, seed) == bootstrap(better[0], seed)
+    assert draws(better, seed) == average(better[0], seed)
 
 
 @few

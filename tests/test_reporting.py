@@ -32,7 +32,7 @@ def test_other_data_get_a_page_of_their_own(fitted: Fitted, others: Path, tmp_pa
     result = hs.report_on(model, manifest, tmp_path / "page", schema=Schema(group="garden"))
     record = result.to_json()
     assert record["verdict"] == "evaluated" and record["held_out"] == 27
-    score = hs.evaluate(model, manifest, label="label").to_json()["score"]
+    score = hs.evaluate(model, manifest, label="label", group="garden").to_json()["score"]
     assert {name: record["arms"]["chosen"][name] for name in score} == score
     assert sum(row["items"] for row in record["classes"]["rows"]) == 27
     assert {row["group"] for row in record["groups"]} == {"east", "west"}

@@ -38,10 +38,9 @@ def draws(scores: np.ndarray, seed: int = 0, clusters: np.ndarray | None = None)
     whole = _over_rows(scores, lowest=0.0)
     if whole is None:
         return average(means, seed, clusters=clusters)
-    rests = means - means.mean()
-    return widened(
-        whole, sqrt(together(rests, clusters)) if clusters is not None and rests.any() else 1.0
-    )
+    if clusters is None:
+        return whole
+    return widened(whole, sqrt(together(means - means.mean(), clusters)))
 
 
 def _over_rows(scores: np.ndarray, lowest: float) -> Interval | None:
