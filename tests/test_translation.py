@@ -407,3 +407,15 @@ def _after_steps(rows: list[tuple[str, str]], steps: int = 80) -> float:
     sources, targets = (list(side) for side in zip(*held, strict=True))
     with torch.inference_mode():
         return float(own.writer.likelihoods(own.states(sources), targets).mean())
+
+
+def test_pairs_without_a_header_are_evaluated_as_the_error_says(
+    parent: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "bare.tsv"
+    path.write_text(
+        "".join(f"{n} {one} here\t{other} {n} there\n" for n, (one, other) in enumerate(ROWS))
+    )
+    with pytest.raises(HeadstartError, match="give --text 'column 1' --label 'column 2'"):
+        hs.evaluate(parent, path)
+    assert hs.evaluate(parent, path, text="column 1", label="column 2").metric == "chrF"

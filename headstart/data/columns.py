@@ -254,7 +254,7 @@ class _Choice:
 
     def _demand_direction(self) -> None:
         if self.schema.label is None:
-            demand_direction(self.table, self._others(()))
+            demand_direction(self.table, self._others(()), fitted=bool(self.schema.before))
 
     def _named_label(self, content: tuple[str, ...]) -> str | None:
         names = (*_LABELS, *self.modality.transcripts)
@@ -293,7 +293,7 @@ class _Choice:
 
     def _no_column(self, rest: str = "") -> DataError:
         what, name = ("text", "text") if self.modality.inline else ("paths", "image")
-        name = "source" if self.schema.kind == SEQUENCES else name
+        name = "source" if self.schema.kind == SEQUENCES and not self.schema.before else name
         return DataError(
             f"{self.path} has no column for the content; its columns: {self.listed}. "
             f"Say which one holds the {what} (--{name}, or {name}= from Python).{rest}"
