@@ -26,7 +26,7 @@ from headstart.loading.sequences.files import PieceFiles
 from headstart.loading.sequences.lexicon import Lexicon
 from headstart.loading.sequences.writer import Writer
 from headstart.pipeline import checking
-from headstart.pipeline.pivoting import opened, translate
+from headstart.pipeline.pivoting import demand_meeting, opened, translate
 from headstart.testing import check_part
 
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
@@ -259,6 +259,30 @@ def test_models_that_dont_meet_are_refused(parent: Path) -> None:
         opened([parent, parent], ())
     with pytest.raises(HeadstartError, match=r"names 2\. Name one"):
         opened([parent, parent], ["ru", "en"])
+
+
+@pytest.mark.parametrize(
+    ("meeting", "via", "refused"),
+    [
+        (("ru", "ru"), (), ""),
+        (("ru", "en"), None, "which are not both ru. Give models that meet in one language.$"),
+        (("column 2", "source"), (), "not both column 2.*, or name it by --via.$"),
+        (("column 2", "en"), (), "not both en.*, or name it by --via.$"),
+        (("column 2", "en"), ("en",), ""),
+        (("column 2", "en"), ("ru",), "not both ru"),
+        (("target", "source"), ("en",), ""),
+        (("target", "source"), None, ""),
+    ],
+)
+def test_columns_that_name_no_language_meet_where_that_is_said(
+    meeting: tuple[str, str], via: tuple[str, ...] | None, refused: str
+) -> None:
+    sides = [("ko", meeting[0]), (meeting[1], "de")]
+    if not refused:
+        demand_meeting(["a", "b"], sides, via)
+        return
+    with pytest.raises(HeadstartError, match=refused):
+        demand_meeting(["a", "b"], sides, via)
 
 
 def test_lost_placeholders_and_blank_lines(parent: Path) -> None:

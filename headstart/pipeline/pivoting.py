@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart import artifact, catalog, evidence
 from headstart.contracts.metric import Metric
+from headstart.contracts.scripts import language
 from headstart.contracts.sequences import encoded
 from headstart.data import data_of, demand_data, load_labelled
 from headstart.data import load as load_data
@@ -46,7 +47,7 @@ def translate(
     for models that don't follow one another, and for a memory that can't be used.
     """
     places = [models] if isinstance(models, str | Path) else list(models)
-    show, chain = as_progress(progress), opened(places, via)
+    show, chain = as_progress(progress), opened(places, tuple(via))
     pairs = None if memory is None else remembered(places, chain, memory, likeness)
     rows = [row[0] for row in translated(chain, list(texts))]
     rows = pairs.over(rows) if pairs else rows
@@ -77,7 +78,7 @@ def pivot(
     settings, show = settings or Settings(), as_progress(progress)
     place = data_of(data)
     demand_data(place)
-    chain = opened([first, second], ())
+    chain = opened([first, second], None)
     own = chain[0]
     columns = schema(settings)
     dataset = load_labelled(place, own.reader.modality, chain[1].labels, columns, progress=show)
@@ -98,25 +99,36 @@ def pivot(
     return PivotEvidence(metric.name, len(items), arms, gain, metric.signature(targets))
 
 
-def opened(places: Sequence[str | Path], via: Sequence[str]) -> list[Predictor]:
+def opened(places: Sequence[str | Path], via: Sequence[str] | None) -> list[Predictor]:
     """Saved models of which each reads what the one before writes.
 
-    Raises HeadstartError where one doesn't, or where they don't meet in the languages `via`.
+    Columns that name no language, as `source`, meet in what `via` says; where that is None, they
+    are trusted to. Raises HeadstartError where one doesn't, or where they don't meet in the
+    languages `via`.
     """
-    sides = [_languages(Path(place)) for place in places]
+    demand_meeting(places, [_languages(Path(place)) for place in places], via)
+    return [load(place) for place in places]
+
+
+def demand_meeting(
+    places: Sequence[str | Path], sides: Sequence[tuple[str, str]], via: Sequence[str] | None
+) -> None:
+    """Raise HeadstartError where models of these columns don't follow one another, as `opened`."""
     if via and len(via) != len(places) - 1:
         raise HeadstartError(
             f"{len(places)} models meet in {len(places) - 1} languages, and --via names "
             f"{len(via)}. Name one for each place where two meet."
         )
     for number, (one, other) in enumerate(pairwise(sides)):
-        bridge = via[number] if via else one[1]
-        if one[1] != bridge or other[0] != bridge:
+        names = one[1], other[0]
+        spoken = [name for name in names if language(name)]
+        bridge = via[number] if via else (spoken or names)[0]
+        if any(name != bridge for name in (names if via == () else spoken)):
+            more = "" if len(spoken) == len(names) or via is None else ", or name it by --via"
             raise HeadstartError(
                 f"{places[number]} writes {one[1]} and {places[number + 1]} reads {other[0]}, "
-                f"which are not both {bridge}. Give models that meet in one language."
+                f"which are not both {bridge}. Give models that meet in one language{more}."
             )
-    return [load(place) for place in places]
 
 
 def remembered(
