@@ -142,6 +142,19 @@ def test_what_a_first_pass_alone_takes_is_no_price(pictures: Path) -> None:
     assert not waits and price.item < 0.25
 
 
+def test_a_busy_moment_leaves_nothing_out(pictures: Path) -> None:
+    transfer = prepare(pictures, "seeded:convnet", None, RunContext.of(SETTINGS, Silent()))
+    waits = [0.3] * 3
+
+    def slow_first(*_: object) -> None:
+        if waits:
+            time.sleep(waits.pop())
+
+    next(iter(transfer.backbone.stages.values())).register_forward_hook(slow_first)
+    target = replace(transfer.experiment, budget=Budget(4.0))
+    assert affordable.has_time(target, transfer.backbone, "scratch") and not waits
+
+
 def test_a_detector_sees_no_more_items_than_its_budget_has_time_for(tmp_path: Path) -> None:
     pytest.importorskip("onnx2torch")
     data = squares(tmp_path / "data", 40)

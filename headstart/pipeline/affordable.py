@@ -16,6 +16,7 @@ from headstart.evidence.pricing import demand_time
 from headstart.runtime.budget import Budget
 
 SHARE = 0.5  # of the time that is left, for the features of fewer items
+_TRIES = 4  # of a price
 _LEAST = 2  # items of each class that stay in each split, as far as there are any
 
 
@@ -41,12 +42,17 @@ def features_in_time(experiment: Experiment, backbone: Backbone) -> tuple[Experi
 
 
 def has_time(experiment: Experiment, backbone: Backbone, what: str, trainings: int = 1) -> bool:
-    """Whether the budget has time for the shortest of so many trainings; said where it hasn't."""
+    """Whether the budget has time for the shortest of so many trainings; said where it hasn't.
+
+    What others compute meanwhile makes single passes many times as slow, so that a price is only
+    too high once it was so several times.
+    """
     if not experiment.budget.limited:
         return True
-    price = evidence.Price.of(experiment, backbone)
-    if trainings * price.least + price.evaluation < experiment.budget.left():
-        return True
+    for _ in range(_TRIES):
+        price = evidence.Price.of(experiment, backbone)
+        if trainings * price.least + price.evaluation < experiment.budget.left():
+            return True
     experiment.progress.say(f"{what} is left out, as the budget leaves no time for it.")
     return False
 
