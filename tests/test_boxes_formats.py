@@ -142,11 +142,15 @@ def test_faces_of_wider_are_read(tmp_path: Path) -> None:
     (tmp_path / "wider_face_split").mkdir()
     (tmp_path / "wider_face_split" / "wider_face_train_bbx_gt.txt").write_text(
         f"0--Parade/a.jpg\n2\n{face.format(0)}{face.format(1)}1--Run/b.jpg\n0\n{none}"
+        f"c.jpg\n{'9' * 5000}\n"
     )
     contents = found(tmp_path)
     assert boxes(contents, "a.jpg") == [["face", *KEPT[1:]]] and boxes(contents, "b.jpg") == []
     where = "wider_face_train_bbx_gt.txt line 4"
-    assert contents.repaired == ((where, "it is marked as invalid; left out"),)
+    assert contents.repaired == (
+        (where, "it is marked as invalid; left out"),
+        (where.replace("4", "8"), "no count of faces follows it; left out"),
+    )
 
 
 def test_a_crowd_of_open_images_is_left_out(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from headstart.contracts import Modality
 from headstart.data import Dataset, Schema, load, recognise, tables
 from headstart.data.inputs.reading import inputs_of
 from headstart.data.inputs.tables import manifest_inputs
-from headstart.data.tables import arrays, labelled_lines
+from headstart.data.tables import arrays, labelled_lines, svmlight
 from headstart.data.tables.pixels import Pixels
 from headstart.data.tables.whole_numbers import NumberTable
 from headstart.errors import DataError
@@ -234,7 +234,7 @@ def test_columns_in_the_form_of_libsvm(tmp_path: Path) -> None:
 def test_lines_of_libsvm_that_are_none_or_too_wide_are_said(tmp_path: Path) -> None:
     many = [f"1 1:{n} 2:5" for n in range(9000)]
     path = published.lines(tmp_path / "a.svm", [*many, "1 2:x"])
-    with pytest.raises(DataError, match=r"a line that is not in the form of LIBSVM"):
+    with pytest.raises(DataError, match=r"a line that is not in LIBSVM's form"):
         load(path, Table(), Schema())
     published.lines(path, ["1 1:5", "0 2001:5"])
     with pytest.raises(DataError, match=r"has 2001 columns, and at most 2000"):
@@ -455,3 +455,11 @@ def test_tables_of_another_set_are_said(tmp_path: Path) -> None:
     data = load(tmp_path, Text(), Schema(label="column 2"))
     assert splits(data)["test"] == 8 and not any(b"out_of" in each.read() for each in data.items)
     assert "out_of_domain_dev.tsv is of another set and is not used." in data.report.warnings
+
+
+def test_lines_that_nearly_fit_are_told_at_once() -> None:
+    """In time that grows with their length, which a stranger chooses."""
+    for line in ("(3 " + "(2 a) " * 100_000 + "x", "1" * 200_000 + ":x", "A" * 200_000):
+        assert labelled_lines._tree(line) is None
+        assert labelled_lines._question(line) is None
+        assert svmlight._LINE.fullmatch(line) is None

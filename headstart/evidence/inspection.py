@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -187,8 +186,7 @@ def feature_map(
     """
     # by their names, so that the same items lie at the same places however they are divided
     places = sorted(nested(targets, seed)[:MAPPED].tolist(), key=lambda place: items[place].id)
-    mapped = np.ascontiguousarray(features[places])
-    x, y = _plane(mapped.tobytes(), mapped.shape, mapped.dtype.str, seed).T.round(5).tolist()
+    x, y = _plane(features[places], seed).T.round(5).tolist()
     shown, brief = [items[place] for place in places], kind_named(kind).brief
     return {
         "id": [item.id for item in shown],
@@ -199,12 +197,10 @@ def feature_map(
     }
 
 
-@lru_cache(maxsize=1)  # several tasks on the same items follow one another
-def _plane(content: bytes, shape: tuple[int, int], kind: str, seed: int) -> np.ndarray:
-    """Coordinates (N, 2) float64 of features (N, D), which are given as their bytes."""
+def _plane(features: np.ndarray, seed: int) -> np.ndarray:
+    """Coordinates (N, 2) float64."""
     from sklearn.manifold import TSNE
 
-    features = np.frombuffer(content, kind).reshape(shape)
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     centred /= np.abs(centred).max(initial=0.0) or 1.0
     axes = _principal(centred, seed)

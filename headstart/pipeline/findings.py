@@ -212,10 +212,9 @@ class Proof:
     def _metrics(self) -> list[dict[str, Any]]:
         """What the metrics that nothing was chosen by say of the model handed over."""
         experiment, dataset = self.experiment, self.experiment.dataset
-        ours, folding = self._as_saved(), self.search.folding
-        spread = folding.folds.spread(1) if folding else 1.0
-        draws = Draws(experiment.settings.seed, evidence.families(dataset.split("test")), spread)
-        return others(experiment.task, ours, dataset.targets("test"), draws)
+        clusters = evidence.families(dataset.split("test"))
+        draws = Draws(experiment.settings.seed, clusters, self.search.spread)
+        return others(experiment.task, self._as_saved(), dataset.targets("test"), draws)
 
     def _sentences(self) -> dict[str, Any] | None:
         """Answers that are texts beside the right ones; None for other answers."""

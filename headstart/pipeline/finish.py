@@ -147,7 +147,6 @@ def _evidence(proof: Proof) -> Evidence:
     learned = search.experiment if folding is None else folding.parts[0]
     task = experiment.task
     clusters = evidence.families(experiment.dataset.split("test"))
-    spread = 1.0 if folding is None else folding.folds.spread(1)
     record = Evidence(
         metric=task.metric,
         arms=_others(proof) | {"chosen": winner},
@@ -162,7 +161,7 @@ def _evidence(proof: Proof) -> Evidence:
         clusters=clusters,
         spread=defaults.training_spread(len(learned.dataset.split("train"))),
         sign=task.sign,
-        assessor=evidence.Assessor.of(experiment, spread=spread),
+        assessor=evidence.Assessor.of(experiment, spread=search.spread),
     )
     record.alone, record.sourced = _alone(search.backbone), proof.sourced
     if task.sign < 0:  # in the metric's own units, which the naive model gives the scale of

@@ -143,8 +143,5 @@ def unlearned(proof: Proof) -> bool:
 
 def _ahead(proof: Proof, arm: ArmResult, other: ArmResult) -> bool:
     """Whether one arm is clearly better than another on the held-out items."""
-    folding = proof.search.folding
-    judge = evidence.Assessor.of(
-        proof.experiment, spread=folding.folds.spread(1) if folding else 1.0
-    )
+    judge = evidence.Assessor.of(proof.experiment, spread=proof.search.spread)
     return judge.gain(arm.arm.outputs["test"], other.arm.outputs["test"]).low > 0

@@ -19,6 +19,8 @@ def is_labelme(path: Path) -> bool:
 
     One that is broken is a file of LabelMe that can't be read.
     """
+    if is_json_with(path, "shapes", "imagePath", "points", "imageData"):
+        return True  # as it writes them; most of such a file may be the picture
     if not is_json_with(path, "shapes", "imagePath"):
         return False
     try:

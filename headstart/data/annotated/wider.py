@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from headstart.errors import DataError
 
 _CLASS: Final = "face"  # the only one there is
 _INVALID: Final = 7  # the column of a mark on faces that are none
+_COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def is_wider(path: Path) -> bool:
@@ -25,7 +27,9 @@ def is_wider(path: Path) -> bool:
     except DataError:
         return False
     return (
-        len(start) == 3 and bool(Path(start[0]).suffix) and start[1].isdecimal() and _face(start[2])
+        len(start) == 3
+        and bool(Path(start[0]).suffix and _COUNT.fullmatch(start[1]))
+        and _face(start[2])
     )
 
 
@@ -36,7 +40,7 @@ def read(path: Path, split: str | None, into: Reading) -> None:
     place = 0
     while place + 1 < len(lines):
         where, name, count = f"{path.name} line {place + 1}", lines[place], lines[place + 1]
-        if not count.isdecimal():
+        if not _COUNT.fullmatch(count):
             into.faults.append((where, "no count of faces follows it; left out"))
             place += 1
             continue

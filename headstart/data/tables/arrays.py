@@ -16,11 +16,12 @@ import numpy as np
 from headstart.data.names import split_in
 from headstart.data.tables.interface import TableInMemory
 from headstart.data.tables.pixels import Pixels
-from headstart.errors import DataError
+from headstart.errors import DataError, reason
+from headstart.runtime.damage import DAMAGE
 
 _IDX = re.compile(r"(.*?)[-._]?images[-.]idx3-ubyte(\.gz)?")
 _HEADERS = {b"\0\0\x08\x03": 3, b"\0\0\x08\x01": 1}  # of idx files, and their axes
-_LARGEST = 1 << 33  # bytes of an array
+_LARGEST = 1 << 31  # bytes of an array
 _SIDE, _STL_SIDE = 32, 96
 _RECORD = 3 * _SIDE**2
 _TEST = "t10k"  # as MNIST calls it
@@ -29,7 +30,7 @@ _KEYS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"))  # of MedMNIST, and Keras
 _WORDS = ("train", "val", "test")
 _TURNED = "pictures are mirrored along their diagonal, as EMNIST holds them column by column"
 _EXTRA = "`extra_32x32.mat`, the easier pictures of SVHN, is learned from"
-_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError)
+_BROKEN = (*DAMAGE, OSError, TypeError, KeyError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _idx_array(path: Path) -> np.ndarray:
             size = math.prod(shape) if len(shape) == axes else _LARGEST
             content = file.read(size) if size < _LARGEST else b""
             content += file.read(1)  # none, behind what a packed file checks itself by
-    except (OSError, EOFError, zlib.error) as error:
+    except _BROKEN as error:
         raise _unreadable(path, error) from error
     if size != len(content):
         raise _cut_off(path)
@@ -209,7 +210,7 @@ def _npz(path: Path) -> Sequence[_Arrays]:
                 )
                 for word, (pictures, labels) in _splits_in(path).items()
             ]
-    except (*_BROKEN, zipfile.BadZipFile, zlib.error) as error:
+    except _BROKEN as error:
         raise _unreadable(path, error) from error
 
 
@@ -231,15 +232,16 @@ def _splits_in(path: Path) -> dict[str, tuple[str, str]]:
                 if {f"{pictures}.npy", f"{labels}.npy"} <= sizes.keys()
                 and _axes(archive, f"{pictures}.npy") != 2
             }
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error):
+    except _BROKEN:
         return {}
 
 
 def _axes(archive: zipfile.ZipFile, name: str) -> int:
     with archive.open(name) as file:
-        first = np.lib.format.read_magic(file) == (1, 0)
-        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-        return len(read(file)[0])
+        forms = np.lib.format
+        first = forms.read_magic(file) == (1, 0)
+        header_of = forms.read_array_header_1_0 if first else forms.read_array_header_2_0
+        return len(header_of(file)[0])
 
 
 def _records(path: Path, size: int) -> np.ndarray:
@@ -257,7 +259,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} can't be read ({str(error).splitlines()[0]}). Fetch it again.")
+    return DataError(f"{path} can't be read ({reason(error)}). Fetch it again.")
 
 
 def _cut_off(path: Path) -> DataError:

@@ -17,7 +17,7 @@ _SUFFIXES = (".txt", ".csv", ".label", ".fasttext", ".ft", ".train", ".test", ".
 _HEAD = 1 << 16  # bytes that say the form
 _MARKED = re.compile(r"((?:__label__\S+\s+)+)(\S.*)")
 _QUESTION = re.compile(r"([A-Z]{2,5}):([a-z]+)\s+(\S.*)")
-_TREE = re.compile(r"\((\d) .*\(\d [^()]+\).*\)")
+_TREE = re.compile(r"\((\d) (.*)\)")
 _LEAF = re.compile(r"\(\d ([^()]+)\)")
 _TABBED = re.compile(r"(\w+)\t([^\s\t][^\t]*)")
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]"}
@@ -87,8 +87,8 @@ def _question(line: str) -> tuple[Any, ...] | None:
 def _tree(line: str) -> tuple[Any, ...] | None:
     """`(3 (2 A) (4 gem))`: the class of the whole text at its root (Socher et al., 2013)."""
     match = _TREE.fullmatch(line)
-    words = (_BRACKETS.get(word, word) for word in _LEAF.findall(line))
-    return (" ".join(words), match[1]) if match else None
+    words = [_BRACKETS.get(word, word) for word in _LEAF.findall(match[2])] if match else []
+    return (" ".join(words), match[1]) if match and words else None
 
 
 def _tabbed(line: str) -> tuple[Any, ...] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.data.remote import Pointer, Remote, pointer_at
-from headstart.errors import DataError
+from headstart.errors import DataError, reason
 
 ARROW = frozenset({".arrow", ".feather"})
 _FOOTERS: dict[Pointer, Any] = {}  # of Parquet files elsewhere
@@ -92,6 +92,5 @@ def _parquet(path: Path) -> Any:
 
 def unreadable(path: Path, error: Exception) -> DataError:
     """That pyarrow can't read a file, in its words."""
-    reason = str(error).splitlines()[0].rstrip(".") if str(error) else "it is damaged"
     kind = "Arrow" if path.suffix.lower() in ARROW else "Parquet"
-    return DataError(f"{path} can't be read as {kind}: {reason}. Check the file.")
+    return DataError(f"{path} can't be read as {kind}: {reason(error)}. Check the file.")

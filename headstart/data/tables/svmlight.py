@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.data.tables.interface import ItemTable
-from headstart.errors import DataError
+from headstart.errors import DataError, reason
 
 _SUFFIXES = (".svm", ".libsvm", ".svmlight", ".txt", ".data", ".dat", ".t", ".tr", ".val", "")
-_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?"
 _LINE = re.compile(rf"{_NUMBER}(\s+\d+:{_NUMBER})*\s*(#.*)?")
 _HEAD = 1 << 16  # bytes that say the form
 _COLUMN = "column "
@@ -36,7 +36,7 @@ class SparseTable(ItemTable):
     )
 
     @property
-    def names(self) -> Sequence[str]:  # type: ignore[override]
+    def names(self) -> Sequence[str]:  # type: ignore[override]  # by their count
         """The label, and the columns from 1."""
         return ["label", *(f"{_COLUMN}{n + 1}" for n in range(self.features.shape[1]))]
 
@@ -76,9 +76,8 @@ def read(path: Path) -> list[SparseTable] | None:
     try:
         features, labels = load_svmlight_file(str(path))
     except ValueError as error:
-        reason = str(error).splitlines()[0]
         raise DataError(
-            f"{path} has a line that is not in the form of LIBSVM ({reason}). Correct the line."
+            f"{path} has a line that is not in LIBSVM's form ({reason(error)}). Correct the line."
         ) from error
     if features.shape[1] > _MOST:
         raise DataError(

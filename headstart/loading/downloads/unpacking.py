@@ -20,7 +20,7 @@ from typing import IO, Any, Final, cast, final
 from uuid import uuid4
 
 from headstart.errors import WeightsError, named_reason
-from headstart.loading.damage import DAMAGE
+from headstart.runtime.damage import DAMAGE
 
 MOST: Final = 8 << 30  # bytes that an archive may grow to, where nothing else is said
 MEMBERS: Final = 100_000
@@ -111,8 +111,8 @@ def files_in(what: str, file: IO[bytes], members: int = MEMBERS) -> Iterator[Ent
             if "link" in member.kind or member.key.issparse():
                 raise _refusal(what, repr(member.name), " a link or a file with holes,")
             if member.kind == "file":
-                read = partial(_content, what, tar, member.key)
-                yield Entry(member.path, member.key.offset_data, member.size, read)
+                content = partial(_content, what, tar, member.key)
+                yield Entry(member.path, member.key.offset_data, member.size, content)
 
 
 def _content(what: str, tar: tarfile.TarFile, key: tarfile.TarInfo) -> bytes:

@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Final
 import numpy as np
 
 from headstart.errors import WeightsError, reason
-from headstart.loading.damage import DAMAGE
 from headstart.loading.weights.tensors import State
+from headstart.runtime.damage import DAMAGE
 
 if TYPE_CHECKING:  # so that frozen features need no torch
     from torch import Tensor

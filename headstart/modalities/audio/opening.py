@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from headstart.errors import DataError, HeadstartError
+from headstart.errors import DataError, HeadstartError, reason
 from headstart.runtime.installed import installation
 
 SUFFIXES: Final = frozenset(
@@ -55,7 +55,7 @@ def opened(raw: bytes) -> Iterator[Any]:
                 raise DataError(f"it says that it has {file.channels} channels")
             yield file
     except (library.LibsndfileError, RuntimeError, TypeError, ValueError, OverflowError) as error:
-        why = str(getattr(error, "error_string", error)).strip().rstrip(".").splitlines()[0]
+        why = reason(getattr(error, "error_string", error))
         if not is_sound(raw[:16]):
             raise DataError(_no_sound(raw)) from error
         raise DataError(f"it can't be read as sound ({why})") from error

@@ -11,7 +11,7 @@ from typing import Any, cast, final
 from PIL import Image as pil
 from PIL import UnidentifiedImageError
 
-from headstart.errors import DataError
+from headstart.errors import DataError, reason
 from headstart.runtime import pixels
 from headstart.runtime.installed import installation
 
@@ -50,8 +50,7 @@ def telling() -> Iterator[None]:
         except DataError:
             raise
         except Exception as error:  # decoders raise nearly anything on damaged input
-            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-            raise DataError(f"it can't be decoded: {reason}") from error
+            raise DataError(f"it can't be decoded: {reason(error)}") from error
 
 
 @final

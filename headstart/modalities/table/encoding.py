@@ -89,8 +89,8 @@ def encoded(row: Mapping[str, Any], specs: Sequence[Column]) -> np.ndarray:
 
 def outside(row: Mapping[str, Any], specs: Sequence[Column]) -> dict[str, str]:
     """The columns whose cell lies outside what was learned from, and what that was."""
-    seen = {spec["name"]: _seen(row.get(spec["name"]), spec) for spec in specs}
-    return {name: words for name, words in seen.items() if words}
+    ranges = {spec["name"]: _range_left(row.get(spec["name"]), spec) for spec in specs}
+    return {name: words for name, words in ranges.items() if words}
 
 
 def sound(specs: Any) -> bool:
@@ -171,7 +171,7 @@ def _values(row: Mapping[str, Any], spec: Column) -> Iterator[float]:
         yield float(missing)
 
 
-def _seen(value: Any, spec: Column) -> str:
+def _range_left(value: Any, spec: Column) -> str:
     """What a column held where a cell lies outside of it; empty where it does not."""
     if is_blank(value) or str(value).strip() in spec.get("blank", ()):
         return ""
@@ -183,8 +183,8 @@ def _seen(value: Any, spec: Column) -> str:
         return ""
     ends = [spec["least"], spec["most"]]
     plain = spec["kind"] != columns.DATE
-    held = " to ".join(f"{end:.6g}" if plain else dates.day(end) for end in ends)
-    return held + " with %" * bare
+    words = " to ".join(f"{end:.6g}" if plain else dates.day(end) for end in ends)
+    return words + " with %" * bare
 
 
 def _amount(value: Any, spec: Column) -> float | None:

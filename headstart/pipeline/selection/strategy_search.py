@@ -77,13 +77,17 @@ class StrategySearch:
         better = blend in arms and arms[blend].selection_key > arms[FEATURES].selection_key
         return blend if better else FEATURES
 
+    @property
+    def spread(self) -> float:
+        """What the variance of scores of held-out items is multiplied by where folds judge."""
+        return self.folding.folds.spread(1) if self.folding else 1.0
+
     def likeness(self) -> dict[str, Any]:
         """How alike the backbone's source and the target are, by frozen features."""
         features, folding = self.arms[FEATURES], self.folding
         naive = folding.naive() if folding else evidence.naive_arm(self.experiment, features).arm
         split = "test" if folding else "validation"
-        spread = folding.folds.spread(1) if folding else 1.0
-        judge = evidence.Assessor.of(self.held_out_experiment, split, spread)
+        judge = evidence.Assessor.of(self.held_out_experiment, split, self.spread)
         gain = judge.gain(features.arm.outputs[split], naive.outputs[split])
         return likeness(self.experiment, self.backbone, gain)
 
